@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * nearheap.h - the one public header of nearheap, a NUMA-aware malloc.
+ *
+ * A program linked or preloaded with libnearheap gets malloc, free and the
+ * rest of the family from nearheap without including this file.  Include it
+ * to ask where memory lies, to allocate on a chosen node, to read statistics,
+ * or to call the allocator by its own names (the only names the library
+ * nearheap_noreplace has).
+ *
+ * Conventions, unless a declaration says otherwise:
+ *  - sizes are bytes; nodes are numbered as the operating system and libnuma
+ *    number them (they may be sparse);
+ *  - every function may be called from any thread at any time, also before
+ *    constructors and from exit handlers, but not from a signal handler that
+ *    interrupted one of them;
+ *  - memory returned by any nh_ allocation function is owned by the caller
+ *    and released with free() or nh_free(), from any thread;
+ *  - allocation functions return NULL and set errno to ENOMEM on failure;
+ *    nh_free never changes errno.
+ */
+#ifndef NEARHEAP_H
+#define NEARHEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NH_VERSION_MAJOR 0
+#define NH_VERSION_MINOR 1
+#define NH_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NH_API __attribute__((visibility("default")))
+#else
+#define NH_API
+#endif
+
+/* ---- The malloc family under nearheap's own names -----------------------
+ * Each behaves exactly as the C, POSIX or glibc function it is named after.
+ */
+NH_API void *nh_malloc(size_t size);
+NH_API void *nh_calloc(size_t count, size_t size);
+NH_API void *nh_realloc(void *ptr, size_t size);
+NH_API void *nh_reallocarray(void *ptr, size_t count, size_t size);
+NH_API void nh_free(void *ptr);
+/* C23: `size` (and `alignment`) must be what was asked for at allocation; a
+ * mismatch of size class is reported as a bad free. */
+NH_API void nh_free_sized(void *ptr, size_t size);
+NH_API void nh_free_aligned_sized(void *ptr, size_t alignment, size_t size);
+NH_API int nh_posix_memalign(void **out, size_t alignment, size_t size);
+NH_API void *nh_aligned_alloc(size_t alignment, size_t size);
+NH_API void *nh_memalign(size_t alignment, size_t size);
+NH_API void *nh_valloc(size_t size);
+NH_API void *nh_pvalloc(size_t size);
+NH_API size_t nh_malloc_usable_size(void *ptr);
+/* Releases to the operating system all memory that is free now, but for `pad`
+ * bytes a node.  Returns 1 if any was released, else 0. */
+NH_API int nh_malloc_trim(size_t pad);
+
+/* ---- Nodes --------------------------------------------------------------- */
+
+/* Number of NUMA nodes that have a heap or may get one; at least 1. */
+NH_API int nh_node_count(void);
+
+/* The node of the CPU the calling thread runs on now.  The thread may have
+ * moved by the time the call returns. */
+NH_API int nh_current_node(void);
+
+/* The home node of the allocated object that `ptr` points to or into, or -1
+ * with errno EINVAL when no object of nearheap's is there. */
+NH_API int nh_node_of(const void *ptr);
+
+/* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
+ * there is no such node. */
+NH_API void *nh_malloc_on_node(size_t size, int node);
+NH_API void *nh_calloc_on_node(size_t count, size_t size, int node);
+
+/* Returns free memory to the operating system, whatever its age: all nodes
+ * for node -1.  Returns the bytes released.  Takes time in proportion to the
+ * free spans; other threads go on allocating meanwhile. */
+NH_API size_t nh_scavenge(int node);
+
+/* ---- Statistics -----------------------------------------------------------
+ * Each counter is declared once, here: X(field, unit, meaning).  Printed
+ * lists, JSON and the README's table come from these lines.
+ *
+ * Counters of bytes held in thread caches are read while their owners run, so
+ * live_bytes and cached_bytes are exact only when other threads are quiet.
+ */
+#define NH_NODE_STATS(X)                                                                           \
+    X(mapped_bytes, "bytes", "address space obtained from the system for objects")                 \
+    X(in_use_bytes, "bytes", "pages in spans that hold objects")                                   \
+    X(live_bytes, "bytes", "objects the program holds, rounded up to their size class")            \
+    X(cached_bytes, "bytes", "free objects in thread caches and central magazines")                \
+    X(free_bytes, "bytes", "pages in free spans, resident or released")                            \
+    X(released_bytes, "bytes", "pages of free spans given back to the system or never touched")    \
+    X(metadata_bytes, "bytes", "address space of descriptors, magazines and caches")               \
+    X(spans, "count", "spans in use")                                                              \
+    X(large_objects, "count", "live objects with a span of their own")                             \
+    X(threads, "count", "thread caches whose thread runs on this node")                            \
+    X(refills, "count", "magazines taken from central lists")                                      \
+    X(flushes, "count", "magazines given to central lists")                                        \
+    X(remote_frees, "count", "objects freed by threads of other nodes")                            \
+    X(span_allocs, "count", "spans taken from the page heap")                                      \
+    X(span_frees, "count", "spans given back to the page heap")                                    \
+    X(grows, "count", "times the heap asked the system for address space")                         \
+    X(reclaims, "count", "times the heap collected what it was owed before it grew")               \
+    X(scavenges, "count", "times the scavenger gave pages back")
+
+#define NH_STATS_FIELD_(name, unit, meaning) uint64_t name;
+
+/* One node's counters.  The caller sets struct_size to sizeof the struct it
+ * was compiled with; fields that its version lacks are left out. */
+struct nh_node_stats {
+    size_t struct_size;
+    int32_t node; /* as the operating system numbers it */
+    uint32_t reserved;
+    NH_NODE_STATS(NH_STATS_FIELD_)
+};
+
+/* The whole process: the sums over all nodes. */
+struct nh_stats {
+    size_t struct_size;
+    uint32_t nodes; /* heaps that exist */
+    uint32_t reserved;
+    NH_NODE_STATS(NH_STATS_FIELD_)
+};
+
+/* Fill `out`; 0, or -1 with errno EINVAL for a struct_size smaller than the
+ * first version's header or a node without a heap.  No lock is taken but each
+ * central list's in turn. */
+NH_API int nh_stats_read(struct nh_stats *out);
+NH_API int nh_node_stats_read(int node, struct nh_node_stats *out);
+
+/* "MAJOR.MINOR.PATCH" of the library in use. */
+NH_API const char *nh_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NEARHEAP_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * current.c - see current.h.
+ */
+#include "numa/current.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+/* glibc 2.35 registers an area per thread and publishes where it lies, counted
+ * from the thread pointer; other C libraries have no such symbols. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+/* struct rseq in <linux/rseq.h>: cpu_id_start, then cpu_id, which is negative
+ * in a thread that could not register. */
+#define RSEQ_CPU_ID_OFFSET 4
+
+const volatile uint32_t *current_cpu_watch(void)
+{
+    if (&__rseq_size == NULL || &__rseq_offset == NULL || __rseq_size == 0)
+        return NULL;
+    const volatile uint32_t *watch =
+        (const volatile uint32_t *)(const volatile void *)((const char *)
+                                                               __builtin_thread_pointer() +
+                                                           __rseq_offset + RSEQ_CPU_ID_OFFSET);
+    return (int32_t)*watch >= 0 ? watch : NULL;
+}
+
+static unsigned slot_of_node(const struct topology *topology, unsigned node)
+{
+    for (unsigned slot = 0; slot < topology->slots; slot++)
+        if (topology->os_node[slot] == (int)node)
+            return slot;
+    return topology->slots - 1; /* more nodes than slots share the last */
+}
+
+unsigned current_slot(const struct topology *topology, uint32_t thread_number, uint32_t *cpu)
+{
+    const volatile uint32_t *watch = current_cpu_watch();
+    unsigned here = 0, node = 0;
+    if (watch != NULL) {
+        here = *watch;
+    } else {
+        int saved = errno;
+        if (getcpu(&here, &node) != 0)
+            here = 0;
+        errno = saved;
+    }
+    *cpu = here;
+    if (topology->slots == 1)
+        return 0;
+    if (topology->synthetic) {
+        if (topology->pus == 0)
+            return 0;
+        uint64_t pu = here;
+        if (topology->pus > topology->cpus)
+            pu += (uint64_t)topology->cpus * thread_number;
+        return topology->slot_of_pu[pu % topology->pus];
+    }
+    if (here < TOPOLOGY_CPUS_MAX && topology->slot_of_cpu[here] != TOPOLOGY_SLOT_UNKNOWN)
+        return topology->slot_of_cpu[here];
+    int saved = errno;
+    unsigned slot = getcpu(&here, &node) == 0 ? slot_of_node(topology, node) : 0;
+    errno = saved;
+    *cpu = here;
+    return slot;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * topology.h - the nodes of the machine, as the engine counts them: slots.
+ *
+ * A slot is a heap's number, 0 to slots - 1.  How many there are is fixed at
+ * boot, from the kernel alone; hwloc completes the picture later.  A topology
+ * does not change once it is published; readers take the pointer and keep it.
+ */
+#ifndef NH_TOPOLOGY_H
+#define NH_TOPOLOGY_H
+
+#include "base.h"
+#include "limits.h"
+
+#define TOPOLOGY_CPUS_MAX     4096
+#define TOPOLOGY_SLOT_UNKNOWN 0xff
+/* Distances are relative to 10, a node's own memory, as in ACPI's SLIT. */
+#define TOPOLOGY_LOCAL   10
+#define TOPOLOGY_UNKNOWN 20
+
+struct topology {
+    unsigned slots; /* 1 to NH_NODES_MAX; the same in every topology of a process */
+    unsigned cpus;  /* of the machine; synthetic only */
+    unsigned pus;   /* synthetic processors, 0 before they are known; synthetic only */
+    bool synthetic;
+    bool discovered;           /* by hwloc */
+    int os_node[NH_NODES_MAX]; /* the system's number of a slot's node; ascending */
+    /* By the system's number of a CPU: the slot of its node or of the nearest
+     * with memory, or TOPOLOGY_SLOT_UNKNOWN.  Not used with one slot. */
+    uint8_t slot_of_cpu[TOPOLOGY_CPUS_MAX];
+    uint8_t slot_of_pu[TOPOLOGY_CPUS_MAX]; /* synthetic only */
+    /* From each slot: the distance of each other, and all slots by rising
+     * distance, itself first; equally far ones by slot number, going around,
+     * so that neighbours do not all lean on the same node. */
+    uint16_t distance[NH_NODES_MAX][NH_NODES_MAX];
+    uint8_t nearest[NH_NODES_MAX][NH_NODES_MAX];
+};
+
+/* Fixes the slots, from the kernel or, for a synthetic topology, from its
+ * description `spec` (the value of NEARHEAP_TOPOLOGY, "" for the machine).
+ * Before any heap exists and by one thread; without malloc, library or lock. */
+void topology_boot(const char *spec);
+
+/* The topology as known now; boot has been called.  An acquire load; pairs
+ * with the publication in topology_boot and topology_discover. */
+const struct topology *topology_now(void);
+
+/* Asks hwloc, once, and publishes what it says.  Calls malloc and takes a
+ * millisecond or more: only where the caller may wait, with no lock of the
+ * engine held.  A second caller meanwhile returns at once.  True when hwloc's
+ * topology is published. */
+bool topology_discover(const char *spec);
+
+/* ---- Parts, tested alone ---- */
+
+#define TOPOLOGY_SYNTHETIC_PREFIX "synthetic:"
+
+/* "0-3,8" as the kernel writes lists: the numbers below `most` are stored in
+ * rising order, at most `room` of them; returns how many there are, or -1 when
+ * the text is no such list. */
+int topology_parse_list(const char *text, int most, int *numbers, int room);
+
+/* NUMA nodes in an hwloc synthetic description, 0 if it cannot tell. */
+unsigned topology_synthetic_nodes(const char *description);
+
+/* Fills nearest from slots and distance. */
+void topology_sort_nearest(struct topology *topology);
+
+/* topology_hwloc.c: fills `out`, whose slots and os_node are set, with what
+ * hwloc knows; false when hwloc is not there or refuses `description` (NULL for
+ * the machine). */
+bool topology_ask_hwloc(const char *description, struct topology *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * aligned.c - the functions that take an alignment.
+ *
+ * Up to a page a size class whose objects are all so aligned; beyond, a span
+ * of its own.
+ */
+#include "cache.h"
+#include "export.h"
+#include "large.h"
+#include "malloc_class.h"
+#include "size_class.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* `alignment` is a power of two; NULL without memory, errno untouched. */
+static void *alloc_aligned(size_t alignment, size_t size)
+{
+    if (nh_unlikely(size > PTRDIFF_MAX))
+        return NULL;
+    if (alignment <= NH_PAGE && size <= NH_CLASS_MAX) {
+        unsigned cls = size_class_aligned(size, alignment);
+        if (cls != 0)
+            return malloc_class(cls);
+    }
+    struct heap *heap = cache_heap();
+    bool zeroed;
+    return heap != NULL ? large_alloc(heap, size, alignment, &zeroed) : NULL;
+}
+
+static void *or_enomem(void *object)
+{
+    if (nh_unlikely(object == NULL))
+        errno = ENOMEM;
+    return object;
+}
+
+int nh_posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *object = alloc_aligned(alignment, size);
+    errno = saved;
+    if (object == NULL)
+        return ENOMEM;
+    *out = object;
+    return 0;
+}
+NH_LIBC_NAME(posix_memalign, nh_posix_memalign);
+
+/* As glibc: an alignment that is no power of two is rounded up to one. */
+void *nh_memalign(size_t alignment, size_t size)
+{
+    if (nh_unlikely(alignment > (size_t)1 << 62)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    size_t power = NH_GRAIN;
+    while (power < alignment)
+        power *= 2;
+    return or_enomem(alloc_aligned(power, size));
+}
+NH_LIBC_NAME(memalign, nh_memalign);
+
+/* glibc 2.36 takes aligned_alloc for memalign. */
+void *nh_aligned_alloc(size_t alignment, size_t size)
+{
+    return nh_memalign(alignment, size);
+}
+NH_LIBC_NAME(aligned_alloc, nh_aligned_alloc);
+
+static size_t system_page(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void *nh_valloc(size_t size)
+{
+    return nh_memalign(system_page(), size);
+}
+NH_LIBC_NAME(valloc, nh_valloc);
+
+void *nh_pvalloc(size_t size)
+{
+    size_t page = system_page();
+    if (nh_unlikely(size > PTRDIFF_MAX - page)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    /* glibc gives pvalloc(0) a page. */
+    return nh_memalign(page, size == 0 ? page : round_up(size, page));
+}
+NH_LIBC_NAME(pvalloc, nh_pvalloc);

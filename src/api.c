@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * api.c - the public functions about nodes, statistics and trimming.
+ */
+#include "cache.h"
+#include "export.h"
+#include "large.h"
+#include "malloc_class.h"
+#include "numa/current.h"
+#include "process.h"
+#include "size_class.h"
+#include "span_table.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NH_TEXT_(x) #x
+#define NH_QUOTE(x) NH_TEXT_(x)
+
+const char *nh_version(void)
+{
+    return NH_QUOTE(NH_VERSION_MAJOR) "." NH_QUOTE(NH_VERSION_MINOR) "." NH_QUOTE(NH_VERSION_PATCH);
+}
+
+/* ---- Nodes ---- */
+
+static int node_of_slot(unsigned slot)
+{
+    return topology_now()->os_node[slot];
+}
+
+/* The slot of a node as the system numbers it; false and EINVAL without. */
+static bool find_slot(int node, unsigned *slot)
+{
+    process_start();
+    const struct topology *topology = topology_now();
+    for (*slot = 0; *slot < topology->slots; ++*slot)
+        if (topology->os_node[*slot] == node)
+            return true;
+    errno = EINVAL;
+    return false;
+}
+
+int nh_node_count(void)
+{
+    process_start();
+    return (int)topology_now()->slots;
+}
+
+int nh_current_node(void)
+{
+    process_start();
+    struct heap *heap = cache_heap();
+    return node_of_slot(heap != NULL ? heap->slot : 0);
+}
+
+int nh_node_of(const void *ptr)
+{
+    const struct span *span = span_table_find((uintptr_t)ptr);
+    if (span == NULL || span_state(span) != SPAN_IN_USE) {
+        errno = EINVAL;
+        return -1;
+    }
+    return node_of_slot(span->slot);
+}
+
+static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
+{
+    *zeroed = false;
+    struct heap *heap = heap_get(slot);
+    if (heap == NULL)
+        return NULL;
+    if (size > NH_CLASS_MAX)
+        return large_alloc(heap, size, NH_GRAIN, zeroed);
+    unsigned cls = size_class_of(size == 0 ? 1 : size);
+    /* The thread's own node has its cache; others' objects come one by one. */
+    return heap == cache_heap() ? malloc_class(cls) : central_take_one(&heap->central[cls]);
+}
+
+void *nh_malloc_on_node(size_t size, int node)
+{
+    unsigned slot;
+    if (!find_slot(node, &slot))
+        return NULL;
+    bool zeroed;
+    void *object = alloc_on(slot, size, &zeroed);
+    if (object == NULL)
+        errno = ENOMEM;
+    return object;
+}
+
+void *nh_calloc_on_node(size_t count, size_t size, int node)
+{
+    unsigned slot;
+    size_t bytes;
+    if (!find_slot(node, &slot))
+        return NULL;
+    bool zeroed = false;
+    void *object = NULL;
+    if (!__builtin_mul_overflow(count, size, &bytes))
+        object = alloc_on(slot, bytes, &zeroed);
+    if (object == NULL)
+        errno = ENOMEM;
+    else if (!zeroed)
+        memset(object, 0, bytes);
+    return object;
+}
+
+/* ---- Giving memory back ---- */
+
+static size_t scavenge(struct heap *heap, size_t keep_bytes)
+{
+    heap_reclaim(heap, true);
+    return page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT) << NH_PAGE_SHIFT;
+}
+
+static size_t scavenge_all(size_t keep_bytes)
+{
+    size_t released = 0;
+    cache_flush();
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            released += scavenge(heap_if_exists(slot), keep_bytes);
+    return released;
+}
+
+size_t nh_scavenge(int node)
+{
+    if (node == -1)
+        return scavenge_all(0);
+    unsigned slot;
+    if (!find_slot(node, &slot) || heap_if_exists(slot) == NULL)
+        return 0;
+    cache_flush();
+    return scavenge(heap_if_exists(slot), 0);
+}
+
+int nh_malloc_trim(size_t pad)
+{
+    return scavenge_all(pad) != 0;
+}
+NH_LIBC_NAME(malloc_trim, nh_malloc_trim);
+
+/* ---- Statistics ---- */
+
+/* Copies what the caller's version of the struct has room for. */
+static int copy_out(void *out, size_t room, const void *all, size_t size, size_t header)
+{
+    if (room < header) {
+        errno = EINVAL;
+        return -1;
+    }
+    size_t n = room < size ? room : size;
+    memcpy(out, all, n);
+    memcpy(out, &n, sizeof(n)); /* struct_size comes first: what was filled in */
+    return 0;
+}
+
+int nh_stats_read(struct nh_stats *out)
+{
+    struct nh_stats all;
+    stats_of_process(&all);
+    return copy_out(out, out->struct_size, &all, sizeof(all),
+                    offsetof(struct nh_stats, mapped_bytes));
+}
+
+int nh_node_stats_read(int node, struct nh_node_stats *out)
+{
+    unsigned slot;
+    if (!find_slot(node, &slot))
+        return -1;
+    if (heap_if_exists(slot) == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct nh_node_stats all;
+    stats_of_heap(heap_if_exists(slot), &all);
+    return copy_out(out, out->struct_size, &all, sizeof(all),
+                    offsetof(struct nh_node_stats, mapped_bytes));
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * bad_pointer.h - what is said of a pointer that free or realloc was given and
+ * that is not a live object: one line, then what the option bad_free says.
+ *
+ * No lock may be held.
+ */
+#ifndef NH_BAD_POINTER_H
+#define NH_BAD_POINTER_H
+
+#include "base.h"
+
+/* "bad <call> of 0x…: <what it is>"; `call` is "free" or "realloc". */
+NH_SLOW void bad_pointer_report(const char *call, const void *ptr);
+/* free_sized with a size of another class. */
+NH_SLOW void bad_pointer_size(const void *ptr, size_t object, size_t claimed);
+
+#endif

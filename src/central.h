@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * central.h - the middle: one node's list of one size class.
+ *
+ * It keeps full magazines (the depot, after Bonwick), empty ones, and the
+ * spans with room.  Caches exchange whole magazines with it; objects move one
+ * by one only between a magazine and spans' free bits, when the depot has none
+ * or is full.  Spans that become free go to the page heap at once, without
+ * this lock.
+ */
+#ifndef NH_CENTRAL_H
+#define NH_CENTRAL_H
+
+#include "lock.h"
+#include "magazine.h"
+#include "size_class.h"
+#include "span_list.h"
+
+struct heap;
+
+struct central {
+    struct lock lock;
+    uint8_t cls;           /* constant */
+    uint8_t rounds;        /* most objects of this class in a magazine; constant */
+    uint16_t depot_most;   /* most full magazines kept; constant */
+    uint32_t home;         /* home word of its spans' pages (span_table.h); constant */
+    uint32_t full_least;   /* fewest full magazines since the last decay */
+    struct heap *heap;     /* constant */
+    struct size_class cut; /* constant */
+    /* Guarded by lock: */
+    struct magazine *full;
+    struct magazine *empty;
+    uint32_t fulls, empties;
+    struct span_list with_room; /* IN_USE spans with free objects */
+    size_t spans;               /* all IN_USE spans of the class */
+    size_t free_in_spans;       /* objects whose free bit is set */
+    size_t free_in_depot;       /* objects in full magazines */
+    uint64_t refills, flushes;
+} __attribute__((aligned(2 * NH_CACHE_LINE)));
+
+void central_init(struct central *central, struct heap *heap, unsigned cls);
+
+/* Gives `empty` (may be NULL) for a magazine with 1 to `want` objects taken
+ * from spans, or however many a full magazine has.  NULL when the node has no
+ * memory for even one object; `empty` then stays the caller's. */
+struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
+                                        unsigned want);
+/* Gives a magazine with objects (count set) for an empty one; NULL when there
+ * is no memory for one. */
+struct magazine *central_exchange_full(struct central *central, struct magazine *full);
+/* Gives a magazine back for good: its objects, if any, to the depot or to
+ * their spans. */
+void central_retire(struct central *central, struct magazine *magazine);
+
+/* One object, without a magazine: for threads that have no cache. */
+void *central_take_one(struct central *central);
+/* Returns objects of this class, allocated here, to their spans.  Objects that
+ * are free already or no object at all are reported and skipped. */
+void central_put(struct central *central, void *const *objects, unsigned count);
+
+/* Takes full magazines apart: all, or those not needed since the last call.
+ * Returns objects moved to spans. */
+size_t central_drain(struct central *central, bool all);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * fixalloc.c - see fixalloc.h.
+ */
+#include "fixalloc.h"
+
+#include "limits.h"
+#include "os.h"
+
+void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment)
+{
+    nh_require(is_power_of_two(alignment) && alignment <= NH_SYSTEM_PAGE &&
+               record % alignment == 0 && record >= sizeof(void *));
+    lock_init(&fix->lock, LOCK_FIXALLOC);
+    fix->record = record;
+    fix->free = NULL;
+    fix->at = fix->end = NULL;
+    fix->mapped = 0;
+}
+
+/* Under the lock.  What is left of the chunk before is too small for a record
+ * and lost. */
+static NH_SLOW bool add_chunk(struct fixalloc *fix)
+{
+    size_t least = round_up(fix->record, NH_SYSTEM_PAGE);
+    size_t bytes = least > NH_META_CHUNK ? least : NH_META_CHUNK;
+    /* A large chunk may be refused where one record would still be granted. */
+    char *chunk = os_map(bytes, NH_SYSTEM_PAGE, 0);
+    if (chunk == NULL && bytes > least)
+        chunk = os_map(bytes = least, NH_SYSTEM_PAGE, 0);
+    if (chunk == NULL)
+        return false;
+    fix->at = chunk;
+    fix->end = chunk + bytes / fix->record * fix->record;
+    fix->mapped += bytes;
+    return true;
+}
+
+void *fixalloc_get(struct fixalloc *fix, bool *fresh)
+{
+    lock_acquire(&fix->lock);
+    void *record = fix->free;
+    *fresh = record == NULL;
+    if (record != NULL) {
+        fix->free = *(void **)record;
+    } else if (fix->at != fix->end || add_chunk(fix)) {
+        record = fix->at;
+        fix->at += fix->record;
+    }
+    lock_release(&fix->lock);
+    return record;
+}
+
+void fixalloc_put(struct fixalloc *fix, void *record)
+{
+    lock_acquire(&fix->lock);
+    *(void **)record = fix->free;
+    fix->free = record;
+    lock_release(&fix->lock);
+}
+
+size_t fixalloc_mapped(struct fixalloc *fix)
+{
+    lock_acquire(&fix->lock);
+    size_t bytes = fix->mapped;
+    lock_release(&fix->lock);
+    return bytes;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * fixalloc.h - allocator of metadata records of one size.
+ *
+ * Records come from chunks mapped straight from the system, never from malloc,
+ * and are type-stable: a record that was freed is only ever handed out again
+ * as the same type, and its memory is never unmapped, so that a stale reader
+ * may look at it.  Thread-safe.
+ */
+#ifndef NH_FIXALLOC_H
+#define NH_FIXALLOC_H
+
+#include "lock.h"
+
+struct fixalloc {
+    struct lock lock;
+    size_t record; /* bytes; constant */
+    /* Guarded by lock: */
+    void *free; /* freed records, linked through their first word */
+    char *at;   /* rest of the current chunk */
+    char *end;
+    size_t mapped; /* bytes */
+};
+
+/* `alignment` is a power of two of at most a system page and divides `record`. */
+void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment);
+/* A record; *fresh tells whether it is zeroed and was never in use (else only
+ * the first word was overwritten since it was freed).  NULL when the system
+ * has no memory. */
+void *fixalloc_get(struct fixalloc *fix, bool *fresh);
+void fixalloc_put(struct fixalloc *fix, void *record);
+/* Bytes of address space in use. */
+size_t fixalloc_mapped(struct fixalloc *fix);
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * heap.c - see heap.h.
+ */
+#include "heap.h"
+
+#include "cache.h"
+#include "log.h"
+#include "numa/topology.h"
+#include "options.h"
+#include "os.h"
+#include "process.h"
+
+/* A heap collects what it is owed before it grows when that is at least this
+ * part of its memory: less is not worth taking the depots apart for. */
+#define OWED_SHIFT 4
+
+/* Depots and outboxes are looked at this many times per decay time. */
+#define TICKS_PER_DECAY 8
+
+static _Atomic(struct heap *) heaps[NH_NODES_MAX]; /* release; pairs with heap_if_exists */
+static struct lock creation = LOCK_INIT(LOCK_HEAPS);
+
+struct heap *heap_if_exists(unsigned slot)
+{
+    return atomic_load_explicit(&heaps[slot], memory_order_acquire);
+}
+
+static struct heap *create(unsigned slot)
+{
+    /* A mapping is zeroed: what is not set here starts empty. */
+    struct heap *heap = os_map(round_up(sizeof(struct heap), NH_SYSTEM_PAGE), NH_SYSTEM_PAGE, 0);
+    if (heap == NULL)
+        return NULL;
+    heap->slot = slot;
+    page_heap_init(&heap->pages, slot);
+    fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine));
+    fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE);
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        central_init(&heap->central[cls], heap, cls);
+    return heap;
+}
+
+struct heap *heap_get(unsigned slot)
+{
+    struct heap *heap = heap_if_exists(slot);
+    if (nh_likely(heap != NULL))
+        return heap;
+    lock_acquire(&creation);
+    heap = atomic_load_explicit(&heaps[slot], memory_order_relaxed);
+    if (heap == NULL) {
+        heap = create(slot);
+        atomic_store_explicit(&heaps[slot], heap, memory_order_release);
+    }
+    lock_release(&creation);
+    return heap;
+}
+
+void heap_creation_lock(void)
+{
+    lock_acquire(&creation);
+}
+
+void heap_creation_unlock(void)
+{
+    lock_release(&creation);
+}
+
+struct magazine *heap_magazine_new(struct heap *heap)
+{
+    bool fresh;
+    struct magazine *magazine = fixalloc_get(&heap->magazines, &fresh);
+    if (magazine != NULL)
+        magazine->count = 0;
+    return magazine;
+}
+
+size_t heap_owed(struct heap *heap)
+{
+    size_t owed = 0;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+        struct central *central = &heap->central[cls];
+        lock_acquire(&central->lock);
+        owed += central->free_in_depot * central->cut.bytes;
+        lock_release(&central->lock);
+    }
+    return owed;
+}
+
+size_t heap_reclaim(struct heap *heap, bool all)
+{
+    /* One at a time: a second one would find nothing. */
+    if (atomic_exchange_explicit(&heap->reclaiming, true, memory_order_acquire))
+        return 0;
+    if (all)
+        cache_collect(heap);
+    size_t bytes = 0;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        bytes += central_drain(&heap->central[cls], all) * heap->central[cls].cut.bytes;
+    if (all)
+        atomic_fetch_add_explicit(&heap->reclaims, 1, memory_order_relaxed);
+    atomic_store_explicit(&heap->reclaiming, false, memory_order_release);
+    return bytes;
+}
+
+void heap_tick(struct heap *heap)
+{
+    long decay = options_get(OPT_DECAY);
+    if (decay < 0)
+        return;
+    uint64_t now = os_now_ms();
+    uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
+    if (now - last < (uint64_t)decay / TICKS_PER_DECAY)
+        return;
+    if (!atomic_compare_exchange_strong_explicit(&heap->ticked_ms, &last, now, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return;
+    cache_collect_outboxes();
+    heap_reclaim(heap, false);
+    page_heap_decay(&heap->pages);
+}
+
+struct span *heap_span_alloc(struct heap *heap, size_t pages, size_t align_pages, uint8_t cls)
+{
+    struct span_request want = {.pages = pages,
+                                .align_pages = align_pages,
+                                .state = SPAN_IN_USE,
+                                .cls = cls,
+                                .may_grow = false};
+    struct span *span = page_heap_alloc(&heap->pages, &want);
+    if (nh_likely(span != NULL))
+        return span;
+
+    size_t owed = heap_owed(heap);
+    if (owed >= pages << NH_PAGE_SHIFT && owed >= page_heap_mapped(&heap->pages) >> OWED_SHIFT &&
+        heap_reclaim(heap, true) != 0)
+        span = page_heap_alloc(&heap->pages, &want);
+    want.may_grow = true;
+    if (span == NULL)
+        span = page_heap_alloc(&heap->pages, &want);
+    if (span == NULL && heap_reclaim(heap, true) != 0)
+        span = page_heap_alloc(&heap->pages, &want);
+    if (span == NULL)
+        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",
+                 pages << NH_PAGE_SHIFT, topology_now()->os_node[heap->slot],
+                 page_heap_mapped(&heap->pages));
+    return span;
+}
+
+void heap_lock_all(struct heap *heap)
+{
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        lock_acquire(&heap->central[cls].lock);
+    lock_acquire(&heap->pages.lock);
+    lock_acquire(&heap->pages.spans.lock);
+    lock_acquire(&heap->magazines.lock);
+    lock_acquire(&heap->caches.lock);
+}
+
+void heap_unlock_all(struct heap *heap)
+{
+    lock_release(&heap->caches.lock);
+    lock_release(&heap->magazines.lock);
+    lock_release(&heap->pages.spans.lock);
+    lock_release(&heap->pages.lock);
+    for (unsigned cls = NH_CLASSES - 1; cls > 0; cls--)
+        lock_release(&heap->central[cls].lock);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * large.c - see large.h.
+ */
+#include "large.h"
+
+#include "bad_pointer.h"
+#include "cache.h"
+#include "heap.h"
+#include "os.h"
+#include "row.h"
+#include "span_table.h"
+
+#include <string.h>
+
+/* An object that had to move to grow may grow by this part of itself before
+ * it moves again. */
+#define MOVE_SLACK_SHIFT 3
+
+/* Shrinking in place is worth the lock from this part of the object on. */
+#define SHRINK_SHIFT 2
+
+static bool pages_of(size_t size, size_t *pages)
+{
+    *pages = (size >> NH_PAGE_SHIFT) + ((size & (NH_PAGE - 1)) != 0);
+    return size <= PTRDIFF_MAX;
+}
+
+static void count(struct heap *heap, size_t objects, size_t pages)
+{
+    atomic_fetch_add_explicit(&heap->large_objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&heap->large_pages, pages, memory_order_relaxed);
+}
+
+static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages)
+{
+    struct span *span = heap_span_alloc(heap, pages, align_pages, NH_CLASS_LARGE);
+    if (span == NULL)
+        return NULL;
+    count(heap, 1, span->pages);
+    span_table_set_home(span->base, 1, row_home(heap->slot, NH_CLASS_LARGE));
+    return span;
+}
+
+static void span_drop(struct heap *heap, struct span *span, bool zeroed)
+{
+    count(heap, (size_t)-1, (size_t)0 - span->pages);
+    span_table_set_home(span->base, 1, 0);
+    page_heap_free(&heap->pages, span, zeroed);
+}
+
+void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
+{
+    size_t pages;
+    if (!pages_of(size, &pages))
+        return NULL;
+    size_t align_pages = alignment <= NH_PAGE ? 1 : alignment >> NH_PAGE_SHIFT;
+    struct span *span = span_new(heap, pages == 0 ? 1 : pages, align_pages);
+    if (span == NULL)
+        return NULL;
+    *zeroed = !span->needzero;
+    return (void *)span->base;
+}
+
+void large_free(void *ptr)
+{
+    struct span *span = span_table_hint((uintptr_t)ptr);
+    if (nh_unlikely((uintptr_t)ptr != span->base)) {
+        bad_pointer_report("free", ptr);
+        return;
+    }
+    span_drop(heap_if_exists(span->slot), span, false);
+}
+
+size_t large_usable_size(const void *ptr)
+{
+    const struct span *span = span_table_hint((uintptr_t)ptr);
+    return span_end(span) - (uintptr_t)ptr;
+}
+
+/* To a new span, with room to grow. */
+static void *move(struct span *span, struct heap *from, size_t size, size_t pages)
+{
+    struct heap *to = cache_heap();
+    if (to == NULL)
+        return NULL;
+    struct span *new = NULL;
+    if (pages > span->pages)
+        new = span_new(to, pages + (pages >> MOVE_SLACK_SHIFT), 1);
+    if (new == NULL)
+        new = span_new(to, pages, 1);
+    if (new == NULL)
+        return NULL;
+
+    size_t bytes = span->pages << NH_PAGE_SHIFT;
+    bool moved = false;
+    /* Moved pages stay on the node they are on: only within a node. */
+    if (to == from && bytes >= NH_MREMAP_MIN &&
+        bytes <= new->pages << NH_PAGE_SHIFT &&__atomic_fetch_add(&from->pages.moved_spans, 1,
+                                                                  __ATOMIC_RELAXED) <
+            NH_MREMAP_LIMIT)
+        moved = os_move_pages((void *)span->base, (void *)new->base, bytes);
+    if (!moved)
+        memcpy((void *)new->base, (void *)span->base, bytes < size ? bytes : size);
+    void *at = (void *)new->base;
+    span_drop(from, span, moved);
+    return at;
+}
+
+void *large_realloc(void *ptr, size_t size)
+{
+    struct span *span = span_table_hint((uintptr_t)ptr);
+    if (nh_unlikely((uintptr_t)ptr != span->base)) {
+        bad_pointer_report("realloc", ptr);
+        return NULL;
+    }
+    struct heap *heap = heap_if_exists(span->slot);
+    size_t pages;
+    if (!pages_of(size, &pages))
+        return NULL;
+    size_t had = span->pages;
+    if (pages <= had) {
+        if (had - pages > had >> SHRINK_SHIFT) {
+            page_heap_shrink(&heap->pages, span, pages);
+            count(heap, 0, span->pages - had);
+        }
+        return ptr;
+    }
+    if (page_heap_extend(&heap->pages, span, pages - had)) {
+        count(heap, 0, pages - had);
+        return ptr;
+    }
+    return move(span, heap, size, pages);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * libc_info.c - glibc's functions that tell about malloc; only in the library
+ * that replaces it.
+ */
+#include "log.h"
+#include "options.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* glibc's parameters tune glibc's structures; none has a meaning here.
+ * Setting one succeeds, as for a parameter without effect. */
+EXPORT int mallopt(int parameter, int value)
+{
+    (void)parameter, (void)value;
+    return 1;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+    struct nh_stats s;
+    stats_of_process(&s);
+    size_t large = 0;
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            large += atomic_load_explicit(&heap_if_exists(slot)->large_pages, memory_order_relaxed)
+                     << NH_PAGE_SHIFT;
+    return (struct mallinfo2){
+        .arena = s.mapped_bytes - s.released_bytes - large,
+        .ordblks = s.spans - s.large_objects,
+        .hblks = s.large_objects,
+        .hblkhd = large,
+        .uordblks = s.live_bytes,
+        .fordblks = s.mapped_bytes - s.released_bytes - s.live_bytes,
+        .keepcost = s.free_bytes - s.released_bytes,
+    };
+}
+
+static int clamp(size_t n)
+{
+    return n > INT_MAX ? INT_MAX : (int)n;
+}
+
+/* The old form has ints: what does not fit reads as INT_MAX. */
+EXPORT struct mallinfo mallinfo(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return (struct mallinfo){
+        .arena = clamp(m.arena),
+        .ordblks = clamp(m.ordblks),
+        .hblks = clamp(m.hblks),
+        .hblkhd = clamp(m.hblkhd),
+        .uordblks = clamp(m.uordblks),
+        .fordblks = clamp(m.fordblks),
+        .keepcost = clamp(m.keepcost),
+    };
+}
+
+EXPORT void malloc_stats(void)
+{
+    stats_print(STDERR_FILENO, STATS_TEXT);
+}
+
+EXPORT int malloc_info(int options, FILE *out)
+{
+    if (options != 0)
+        return EINVAL;
+    struct nh_stats s;
+    fputs("<malloc version=\"nearheap-1\">\n", out);
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++) {
+        if (heap_if_exists(slot) == NULL)
+            continue;
+        struct nh_node_stats node;
+        stats_of_heap(heap_if_exists(slot), &node);
+        fprintf(out, "<heap nr=\"%d\">\n", node.node);
+#define ELEMENT(name, unit, meaning)                                                               \
+    fprintf(out, "  <%s unit=\"%s\">%" PRIu64 "</%s>\n", #name, unit, node.name, #name);
+        NH_NODE_STATS(ELEMENT)
+#undef ELEMENT
+        fputs("</heap>\n", out);
+    }
+    stats_of_process(&s);
+    fprintf(out,
+            "<system type=\"current\" size=\"%" PRIu64 "\"/>\n"
+            "<system type=\"resident\" size=\"%" PRIu64 "\"/>\n</malloc>\n",
+            s.mapped_bytes, s.mapped_bytes - s.released_bytes);
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * limits.h - every constant and limit of the engine, once.
+ *
+ * Anyone may include this; it includes nothing else of ours.
+ */
+#ifndef NH_LIMITS_H
+#define NH_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The heap's page, its unit of bookkeeping; a multiple of the system's page. */
+#define NH_PAGE_SHIFT 13
+#define NH_PAGE       ((size_t)1 << NH_PAGE_SHIFT)
+
+/* The smallest page a system has; mappings are aligned to it at least. */
+#define NH_SYSTEM_PAGE ((size_t)4096)
+
+/* Growth comes in multiples of the huge page, aligned to it. */
+#define NH_HUGE_SHIFT 21
+#define NH_HUGE       ((size_t)1 << NH_HUGE_SHIFT)
+#define NH_HUGE_PAGES (NH_HUGE >> NH_PAGE_SHIFT)
+
+/* A heap asks for 1/2^NH_GROW_SHIFT of what it has, within these bounds, so
+ * that the number of system calls grows with the logarithm of the heap. */
+#define NH_GROW_SHIFT 3
+#define NH_GROW_MAX   ((size_t)64 << 20)
+
+/* Heaps grow downwards from places this far apart, so that each is one run of
+ * addresses and the treap sees few borders. */
+#define NH_ARENA_STRIDE ((uintptr_t)1 << 40)
+
+/* Span lengths below this have an exact list; longer ones go to the treap. */
+#define NH_LISTED_PAGES 128
+
+/* User addresses on x86-64 and arm64 with four-level tables. */
+#define NH_ADDRESS_BITS 47
+
+/* Smallest alignment of any object, and the step of the small size classes. */
+#define NH_GRAIN_SHIFT 4
+#define NH_GRAIN       ((size_t)1 << NH_GRAIN_SHIFT)
+
+/* Sizes to here have a class every grain: the class is found without a table,
+ * and internal waste stays under one grain. */
+#define NH_SMALL_MAX ((size_t)1024)
+/* Sizes to here have eight classes per doubling; larger objects have a span
+ * of their own. */
+#define NH_CLASS_MAX ((size_t)65536)
+
+/* Class 0 is no class: the bin that is always empty and always full. */
+#define NH_SMALL_CLASSES  64
+#define NH_MEDIUM_CLASSES 48
+#define NH_CLASSES        (1 + NH_SMALL_CLASSES + NH_MEDIUM_CLASSES)
+/* What the span table says of the first page of a large object. */
+#define NH_CLASS_LARGE 127
+#define NH_CLASS_SLOTS 128
+
+/* Objects per span, so that the free bits fit in the span's descriptor. */
+#define NH_SPAN_OBJECTS_MAX 512
+
+/* Heaps in a process.  Nodes beyond share the last heap. */
+#define NH_NODES_MAX 64
+
+#define NH_CACHE_LINE 64
+
+/* A magazine with its header is this large and aligned to its size. */
+#define NH_MAGAZINE_BYTES 512
+
+/* Full magazines a central list keeps before it takes them apart. */
+#define NH_DEPOT_MAGAZINES 128
+#define NH_DEPOT_BYTES     ((size_t)4 << 20)
+
+/* Address space for metadata is obtained in chunks of this size. */
+#define NH_META_CHUNK ((size_t)256 << 10)
+
+/* realloc moves pages instead of copying from this size on: below it the
+ * system call and the page faults that follow cost more than the copy. */
+#define NH_MREMAP_MIN ((size_t)256 << 10)
+
+/* Mappings that moved pages may leave behind, out of the system's 65530. */
+#define NH_MREMAP_LIMIT 8192
+
+/* Longest line this library prints. */
+#define NH_LINE_MAX 512
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * lock.h - a four-byte mutex that never allocates, and the ranks of all locks.
+ *
+ * A thread takes locks in rising rank only and at most one of a rank, except
+ * that fork takes all of them in (rank, node, class) order.  Debug builds
+ * check this.  Critical sections are short and make no call out of the engine.
+ *
+ * Ordering: lock_acquire is an acquire operation and pairs with the release
+ * in lock_release; waiters sleep in the kernel (futex), so a holder that is
+ * preempted costs the others no CPU.  After U. Drepper, "Futexes Are Tricky".
+ */
+#ifndef NH_LOCK_H
+#define NH_LOCK_H
+
+#include "base.h"
+
+#include <stdatomic.h>
+
+enum lock_rank {
+    LOCK_HEAPS,     /* creation of heaps (heap.c) */
+    LOCK_REGISTRY,  /* the list of thread caches (cache_registry.c) */
+    LOCK_CENTRAL,   /* one node's list of one class (central.c) */
+    LOCK_PAGE_HEAP, /* one node's spans (page_heap.c) */
+    LOCK_FIXALLOC,  /* one allocator of metadata (fixalloc.c) */
+    LOCK_TABLE,     /* growth of the span table (span_table.c) */
+    LOCK_RANKS
+};
+
+struct lock {
+    _Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+#ifdef NH_DEBUG
+    uint32_t rank;
+#endif
+};
+
+#ifdef NH_DEBUG
+#define LOCK_INIT(r)                                                                               \
+    {                                                                                              \
+        .word = 0, .rank = (r)                                                                     \
+    }
+#else
+#define LOCK_INIT(r)                                                                               \
+    {                                                                                              \
+        .word = 0                                                                                  \
+    }
+#endif
+
+void lock_init(struct lock *lock, enum lock_rank rank);
+NH_SLOW void lock_wait(struct lock *lock);
+NH_SLOW void lock_wake(struct lock *lock);
+/* Debug builds: remember and check what this thread holds. */
+void lock_rank_push(const struct lock *lock);
+void lock_rank_pop(const struct lock *lock);
+/* Between these, in the thread that forks, ranks are not checked. */
+void lock_rank_suspend(void);
+void lock_rank_resume(void);
+
+NH_INLINE void lock_acquire(struct lock *lock)
+{
+#ifdef NH_DEBUG
+    lock_rank_push(lock);
+#endif
+    uint32_t expected = 0;
+    if (nh_unlikely(!atomic_compare_exchange_strong_explicit(
+            &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed)))
+        lock_wait(lock);
+}
+
+NH_INLINE bool lock_try(struct lock *lock)
+{
+    uint32_t expected = 0;
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return false;
+#ifdef NH_DEBUG
+    lock_rank_push(lock);
+#endif
+    return true;
+}
+
+NH_INLINE void lock_release(struct lock *lock)
+{
+#ifdef NH_DEBUG
+    lock_rank_pop(lock);
+#endif
+    if (nh_unlikely(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
+        lock_wake(lock);
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * log.c - see log.h.  vsnprintf with integer and plain string conversions
+ * does not allocate in glibc.
+ */
+#include "log.h"
+
+#include "limits.h"
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void text_add_va(struct text *text, const char *format, va_list args)
+{
+    if (text->used + 1 >= text->room)
+        return;
+    int n = vsnprintf(text->at + text->used, text->room - text->used, format, args);
+    if (n < 0)
+        return;
+    text->used += (size_t)n;
+    if (text->used >= text->room)
+        text->used = text->room - 1;
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_add_va(text, format, args);
+    va_end(args);
+}
+
+bool log_write_all(int fd, const char *at, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        at += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    if ((long)level > options_get(OPT_VERBOSE))
+        return;
+    int saved = errno;
+    char line[NH_LINE_MAX];
+    /* One byte is kept back for the newline of a line that was cut. */
+    struct text text = {.at = line, .room = sizeof(line) - 1, .used = 0};
+    va_list args;
+    va_start(args, format);
+    text_add(&text, "nearheap: ");
+    text_add_va(&text, format, args);
+    va_end(args);
+    line[text.used++] = '\n';
+    log_write_all(STDERR_FILENO, line, text.used);
+    errno = saved;
+}
+
+void nh_check_failed(const char *file, int line, const char *what)
+{
+    log_line(LOG_ERROR, "internal error at %s:%d: not (%s)", file, line, what);
+    abort();
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * log.h - one-line messages on standard error, without allocating.
+ *
+ * Safe under any lock, before constructors and after exit handlers; one
+ * write(2) a line, so that lines of several threads do not mix.
+ */
+#ifndef NH_LOG_H
+#define NH_LOG_H
+
+#include "base.h"
+
+#include <stdarg.h>
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_TRACE };
+
+/* Prints "nearheap: …\n" when `level` is at most the option `verbose`. */
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Growing text in a buffer of the caller's; what does not fit is cut. */
+struct text {
+    char *at;
+    size_t room;
+    size_t used;
+};
+void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* All of `length` to `fd`, through interruptions; false on an error. */
+bool log_write_all(int fd, const char *at, size_t length);
+
+#endif

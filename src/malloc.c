@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * malloc.c - malloc and free, and what is built on them alone.
+ *
+ * The fast paths: no lock, no atomic read-modify-write, no call.  malloc pops
+ * from the thread's bin of the size class; free pushes to the bin that the
+ * span table names.  tests/instructions.budget holds what they may cost.
+ */
+#include "bad_pointer.h"
+#include "cache.h"
+#include "export.h"
+#include "large.h"
+#include "limits.h"
+#include "malloc_class.h"
+#include "row.h"
+#include "size_class.h"
+#include "span_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+static NH_SLOW void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- malloc ---- */
+
+/* The bin is empty, or the thread may have moved. */
+static NH_NOINLINE void *malloc_slow(size_t size)
+{
+    /* Size 0 led to the bin that is always empty. */
+    void *object = cache_refill(size_class_of(size != 0 ? size : 1));
+    return nh_likely(object != NULL) ? object : out_of_memory();
+}
+
+static NH_NOINLINE void *malloc_large(size_t size)
+{
+    struct heap *heap = cache_heap();
+    bool zeroed;
+    void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
+    return nh_likely(object != NULL) ? object : out_of_memory();
+}
+
+static NH_NOINLINE void *malloc_medium(size_t size)
+{
+    if (nh_unlikely(size > NH_CLASS_MAX))
+        return malloc_large(size);
+    void *object = malloc_class(size_class_of(size));
+    return nh_likely(object != NULL) ? object : out_of_memory();
+}
+
+/* As malloc_class (malloc_class.h), but the slow path gets the size: so the
+ * class is never computed here, only the bin's offset. */
+void *nh_malloc(size_t size)
+{
+    struct row *row = nh_thread.row;
+    if (nh_unlikely(size > NH_SMALL_MAX))
+        return malloc_medium(size);
+    struct bin *bin = row_bin_of_size(row, size);
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+    void *object = *top;
+    if (nh_unlikely(object == NULL) || nh_unlikely(*row->cpu_now != row->cpu))
+        return malloc_slow(size);
+    atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
+    return object;
+}
+NH_LIBC_NAME(malloc, nh_malloc);
+
+void *nh_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    if (nh_likely(bytes <= NH_CLASS_MAX)) {
+        void *object = nh_malloc(bytes);
+        return nh_likely(object != NULL) ? memset(object, 0, bytes) : NULL;
+    }
+    struct heap *heap = cache_heap();
+    bool zeroed = false;
+    void *object = heap != NULL ? large_alloc(heap, bytes, NH_GRAIN, &zeroed) : NULL;
+    if (nh_unlikely(object == NULL))
+        return out_of_memory();
+    return zeroed ? object : memset(object, 0, bytes);
+}
+NH_LIBC_NAME(calloc, nh_calloc);
+
+/* ---- free ---- */
+
+void nh_free(void *ptr)
+{
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    struct bin *bin = (struct bin *)(void *)((char *)nh_thread.rows + home);
+    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
+    /* Full, or any of the cases that look full (row.h); or freed just before. */
+    if (nh_unlikely(top == bin->limit) || nh_unlikely(*top == ptr)) {
+        cache_free_slow(ptr);
+        return;
+    }
+    top[1] = ptr;
+    atomic_store_explicit(&bin->top, top + 1, memory_order_relaxed);
+}
+NH_LIBC_NAME(free, nh_free);
+
+/* The size class (or whole pages) that an object was given out with. */
+static size_t usable_size(const void *ptr, uint32_t home)
+{
+    unsigned cls = row_home_class(home);
+    return cls == NH_CLASS_LARGE ? large_usable_size(ptr) : size_class_bytes(cls);
+}
+
+size_t nh_malloc_usable_size(void *ptr)
+{
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    return home != 0 ? usable_size(ptr, home) : 0;
+}
+NH_LIBC_NAME(malloc_usable_size, nh_malloc_usable_size);
+
+static void check_size(const void *ptr, size_t alignment, size_t size)
+{
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    if (ptr == NULL || home == 0)
+        return; /* free says what it is */
+    size_t bytes = usable_size(ptr, home);
+    if (nh_unlikely(size > bytes || ((uintptr_t)ptr & (alignment - 1)) != 0))
+        bad_pointer_size(ptr, bytes, size);
+}
+
+void nh_free_sized(void *ptr, size_t size)
+{
+    check_size(ptr, 1, size);
+    nh_free(ptr);
+}
+NH_LIBC_NAME(free_sized, nh_free_sized);
+
+void nh_free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+    check_size(ptr, alignment, size);
+    nh_free(ptr);
+}
+NH_LIBC_NAME(free_aligned_sized, nh_free_aligned_sized);
+
+/* ---- realloc ---- */
+
+/* An object keeps its place while the new size needs at least this part of
+ * it. */
+#define REALLOC_KEEP_SHIFT 1
+
+static void *realloc_copy(void *ptr, size_t had, size_t size)
+{
+    void *object = nh_malloc(size);
+    if (nh_unlikely(object == NULL))
+        return NULL;
+    memcpy(object, ptr, had < size ? had : size);
+    nh_free(ptr);
+    return object;
+}
+
+void *nh_realloc(void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return nh_malloc(size);
+    if (nh_unlikely(size == 0)) { /* as glibc */
+        nh_free(ptr);
+        return NULL;
+    }
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    unsigned cls = row_home_class(home);
+    if (nh_unlikely(cls == 0)) {
+        bad_pointer_report("realloc", ptr);
+        return out_of_memory();
+    }
+    if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
+        void *object = large_realloc(ptr, size);
+        return nh_likely(object != NULL) ? object : out_of_memory();
+    }
+    size_t had = usable_size(ptr, home);
+    if (size <= had && size > had >> REALLOC_KEEP_SHIFT)
+        return ptr;
+    return realloc_copy(ptr, had, size);
+}
+NH_LIBC_NAME(realloc, nh_realloc);
+
+void *nh_reallocarray(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    return nh_realloc(ptr, bytes);
+}
+NH_LIBC_NAME(reallocarray, nh_reallocarray);
+
+#ifdef NH_REPLACE
+/* From a static library a program gets only the objects that it refers to; but
+ * a family of which some are ours and some are libc's would free what it did
+ * not allocate.  So this object, which every program needs, refers to all. */
+extern int mallopt(int, int);
+extern void *_Znwm(size_t);
+__attribute__((used)) static const void *const whole_family[] = {
+    (const void *)nh_posix_memalign, (const void *)mallopt, (const void *)_Znwm,
+    (const void *)nh_malloc_trim};
+#endif

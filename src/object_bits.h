@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * object_bits.h - which objects of a span are free: one bit each, out of band,
+ * so that the memory of free objects is neither read nor written.
+ *
+ * Pure: no locks, no allocation.  `cursor` is the word where the next search
+ * begins (the seed's freeindex and allocCache in one: bits are taken from that
+ * word with count-trailing-zeros until it is empty); no word below it has a
+ * free bit.
+ */
+#ifndef NH_OBJECT_BITS_H
+#define NH_OBJECT_BITS_H
+
+#include "base.h"
+#include "limits.h"
+
+#define OBJECT_BITS_WORDS (NH_SPAN_OBJECTS_MAX / 64)
+
+struct object_bits {
+    uint64_t free[OBJECT_BITS_WORDS];
+};
+
+/* Objects 0 to count - 1 are free, the rest do not exist. */
+static inline void object_bits_fill(struct object_bits *bits, unsigned count)
+{
+    for (unsigned i = 0; i < OBJECT_BITS_WORDS; i++) {
+        unsigned below = i * 64;
+        if (count >= below + 64)
+            bits->free[i] = ~(uint64_t)0;
+        else
+            bits->free[i] = count > below ? ((uint64_t)1 << (count - below)) - 1 : 0;
+    }
+}
+
+static inline bool object_bits_is_free(const struct object_bits *bits, unsigned index)
+{
+    return (bits->free[index / 64] >> index % 64 & 1) != 0;
+}
+
+/* Marks a live object free; false, and nothing done, if it was free. */
+static inline bool object_bits_put(struct object_bits *bits, uint8_t *cursor, unsigned index)
+{
+    uint64_t bit = (uint64_t)1 << index % 64;
+    uint64_t word = bits->free[index / 64];
+    if (nh_unlikely((word & bit) != 0))
+        return false;
+    bits->free[index / 64] = word | bit;
+    if (index / 64 < *cursor)
+        *cursor = (uint8_t)(index / 64);
+    return true;
+}
+
+/* Takes up to `want` free objects, lowest first, and stores their addresses
+ * downwards from `end`, so that a stack that ends there hands them out in
+ * rising order.  Returns how many. */
+static inline unsigned object_bits_take(struct object_bits *bits, uint8_t *cursor, unsigned want,
+                                        uintptr_t base, size_t bytes, void **end)
+{
+    unsigned taken = 0;
+    unsigned i = *cursor;
+    while (taken < want && i < OBJECT_BITS_WORDS) {
+        uint64_t word = bits->free[i];
+        uintptr_t at = base + (size_t)i * 64 * bytes;
+        while (word != 0 && taken < want) {
+            *--end = (void *)(at + (size_t)__builtin_ctzll(word) * bytes);
+            word &= word - 1;
+            taken++;
+        }
+        bits->free[i] = word;
+        if (word == 0)
+            i++;
+    }
+    *cursor = (uint8_t)i;
+    return taken;
+}
+
+#endif

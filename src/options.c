@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * options.c - see options.h.  The one place that reads the environment.
+ */
+#include "options.h"
+
+#include "limits.h"
+#include "log.h"
+
+#include <string.h>
+
+/* Long enough for a path or a topology. */
+#define OPTION_TEXT_MAX 512
+#define OPTION_PREFIX   "NEARHEAP_"
+
+static const struct option rows[OPTIONS] = {
+#define OPTION(id, variable, kind, dflt, least, most, words, meaning)                              \
+    {variable, OPTION_##kind, dflt, least, most, words, meaning},
+#include "options.def"
+#undef OPTION
+};
+
+static long values[OPTIONS] = {
+#define OPTION(id, variable, kind, dflt, least, most, words, meaning) dflt,
+#include "options.def"
+#undef OPTION
+};
+
+/* Texts are copied: the environment may change under us. */
+static char texts[OPTIONS][OPTION_TEXT_MAX];
+static bool loaded;
+
+long options_get(enum option_id id)
+{
+    return values[id];
+}
+
+const char *options_text(enum option_id id)
+{
+    return texts[id];
+}
+
+const struct option *options_row(enum option_id id)
+{
+    return &rows[id];
+}
+
+static bool parse_word(const char *words, const char *value, long *out)
+{
+    size_t length = strlen(value);
+    long position = 0;
+    for (const char *at = words;; position++) {
+        size_t n = strcspn(at, "|");
+        if (n == length && n != 0 && memcmp(at, value, n) == 0) {
+            *out = position;
+            return true;
+        }
+        if (at[n] == '\0')
+            return false;
+        at += n + 1;
+    }
+}
+
+static bool parse_number(const char *value, bool suffix, long *out)
+{
+    bool negative = *value == '-';
+    const char *at = value + negative;
+    if (*at < '0' || *at > '9')
+        return false;
+    long n = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *at - '0', &n))
+            return false;
+    if (suffix && *at != '\0') {
+        static const char suffixes[] = "kmg";
+        const char *found = strchr(suffixes, *at | 0x20);
+        if (found == NULL || *found == '\0' ||
+            __builtin_mul_overflow(n, 1L << (10 * (found - suffixes + 1)), &n))
+            return false;
+        at++;
+    }
+    *out = negative ? -n : n;
+    return *at == '\0';
+}
+
+bool options_parse(const struct option *option, const char *value, long *out)
+{
+    switch (option->kind) {
+    case OPTION_WORD:
+        return parse_word(option->words, value, out);
+    case OPTION_NUMBER:
+    case OPTION_BYTES:
+        return parse_number(value, option->kind == OPTION_BYTES, out) && *out >= option->least &&
+               *out <= option->most;
+    default:
+        return strlen(value) < OPTION_TEXT_MAX;
+    }
+}
+
+static void complain(const struct option *option, const char *value)
+{
+    switch (option->kind) {
+    case OPTION_WORD: {
+        size_t first = strcspn(option->words, "|");
+        log_line(LOG_ERROR, "%s=%s is not one of %s; using %.*s", option->variable, value,
+                 option->words, (int)first, option->words);
+        break;
+    }
+    case OPTION_NUMBER:
+    case OPTION_BYTES:
+        log_line(LOG_ERROR, "%s=%s is not a whole number from %ld to %ld%s; using %ld",
+                 option->variable, value, option->least, option->most,
+                 option->kind == OPTION_BYTES ? " (k, m or g may follow)" : "", option->dflt);
+        break;
+    default:
+        log_line(LOG_ERROR, "%s is longer than %d characters; ignoring it", option->variable,
+                 OPTION_TEXT_MAX - 1);
+    }
+}
+
+static void load_variable(const char *variable)
+{
+    size_t name = strcspn(variable, "=");
+    const char *value = variable[name] == '=' ? variable + name + 1 : "";
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (strlen(rows[i].variable) != name || memcmp(rows[i].variable, variable, name) != 0)
+            continue;
+        long parsed = rows[i].dflt;
+        if (!options_parse(&rows[i], value, &parsed))
+            complain(&rows[i], value);
+        else if (rows[i].kind == OPTION_TEXT)
+            memcpy(texts[i], value, strlen(value) + 1);
+        else
+            values[i] = parsed;
+        return;
+    }
+    log_line(LOG_WARNING, "%.*s is not an option of nearheap; ignoring it", (int)name, variable);
+}
+
+void options_load(void)
+{
+    extern char **environ;
+    if (loaded || environ == NULL)
+        return;
+    loaded = true;
+    for (char **at = environ; *at != NULL; at++)
+        if (strncmp(*at, OPTION_PREFIX, sizeof(OPTION_PREFIX) - 1) == 0)
+            load_variable(*at);
+}

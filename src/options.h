@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * options.h - the environment variables that tune nearheap, from the one
+ * table options.def.
+ *
+ * options_load reads the environment; until then every option has its default.
+ * Values do not change afterwards, so that reading one needs no lock.
+ */
+#ifndef NH_OPTIONS_H
+#define NH_OPTIONS_H
+
+#include "base.h"
+
+enum option_id {
+#define OPTION(id, variable, kind, dflt, least, most, words, meaning) OPT_##id,
+#include "options.def"
+#undef OPTION
+    OPTIONS
+};
+
+enum bad_free { BAD_FREE_ABORT, BAD_FREE_REPORT, BAD_FREE_IGNORE };
+
+/* The value of a NUMBER, BYTES or WORD option. */
+long options_get(enum option_id id);
+/* The value of a TEXT option; "" when unset. */
+const char *options_text(enum option_id id);
+
+/* Reads the environment once; later calls do nothing.  Does nothing either
+ * when the C library has not set `environ` yet.  Prints a line for each value
+ * that is ill-formed and each unknown NEARHEAP_ variable.  Never allocates.
+ * Not to be called by two threads at once. */
+void options_load(void);
+
+enum option_kind { OPTION_NUMBER, OPTION_BYTES, OPTION_WORD, OPTION_TEXT };
+struct option {
+    const char *variable;
+    enum option_kind kind;
+    long dflt, least, most;
+    const char *words;
+    const char *meaning;
+};
+/* One row of the table, for printing. */
+const struct option *options_row(enum option_id id);
+/* Parses `value` for `option` into `out`; false when it is ill-formed.  Pure. */
+bool options_parse(const struct option *option, const char *value, long *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * os.c - the only file that maps, unmaps, moves or advises memory.
+ */
+#include "os.h"
+
+#include "limits.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define MAP_KIND (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static void *map_at(uintptr_t hint, size_t bytes)
+{
+    void *at = mmap((void *)hint, bytes, PROT_READ | PROT_WRITE, MAP_KIND, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void *os_map(size_t bytes, size_t alignment, uintptr_t hint)
+{
+    int saved = errno;
+    char *at = map_at(hint, bytes);
+    if (at != NULL && ((uintptr_t)at & (alignment - 1)) != 0) {
+        munmap(at, bytes);
+        size_t padded = bytes + alignment;
+        at = padded < bytes ? NULL : map_at(0, padded);
+        if (at != NULL) {
+            char *aligned = (char *)round_up((uintptr_t)at, alignment);
+            size_t head = (size_t)(aligned - at);
+            if (head != 0)
+                munmap(at, head);
+            if (padded - head != bytes)
+                munmap(aligned + bytes, padded - head - bytes);
+            at = aligned;
+        }
+    }
+    errno = saved;
+    return at;
+}
+
+void os_unmap(void *at, size_t bytes)
+{
+    int saved = errno;
+    munmap(at, bytes);
+    errno = saved;
+}
+
+bool os_release(void *at, size_t bytes)
+{
+    int saved = errno;
+    bool done = madvise(at, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
+void os_advise_huge(void *at, size_t bytes, enum os_huge use)
+{
+    if (use == OS_HUGE_DEFAULT)
+        return;
+    int saved = errno;
+    /* Kernels without huge pages refuse; there is nothing to do then. */
+    (void)madvise(at, bytes, use == OS_HUGE_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    errno = saved;
+}
+
+bool os_move_pages(void *from, void *to, size_t bytes)
+{
+#ifdef MREMAP_DONTUNMAP
+    int saved = errno;
+    void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    if (at == MAP_FAILED) {
+        /* The kernel may have dropped the target's mapping before it failed;
+         * the range belongs to the heap, which must find memory there. */
+        at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
+        nh_require(at == to);
+        errno = saved;
+        return false;
+    }
+    errno = saved;
+    return true;
+#else
+    (void)from, (void)to, (void)bytes;
+    return false;
+#endif
+}
+
+uint64_t os_now_ms(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * os.h - the contract with the operating system's memory.  os.c alone calls
+ * mmap, munmap, mremap and madvise.
+ *
+ * All sizes and addresses are multiples of the system's page unless said
+ * otherwise.  Nothing here takes a lock, allocates or changes errno.
+ */
+#ifndef NH_OS_H
+#define NH_OS_H
+
+#include "base.h"
+
+/* Zeroed, private, readable and writable memory aligned to `alignment` (a
+ * power of two of at least a system page), near `hint` if that is free; NULL
+ * when the system refuses. */
+void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
+void os_unmap(void *at, size_t bytes);
+
+/* Gives the pages' memory back; they read as zeros afterwards.  False if the
+ * system refuses (locked memory): contents are then unknown. */
+bool os_release(void *at, size_t bytes);
+
+enum os_huge { OS_HUGE_DEFAULT, OS_HUGE_ALWAYS, OS_HUGE_NEVER };
+/* Whether the kernel may back [at, at + bytes) with huge pages. */
+void os_advise_huge(void *at, size_t bytes, enum os_huge use);
+
+/* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
+ * own contents are dropped.  The source stays mapped and reads as zeros.  False
+ * when the kernel cannot: the source is unchanged then, the target zeroed. */
+bool os_move_pages(void *from, void *to, size_t bytes);
+
+/* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */
+uint64_t os_now_ms(void);
+
+#endif

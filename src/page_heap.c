@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * page_heap.c - spans in and out of the free sets.  Growth and release to the
+ * system are in page_heap_os.c.
+ */
+#include "page_heap.h"
+
+#include "os.h"
+#include "page_heap_internal.h"
+#include "span_table.h"
+
+void page_heap_init(struct page_heap *heap, unsigned slot)
+{
+    lock_init(&heap->lock, LOCK_PAGE_HEAP);
+    heap->slot = slot;
+    /* Counted from an address that the system chose at random. */
+    uintptr_t start = round_down((uintptr_t)heap, NH_HUGE);
+    uintptr_t below = (slot + 1) * NH_ARENA_STRIDE;
+    heap->grown_at = start > below ? start - below : 0;
+    fixalloc_init(&heap->spans, sizeof(struct span), NH_CACHE_LINE);
+}
+
+static struct free_set *set_of(struct page_heap *heap, const struct span *span)
+{
+    return span->needzero ? &heap->resident : &heap->clean;
+}
+
+struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t pages)
+{
+    bool fresh;
+    struct span *span = fixalloc_get(&heap->spans, &fresh);
+    if (span == NULL)
+        return NULL;
+    /* Written once in the descriptor's memory's life: other heaps read it. */
+    if (fresh)
+        span->slot = (uint8_t)heap->slot;
+    span->base = base;
+    span->pages = pages;
+    span->cls = 0;
+    span->next = span->prev = NULL;
+    span->generation++;
+    return span;
+}
+
+static void drop_descriptor(struct page_heap *heap, struct span *span)
+{
+    span_set_state(span, SPAN_DEAD);
+    fixalloc_put(&heap->spans, span);
+}
+
+/* The list of resident free spans by age, youngest first.  A span that is cut
+ * or joined keeps the place of its larger part: else a few pages that come and
+ * go at the edge of a large free span would keep all of it young for ever. */
+
+static void age_link(struct page_heap *heap, struct span *span, struct span *younger,
+                     struct span *older)
+{
+    span->idle.younger = younger;
+    span->idle.older = older;
+    if (younger != NULL)
+        younger->idle.older = span;
+    else
+        heap->youngest = span;
+    if (older != NULL)
+        older->idle.younger = span;
+    else
+        heap->oldest = span;
+}
+
+static void age_push(struct page_heap *heap, struct span *span)
+{
+    span->idle.unused_since_ms = os_now_ms();
+    age_link(heap, span, NULL, heap->youngest);
+}
+
+static void age_remove(struct page_heap *heap, struct span *span)
+{
+    if (span->idle.younger != NULL)
+        span->idle.younger->idle.older = span->idle.older;
+    else
+        heap->youngest = span->idle.older;
+    if (span->idle.older != NULL)
+        span->idle.older->idle.younger = span->idle.younger;
+    else
+        heap->oldest = span->idle.younger;
+}
+
+static void age_inherit(struct page_heap *heap, struct span *span, const struct span *from)
+{
+    span->idle.unused_since_ms = from->idle.unused_since_ms;
+    age_link(heap, span, from->idle.younger, from->idle.older);
+}
+
+void page_heap_remove_free(struct page_heap *heap, struct span *span)
+{
+    nh_assert(span_state(span) == SPAN_FREE);
+    free_set_remove(set_of(heap, span), span);
+    if (span->needzero)
+        age_remove(heap, span);
+}
+
+/* Into the free set, with both ends in the table.  Inner pages keep whatever
+ * the table said: the next allocation sets them all. */
+static void file_free(struct page_heap *heap, struct span *span)
+{
+    span_table_set(span->base, 1, span);
+    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    free_set_insert(set_of(heap, span), span);
+}
+
+/* The free span of this heap that has the page at `address` as an end. */
+static struct span *free_neighbour(struct page_heap *heap, uintptr_t address)
+{
+    struct span *span = span_table_hint(address);
+    /* Within a heap the lock makes the table exact at the ends of spans;
+     * another heap's span is recognised by its slot, which never changes. */
+    if (span == NULL || span->slot != heap->slot || span_state(span) != SPAN_FREE)
+        return NULL;
+    nh_assert(address >= span->base && address < span_end(span));
+    return span;
+}
+
+/* Joins `other`, a free neighbour in the sets, into `span`, which is in none.
+ * `*aged` is the length that gave span its place by age, 0 without a place. */
+static void absorb(struct page_heap *heap, struct span *span, struct span *other, size_t *aged)
+{
+    free_set_remove(set_of(heap, other), other);
+    if (other->needzero && other->pages > *aged && other->pages >= span->pages) {
+        if (*aged != 0)
+            age_remove(heap, span);
+        age_inherit(heap, span, other);
+        *aged = other->pages;
+    } else if (other->needzero) {
+        age_remove(heap, other);
+    }
+    if (other->base < span->base)
+        span->base = other->base;
+    span->pages += other->pages;
+    span->needzero |= other->needzero;
+    drop_descriptor(heap, other);
+}
+
+void page_heap_insert_free(struct page_heap *heap, struct span *span, bool across)
+{
+    struct span *before = free_neighbour(heap, span->base - 1);
+    struct span *after = free_neighbour(heap, span_end(span));
+    size_t aged = 0;
+    if (before != NULL && (across || before->needzero == span->needzero))
+        absorb(heap, span, before, &aged);
+    if (after != NULL && (across || after->needzero == span->needzero))
+        absorb(heap, span, after, &aged);
+    if (span->needzero) {
+        heap->may_merge = true;
+        if (aged == 0)
+            age_push(heap, span);
+    }
+    file_free(heap, span);
+}
+
+/* Joins resident spans with their clean neighbours, so that a request may fit
+ * that fits neither kind alone. */
+static NH_SLOW void merge_across_kinds(struct page_heap *heap)
+{
+    for (struct span *span = heap->oldest; span != NULL;) {
+        struct span *after = free_neighbour(heap, span_end(span));
+        struct span *before = free_neighbour(heap, span->base - 1);
+        struct span *next = span->idle.younger;
+        while (next != NULL && (next == before || next == after))
+            next = next->idle.younger; /* it will be part of span */
+        if (before != NULL || after != NULL) {
+            page_heap_remove_free(heap, span);
+            page_heap_insert_free(heap, span, true);
+        }
+        span = next;
+    }
+    heap->may_merge = false;
+}
+
+static struct span *find_fit(struct page_heap *heap, size_t pages)
+{
+    struct span *span = free_set_fit(&heap->resident, pages);
+    return span != NULL ? span : free_set_fit(&heap->clean, pages);
+}
+
+/* Takes [base, base + pages) out of a free span that holds it; what is left
+ * of that stays free, at its age.  The piece's descriptor has state `state`.
+ * NULL, and nothing done, without descriptors. */
+static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages,
+                          enum span_state state)
+{
+    size_t head = (base - from->base) >> NH_PAGE_SHIFT;
+    size_t tail = from->pages - head - pages;
+    if (head == 0 && tail == 0) {
+        page_heap_remove_free(heap, from);
+        span_set_state(from, state);
+        return from;
+    }
+    struct span *piece = page_heap_descriptor(heap, base, pages);
+    if (piece == NULL)
+        return NULL;
+    struct span *rest = NULL;
+    if (head != 0 && tail != 0) {
+        rest = page_heap_descriptor(heap, base + (pages << NH_PAGE_SHIFT), tail);
+        if (rest == NULL) {
+            drop_descriptor(heap, piece);
+            return NULL;
+        }
+        rest->needzero = from->needzero;
+        span_set_state(rest, SPAN_FREE);
+    }
+    piece->needzero = from->needzero;
+    span_set_state(piece, state);
+
+    free_set_remove(set_of(heap, from), from);
+    if (head == 0)
+        from->base += pages << NH_PAGE_SHIFT;
+    from->pages = head != 0 ? head : tail;
+    file_free(heap, from);
+    if (rest != NULL) {
+        if (rest->needzero) {
+            rest->idle.unused_since_ms = from->idle.unused_since_ms;
+            age_link(heap, rest, from, from->idle.older);
+        }
+        file_free(heap, rest);
+    }
+    return piece;
+}
+
+struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *want)
+{
+    /* With this many, some aligned run of the length is inside. */
+    size_t search;
+    if (__builtin_add_overflow(want->pages, want->align_pages - 1, &search))
+        return NULL;
+    lock_acquire(&heap->lock);
+    struct span *from = find_fit(heap, search);
+    if (from == NULL && heap->may_merge && heap->resident.pages + heap->clean.pages >= search) {
+        merge_across_kinds(heap);
+        from = find_fit(heap, search);
+    }
+    if (from == NULL && want->may_grow && page_heap_grow(heap, search))
+        from = find_fit(heap, search);
+    struct span *span = NULL;
+    if (from != NULL) {
+        uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
+        span = carve(heap, from, base, want->pages, want->state);
+    }
+    if (span == NULL) {
+        lock_release(&heap->lock);
+        return NULL;
+    }
+    /* Under the lock only what neighbours look at when they are freed. */
+    span_table_set(span->base, 1, span);
+    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    heap->span_allocs++;
+    lock_release(&heap->lock);
+
+    span->cls = want->cls;
+    span->bytes = 0;
+    span->index_magic = 0;
+    span->objects = span->free_objects = 0;
+    span->listed = false;
+    if (span->pages > 2)
+        span_table_set(span->base + NH_PAGE, span->pages - 2, span);
+    return span;
+}
+
+void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
+{
+    lock_acquire(&heap->lock);
+    heap->span_frees++;
+    span->cls = 0;
+    span->needzero = !zeroed;
+    span_set_state(span, SPAN_FREE);
+    page_heap_insert_free(heap, span, false);
+    lock_release(&heap->lock);
+    page_heap_decay(heap);
+}
+
+bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
+{
+    uintptr_t end = span_end(span);
+    lock_acquire(&heap->lock);
+    struct span *after = free_neighbour(heap, end);
+    if (after != NULL && after->pages < pages && free_neighbour(heap, span_end(after)) != NULL) {
+        /* It may go on as a span of the other kind. */
+        page_heap_remove_free(heap, after);
+        page_heap_insert_free(heap, after, true);
+        after = free_neighbour(heap, end);
+    }
+    struct span *piece = NULL;
+    if (after != NULL && after->pages >= pages)
+        piece = carve(heap, after, end, pages, SPAN_MANUAL);
+    if (piece != NULL) {
+        span_set_state(piece, SPAN_FREE);
+        drop_descriptor(heap, piece);
+        span->pages += pages;
+        span_table_set(span_end(span) - NH_PAGE, 1, span);
+    }
+    lock_release(&heap->lock);
+    if (piece != NULL)
+        span_table_set(end, pages, span);
+    return piece != NULL;
+}
+
+void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
+{
+    lock_acquire(&heap->lock);
+    /* Without a descriptor the span just stays as long as it is. */
+    struct span *rest =
+        page_heap_descriptor(heap, span->base + (pages << NH_PAGE_SHIFT), span->pages - pages);
+    if (rest != NULL) {
+        rest->needzero = true;
+        span->pages = pages;
+        span_table_set(span_end(span) - NH_PAGE, 1, span);
+        span_set_state(rest, SPAN_FREE);
+        page_heap_insert_free(heap, rest, false);
+    }
+    lock_release(&heap->lock);
+}
+
+size_t page_heap_free_pages(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->resident.pages + heap->clean.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_mapped(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->mapped_pages;
+    lock_release(&heap->lock);
+    return pages << NH_PAGE_SHIFT;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * page_heap.h - one node's pages: free spans, splitting, coalescing, growth,
+ * and the return of pages to the system.
+ *
+ * Free spans are of two kinds, kept apart: resident ones (they may hold old
+ * data; needzero) and clean ones (never touched or given back; they read as
+ * zeros and use no memory).  Allocation prefers resident memory, so that the
+ * heap stays small and its pages warm; neighbours of a kind are one span
+ * always, neighbours of both kinds only when nothing else fits.
+ *
+ * The lock is short: no system call is made under it but those of growth.
+ */
+#ifndef NH_PAGE_HEAP_H
+#define NH_PAGE_HEAP_H
+
+#include "fixalloc.h"
+#include "free_set.h"
+#include "lock.h"
+
+struct page_heap {
+    struct lock lock;
+    unsigned slot; /* home of all its spans; constant */
+    /* Guarded by lock: */
+    struct free_set clean, resident;
+    struct span *youngest, *oldest; /* resident spans by time of free */
+    bool may_merge;     /* a resident span was freed since the last merge across kinds */
+    uintptr_t grown_at; /* where the last growth lies: the next goes below it */
+    uint64_t swept_ms;  /* last decay; atomic, without the lock */
+    size_t mapped_pages;
+    size_t moved_spans; /* realloc's moves of pages, bounded by NH_MREMAP_LIMIT */
+    uint64_t span_allocs, span_frees, grows, scavenges;
+    struct fixalloc spans;
+};
+
+/* What a span is wanted for. */
+struct span_request {
+    size_t pages;
+    size_t align_pages;    /* power of two */
+    enum span_state state; /* IN_USE or MANUAL */
+    uint8_t cls;
+    /* Whether the heap may ask the system for more. */
+    bool may_grow;
+};
+
+void page_heap_init(struct page_heap *heap, unsigned slot);
+
+/* A span in the state asked for, every page of it in the span table, all other
+ * fields but class cleared; span->needzero tells whether to clear the pages.
+ * The home words are the caller's to set.  NULL when nothing fits and the heap
+ * may not or cannot grow. */
+struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *want);
+
+/* Takes back an IN_USE or MANUAL span whose home words are zero; `zeroed` when
+ * its pages are known to be given back.  The descriptor is not the caller's
+ * any more. */
+void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
+
+/* Grows an allocated span in place by `pages` if the pages after it are free;
+ * false, and nothing done, if not. */
+bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages);
+/* Cuts an allocated span after its first `pages` and frees the rest. */
+void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
+
+/* Gives back resident free spans, oldest first, until at most `keep` pages are
+ * resident and free.  Returns pages released. */
+size_t page_heap_release(struct page_heap *heap, size_t keep);
+/* Gives back what has been free for longer than the decay option says; looks
+ * at most a few times in that time. */
+void page_heap_decay(struct page_heap *heap);
+
+/* Bytes obtained from the system. */
+size_t page_heap_mapped(struct page_heap *heap);
+/* Free pages of both kinds. */
+size_t page_heap_free_pages(struct page_heap *heap);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * page_heap_os.c - how a page heap grows, and how its free pages go back to
+ * the system: the scavenger.
+ *
+ * Release works on one span at a time: it is taken out of the free set under
+ * the lock, given back without the lock, and put among the clean spans; an
+ * allocation meanwhile finds the other spans.
+ */
+#include "options.h"
+#include "os.h"
+#include "page_heap.h"
+#include "page_heap_internal.h"
+#include "span_table.h"
+
+#include "log.h"
+
+/* The decaying heap is looked at this many times per decay time. */
+#define DECAY_STEPS 8
+
+/* Spans shorter than a huge page wait this many times as long, since giving
+ * back part of a huge page breaks it. */
+#define DECAY_PATIENCE 2
+
+static bool add_mapping(struct page_heap *heap, size_t bytes)
+{
+    uintptr_t hint = heap->grown_at > bytes ? heap->grown_at - bytes : 0;
+    size_t alignment = bytes % NH_HUGE == 0 ? NH_HUGE : NH_PAGE;
+    char *at = os_map(bytes, alignment, hint);
+    if (at == NULL)
+        return false;
+    struct span *span = NULL;
+    if (span_table_cover((uintptr_t)at, bytes >> NH_PAGE_SHIFT))
+        span = page_heap_descriptor(heap, (uintptr_t)at, bytes >> NH_PAGE_SHIFT);
+    if (span == NULL) {
+        os_unmap(at, bytes);
+        return false;
+    }
+    enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
+    /* A program that hardly allocates should not get a huge page for its
+     * first object. */
+    if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
+        use = OS_HUGE_NEVER;
+    os_advise_huge(at, bytes, use);
+    heap->grown_at = (uintptr_t)at;
+    heap->mapped_pages += bytes >> NH_PAGE_SHIFT;
+    heap->grows++;
+    span->needzero = false;
+    span_set_state(span, SPAN_FREE);
+    page_heap_insert_free(heap, span, false);
+    return true;
+}
+
+bool page_heap_grow(struct page_heap *heap, size_t pages)
+{
+    if (pages > (SIZE_MAX >> NH_PAGE_SHIFT) / 2)
+        return false;
+    size_t exact = pages << NH_PAGE_SHIFT;
+    size_t ahead = heap->mapped_pages << NH_PAGE_SHIFT >> NH_GROW_SHIFT;
+    if (ahead > NH_GROW_MAX)
+        ahead = NH_GROW_MAX;
+    size_t ask = round_up(exact > ahead ? exact : ahead, NH_HUGE);
+    if (add_mapping(heap, ask) || add_mapping(heap, round_up(exact, NH_HUGE)))
+        return true;
+    return add_mapping(heap, exact);
+}
+
+/* Spans given back between two takings of the lock. */
+#define RELEASE_BATCH 16
+
+/* Which spans go: those free for `age_ms`, and of those shorter than
+ * `short_pages` only the ones free for DECAY_PATIENCE times that. */
+struct release {
+    uint64_t age_ms;
+    size_t short_pages;
+    size_t keep; /* pages */
+};
+
+/* The next spans to give back, oldest first, in state MANUAL. */
+static unsigned take_old(struct page_heap *heap, const struct release *which,
+                         struct span *batch[RELEASE_BATCH])
+{
+    unsigned taken = 0;
+    uint64_t now = os_now_ms();
+    lock_acquire(&heap->lock);
+    for (struct span *span = heap->oldest; span != NULL && taken < RELEASE_BATCH;) {
+        struct span *next = span->idle.younger;
+        uint64_t age = now - span->idle.unused_since_ms;
+        if (age < which->age_ms || heap->resident.pages <= which->keep)
+            break;
+        if (span->pages >= which->short_pages || age >= which->age_ms * DECAY_PATIENCE) {
+            page_heap_remove_free(heap, span);
+            span_set_state(span, SPAN_MANUAL);
+            batch[taken++] = span;
+        }
+        span = next;
+    }
+    lock_release(&heap->lock);
+    return taken;
+}
+
+static size_t release_spans(struct page_heap *heap, const struct release *which)
+{
+    size_t released = 0;
+    bool refused = false; /* locked memory; it comes back as the youngest */
+    while (!refused) {
+        struct span *batch[RELEASE_BATCH];
+        unsigned taken = take_old(heap, which, batch);
+        if (taken == 0)
+            break;
+        for (unsigned i = 0; i < taken; i++) {
+            if (os_release((void *)batch[i]->base, batch[i]->pages << NH_PAGE_SHIFT)) {
+                released += batch[i]->pages;
+                batch[i]->needzero = false;
+            } else {
+                refused = true;
+            }
+        }
+        lock_acquire(&heap->lock);
+        for (unsigned i = 0; i < taken; i++) {
+            span_set_state(batch[i], SPAN_FREE);
+            page_heap_insert_free(heap, batch[i], false);
+        }
+        lock_release(&heap->lock);
+    }
+    if (released != 0) {
+        lock_acquire(&heap->lock);
+        heap->scavenges++;
+        lock_release(&heap->lock);
+        log_line(LOG_TRACE, "scavenge: heap %u gave back %zu KiB, %zu KiB free, %zu KiB mapped",
+                 heap->slot, released << (NH_PAGE_SHIFT - 10),
+                 page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
+    }
+    return released;
+}
+
+size_t page_heap_release(struct page_heap *heap, size_t keep)
+{
+    return release_spans(heap, &(struct release){.keep = keep});
+}
+
+void page_heap_decay(struct page_heap *heap)
+{
+    long decay = options_get(OPT_DECAY);
+    if (decay < 0)
+        return;
+    uint64_t now = os_now_ms();
+    uint64_t last = __atomic_load_n(&heap->swept_ms, __ATOMIC_RELAXED);
+    if (decay != 0 && now - last < (uint64_t)decay / DECAY_STEPS)
+        return;
+    /* One thread sweeps; the exchange decides which.  It orders no other
+     * memory. */
+    if (!__atomic_compare_exchange_n(&heap->swept_ms, &last, now, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+        return;
+    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay, .short_pages = NH_HUGE_PAGES});
+}

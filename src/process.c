@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * process.c - see process.h.
+ */
+#include "process.h"
+
+#include "cache.h"
+#include "lock.h"
+#include "numa/topology.h"
+#include "options.h"
+#include "span_table.h"
+#include "stats.h"
+
+#include <pthread.h>
+
+static struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
+static _Atomic bool booted; /* release after boot; acquire pairs with it */
+static _Atomic bool started;
+
+bool process_boot(void)
+{
+    if (nh_likely(atomic_load_explicit(&booted, memory_order_acquire)))
+        return true;
+    lock_acquire(&boot_lock);
+    if (!atomic_load_explicit(&booted, memory_order_relaxed)) {
+        options_load();
+        topology_boot(options_text(OPT_TOPOLOGY));
+        cache_init();
+        atomic_store_explicit(&booted, true, memory_order_release);
+    }
+    lock_release(&boot_lock);
+    return true;
+}
+
+/* ---- fork: no lock may be held by a thread that the child does not have ---- */
+
+static void fork_prepare(void)
+{
+    lock_rank_suspend();
+    heap_creation_lock();
+    cache_registry_lock();
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            heap_lock_all(heap_if_exists(slot));
+    span_table_lock();
+}
+
+static void fork_release(void)
+{
+    span_table_unlock();
+    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
+        if (heap_if_exists(slot) != NULL)
+            heap_unlock_all(heap_if_exists(slot));
+    cache_registry_unlock();
+    heap_creation_unlock();
+    lock_rank_resume();
+}
+
+static void fork_child(void)
+{
+    cache_registry_only(nh_thread.cache);
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            /* A thread that was reclaiming is not in the child. */
+            atomic_store_explicit(&heap_if_exists(slot)->reclaiming, false, memory_order_relaxed);
+    fork_release();
+}
+
+void process_start(void)
+{
+    process_boot();
+    if (atomic_exchange_explicit(&started, true, memory_order_acq_rel))
+        return;
+    (void)pthread_atfork(fork_prepare, fork_release, fork_child);
+    const char *spec = options_text(OPT_TOPOLOGY);
+    if ((topology_now()->slots > 1 || *spec != '\0') && topology_discover(spec))
+        cache_flush(); /* what this thread got before was of a guessed node */
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+    process_start();
+}
+
+/* Objects that this thread and the depots hold go through the checks of their
+ * spans, so that a double free is found even by a program about to end. */
+static void check_returned_objects(void)
+{
+    cache_flush();
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            heap_reclaim(heap_if_exists(slot), true);
+}
+
+__attribute__((destructor)) static void destruct(void)
+{
+    stats_at_exit();
+    if (options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
+        check_returned_objects();
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * size_class.c - the model behind spans' lengths.
+ *
+ * A span is long enough to serve a few refills (SPAN_TARGET bytes), to hold
+ * a handful of large objects, and to waste at most 1/16 of itself at its end;
+ * and no longer, since a span goes home only when all of it is free.
+ */
+#include "size_class.h"
+
+#define SPAN_TARGET      ((size_t)16 << 10)
+#define SPAN_WASTE_SHIFT 4
+#define SPAN_OBJECTS_MIN 4
+/* Of these few to a span would be too many pages. */
+#define SPAN_HEAVY     ((size_t)32 << 10)
+#define SPAN_HEAVY_MIN 2
+
+static size_t objects_wanted(size_t bytes)
+{
+    size_t least = bytes > SPAN_HEAVY ? SPAN_HEAVY_MIN : SPAN_OBJECTS_MIN;
+    size_t wanted = SPAN_TARGET / bytes;
+    if (wanted > NH_SPAN_OBJECTS_MAX)
+        wanted = NH_SPAN_OBJECTS_MAX;
+    return wanted < least ? least : wanted;
+}
+
+void size_class_describe(unsigned cls, struct size_class *out)
+{
+    size_t bytes = size_class_bytes(cls);
+    size_t pages = (objects_wanted(bytes) * bytes + NH_PAGE - 1) >> NH_PAGE_SHIFT;
+    size_t length = pages << NH_PAGE_SHIFT;
+    while (length % bytes > length >> SPAN_WASTE_SHIFT)
+        length += NH_PAGE;
+    size_t objects = length / bytes;
+    if (objects > NH_SPAN_OBJECTS_MAX)
+        objects = NH_SPAN_OBJECTS_MAX;
+
+    out->bytes = (uint32_t)bytes;
+    out->objects = (uint16_t)objects;
+    out->pages = (uint8_t)(length >> NH_PAGE_SHIFT);
+    out->align_pages =
+        is_power_of_two(bytes) && bytes > NH_PAGE ? (uint8_t)(bytes >> NH_PAGE_SHIFT) : 1;
+    out->index_magic = (((uint64_t)1 << SIZE_CLASS_INDEX_SHIFT) + bytes - 1) / bytes;
+}
+
+unsigned size_class_aligned(size_t size, size_t alignment)
+{
+    unsigned cls = size_class_of(round_up(size == 0 ? 1 : size, alignment));
+    if (cls == 0 || alignment > NH_PAGE)
+        return 0;
+    while (cls < NH_CLASSES && size_class_bytes(cls) % alignment != 0)
+        cls++;
+    return cls < NH_CLASSES ? cls : 0;
+}

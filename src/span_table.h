@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * span_table.h - from any address to what is there: a two-level radix over the
+ * whole user address space.
+ *
+ * A leaf covers 4 GiB and has two entries for each heap page in it:
+ *  - the home word, what free() needs: the byte offset of the bin that the
+ *    page's objects belong to, counted from the first row of a thread's cache
+ *    (heap slot and size class in one number, cache.h).  0 for every page
+ *    whose address cannot be freed directly: foreign pages, free spans, the
+ *    pages of a large object after its first.
+ *  - the span pointer, for everything else.
+ * Pages without a leaf read as zero words from a table of zeros, so that a
+ * lookup has no branch but the bound of the address.
+ *
+ * Who may read, and why it is right:
+ *  (A) home words: relaxed loads.  The caller of free(p) got p from a malloc
+ *      that followed the store of the word, and passing p between threads
+ *      orders the two (the program owes that).  For an address that the
+ *      program does not hold, any value may be read; then the program is wrong
+ *      already, and the checks behind the fast path decide.
+ *  (B) span pointers: acquire loads, paired with the release stores of
+ *      span_table_set.  A pointer may be stale; descriptors are type-stable,
+ *      so reading one is safe, and span_table_find checks range and state.
+ *      Under the page heap's lock of the span's home nothing is stale.
+ *  (C) leaves: never unmapped; published by release, read by acquire or, on
+ *      free's path, through the dependency of (A).
+ */
+#ifndef NH_SPAN_TABLE_H
+#define NH_SPAN_TABLE_H
+
+#include "limits.h"
+#include "span.h"
+
+#define TABLE_LEAF_SHIFT 32
+#define TABLE_LEAF_PAGES ((size_t)1 << (TABLE_LEAF_SHIFT - NH_PAGE_SHIFT))
+/* Leaves that can exist, and entries of the root: one more bit, so that free
+ * can take the index as a 16-bit word. */
+#define TABLE_LEAVES ((size_t)1 << (NH_ADDRESS_BITS - TABLE_LEAF_SHIFT))
+#define TABLE_ROOTS  ((size_t)1 << 16)
+
+/* The leaf's first half; span pointers follow it in memory. */
+struct table_leaf {
+    _Atomic uint32_t home[TABLE_LEAF_PAGES];
+    _Atomic(struct span *) span[TABLE_LEAF_PAGES];
+};
+
+/* All zeros until leaves are added; untouched pages of it cost nothing.  An
+ * entry of `leaf` is the distance in bytes from `none` to the leaf, so that
+ * the zero of a fresh process already means "the table of zeros". */
+struct span_table {
+    _Atomic intptr_t leaf[TABLE_ROOTS];
+    _Atomic uint32_t none[TABLE_LEAF_PAGES];
+};
+extern struct span_table span_table __attribute__((visibility("hidden")));
+
+/* Cost: seven instructions, two dependent loads, no branch.  Guarantee (A).
+ * Bits of the address above the 48th are not looked at: no pointer of ours has
+ * any, and the rare wild pointer that differs from one only there is found out
+ * when it comes back to its span. */
+NH_INLINE uint32_t span_table_home(uintptr_t address)
+{
+    const char *leaf =
+        (const char *)&span_table +
+        atomic_load_explicit(&span_table.leaf[(uint16_t)(address >> TABLE_LEAF_SHIFT)],
+                             memory_order_relaxed);
+    const _Atomic uint32_t *home =
+        (const _Atomic uint32_t *)(const void *)(leaf + offsetof(struct span_table, none));
+    return atomic_load_explicit(&home[(uint32_t)address >> NH_PAGE_SHIFT], memory_order_relaxed);
+}
+NH_STATIC(TABLE_LEAF_SHIFT == 32, "the index within a leaf is the low word of the address");
+NH_STATIC(TABLE_ROOTS == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
+
+/* The span pointer of an address's page, possibly stale, or NULL. */
+struct span *span_table_hint(uintptr_t address);
+/* The IN_USE, MANUAL or FREE span that `address` lies in, or NULL; for any
+ * address whatever, without a lock. */
+struct span *span_table_find(uintptr_t address);
+
+/* Makes leaves for [base, base + pages); false without memory.  After that
+ * the setters cannot fail for that range. */
+bool span_table_cover(uintptr_t base, size_t pages);
+/* Points the pages from `first` on, `pages` of them, to `span`. */
+void span_table_set(uintptr_t first, size_t pages, struct span *span);
+void span_table_set_home(uintptr_t first, size_t pages, uint32_t home);
+
+/* fork: take and give the lock of growth. */
+void span_table_lock(void);
+void span_table_unlock(void);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * stats.c - reading the counters.
+ */
+#include "stats.h"
+
+#include "cache.h"
+#include "numa/topology.h"
+
+static uint64_t relaxed(const _Atomic size_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void read_pages(struct page_heap *pages, struct nh_node_stats *out)
+{
+    lock_acquire(&pages->lock);
+    out->mapped_bytes = pages->mapped_pages << NH_PAGE_SHIFT;
+    out->released_bytes = pages->clean.pages << NH_PAGE_SHIFT;
+    out->free_bytes = out->released_bytes + (pages->resident.pages << NH_PAGE_SHIFT);
+    out->span_allocs = pages->span_allocs;
+    out->span_frees = pages->span_frees;
+    out->grows = pages->grows;
+    out->scavenges = pages->scavenges;
+    lock_release(&pages->lock);
+    out->in_use_bytes = out->mapped_bytes - out->free_bytes;
+}
+
+void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
+{
+    *out = (struct nh_node_stats){.struct_size = sizeof(*out),
+                                  .node = topology_now()->os_node[heap->slot]};
+    read_pages(&heap->pages, out);
+
+    uint64_t in_caches;
+    cache_count(heap, &out->threads, &in_caches);
+    size_t given_out = 0, in_depots = 0;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+        struct central *central = &heap->central[cls];
+        lock_acquire(&central->lock);
+        size_t objects = central->spans * central->cut.objects - central->free_in_spans;
+        given_out += objects * central->cut.bytes;
+        in_depots += central->free_in_depot * central->cut.bytes;
+        out->spans += central->spans;
+        out->refills += central->refills;
+        out->flushes += central->flushes;
+        lock_release(&central->lock);
+    }
+    out->cached_bytes = in_depots + in_caches;
+    /* The caches were read at another moment than the lists. */
+    if (out->cached_bytes > given_out)
+        out->cached_bytes = given_out;
+    out->large_objects = relaxed(&heap->large_objects);
+    out->spans += out->large_objects;
+    out->live_bytes =
+        given_out - out->cached_bytes + (relaxed(&heap->large_pages) << NH_PAGE_SHIFT);
+    out->remote_frees = atomic_load_explicit(&heap->remote_frees, memory_order_relaxed);
+    out->reclaims = atomic_load_explicit(&heap->reclaims, memory_order_relaxed);
+    out->metadata_bytes = fixalloc_mapped(&heap->pages.spans) + fixalloc_mapped(&heap->magazines) +
+                          fixalloc_mapped(&heap->caches) + sizeof(*heap);
+}
+
+void stats_of_process(struct nh_stats *out)
+{
+    *out = (struct nh_stats){.struct_size = sizeof(*out)};
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        if (heap == NULL)
+            continue;
+        struct nh_node_stats node;
+        stats_of_heap(heap, &node);
+        out->nodes++;
+#define ADD(name, unit, meaning) out->name += node.name;
+        NH_NODE_STATS(ADD)
+#undef ADD
+    }
+}

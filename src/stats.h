@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * stats.h - counters of heaps, as in nearheap.h's table, and their printing.
+ *
+ * Takes each lock of a heap in turn; never allocates.
+ */
+#ifndef NH_STATS_H
+#define NH_STATS_H
+
+#include "heap.h"
+#include "nearheap.h"
+
+void stats_of_heap(struct heap *heap, struct nh_node_stats *out);
+/* Sums over all heaps. */
+void stats_of_process(struct nh_stats *out);
+
+enum stats_format { STATS_TEXT, STATS_JSON };
+/* To a file descriptor. */
+void stats_print(int fd, enum stats_format format);
+/* What the options ask for at exit. */
+void stats_at_exit(void);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * stats_print.c - the counters as text and as JSON.
+ */
+#include "log.h"
+#include "options.h"
+#include "stats.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A node's part of either form fits. */
+#define PRINT_BUFFER 4096
+
+static void add_value(struct text *text, uint64_t value, bool bytes)
+{
+    static const char *const units[] = {"", " KiB", " MiB", " GiB", " TiB"};
+    unsigned unit = 0;
+    if (bytes)
+        for (uint64_t rest = value; rest >= 10240 && unit < 4; rest >>= 10)
+            unit++;
+    text_add(text, "%14" PRIu64 "%s", value >> (10 * unit), units[unit]);
+}
+
+static void print_text(struct text *text, const struct nh_node_stats *node)
+{
+    text_add(text, "nearheap: node %d\n", node->node);
+#define LINE(name, unit, meaning)                                                                  \
+    text_add(text, "  %-15s", #name);                                                              \
+    add_value(text, node->name, strcmp(unit, "bytes") == 0);                                       \
+    text_add(text, "\n");
+    NH_NODE_STATS(LINE)
+#undef LINE
+}
+
+static void print_json(struct text *text, const struct nh_node_stats *node)
+{
+    text_add(text, "    {\"node\": %d", node->node);
+#define MEMBER(name, unit, meaning) text_add(text, ", \"%s\": %" PRIu64, #name, node->name);
+    NH_NODE_STATS(MEMBER)
+#undef MEMBER
+    text_add(text, "}");
+}
+
+void stats_print(int fd, enum stats_format format)
+{
+    char buffer[PRINT_BUFFER];
+    struct text text = {.at = buffer, .room = sizeof(buffer)};
+    bool json = format == STATS_JSON;
+    if (json)
+        text_add(&text, "{\n  \"version\": \"%s\",\n  \"pid\": %ld,\n  \"nodes\": [\n",
+                 nh_version(), (long)getpid());
+    bool first = true;
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        if (heap == NULL)
+            continue;
+        struct nh_node_stats node;
+        stats_of_heap(heap, &node);
+        if (json && !first)
+            text_add(&text, ",\n");
+        (json ? print_json : print_text)(&text, &node);
+        first = false;
+        log_write_all(fd, text.at, text.used);
+        text.used = 0;
+    }
+    if (json)
+        text_add(&text, "\n  ]\n}\n");
+    log_write_all(fd, text.at, text.used);
+}
+
+/* %p in the path becomes the process id, so that children do not overwrite
+ * their parents' files. */
+static void expand_path(struct text *path, const char *pattern)
+{
+    for (const char *at = pattern; *at != '\0'; at++) {
+        if (at[0] == '%' && at[1] == 'p') {
+            text_add(path, "%ld", (long)getpid());
+            at++;
+        } else {
+            text_add(path, "%c", *at);
+        }
+    }
+}
+
+void stats_at_exit(void)
+{
+    const char *where = options_text(OPT_STATS);
+    if (*where == '\0' || strcmp(where, "0") == 0)
+        return;
+    enum stats_format format = (enum stats_format)options_get(OPT_STATS_FORMAT);
+    if (strcmp(where, "1") == 0) {
+        stats_print(STDERR_FILENO, format);
+        return;
+    }
+    char buffer[PRINT_BUFFER];
+    struct text path = {.at = buffer, .room = sizeof(buffer)};
+    expand_path(&path, where);
+    int fd = open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        log_line(LOG_ERROR, "cannot write statistics to %s (NEARHEAP_STATS)", buffer);
+        return;
+    }
+    stats_print(fd, format);
+    close(fd);
+}
