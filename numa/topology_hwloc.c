@@ -45,7 +45,7 @@ static bool open_library(struct hwloc *lib)
         log_line(LOG_INFO,
                  "no hwloc (%s): nodes and CPUs as the kernel tells them, distances "
                  "unknown",
-                 dlerror());
+                 dlerror()); /* NOLINT(concurrency-mt-unsafe): glibc's is per thread */
         return false;
     }
 #define FIND(name)                                                                                 \

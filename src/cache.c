@@ -131,7 +131,7 @@ static void empty_cache(struct cache *cache)
     }
     struct magazine *outbox = atomic_exchange_explicit(&cache->outbox, NULL, memory_order_acquire);
     if (outbox != NULL)
-        cache_deliver(outbox);
+        cache_deliver(outbox, heap_of(cache));
 }
 
 static void open_row(struct cache *cache, struct heap *heap)
@@ -359,7 +359,7 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
     }
     outbox->slot[++outbox->count] = object;
     if (outbox->count == MAGAZINE_ROUNDS)
-        cache_deliver(outbox);
+        cache_deliver(outbox, heap_of(cache));
     else
         atomic_store_explicit(&cache->outbox, outbox, memory_order_release);
 }

@@ -66,8 +66,9 @@ void cache_init(void);
 void cache_register(struct cache *cache);
 void cache_unregister(struct cache *cache);
 
-/* Objects of any homes to where they belong; the magazine is empty then. */
-void cache_deliver(struct magazine *magazine);
+/* Objects of any homes to where they belong, and the magazine itself to the
+ * spare ones of `heap`. */
+void cache_deliver(struct magazine *magazine, struct heap *heap);
 
 /* Delivers the spare magazines of all caches that are of `heap`, and all
  * outboxes; or only the outboxes. */

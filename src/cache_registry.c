@@ -50,14 +50,14 @@ void cache_registry_only(struct cache *cache)
         cache->next = cache->prev = NULL;
 }
 
-void cache_deliver(struct magazine *magazine)
+void cache_deliver(struct magazine *magazine, struct heap *heap)
 {
-    struct heap *owner = NULL;
     while (magazine->count != 0) {
         /* All objects with the home of the last one; the others close up. */
         void *batch[MAGAZINE_ROUNDS];
         unsigned n = 0, kept = 0;
-        uint32_t word = span_table_home((uintptr_t)magazine->slot[magazine->count]);
+        batch[n++] = magazine->slot[magazine->count--];
+        uint32_t word = span_table_home((uintptr_t)batch[0]);
         for (unsigned i = 1; i <= magazine->count; i++) {
             void *object = magazine->slot[i];
             if (span_table_home((uintptr_t)object) == word)
@@ -73,15 +73,15 @@ void cache_deliver(struct magazine *magazine)
         }
         struct heap *home = heap_if_exists(row_home_slot(word));
         central_put(&home->central[cls], batch, n);
-        owner = home;
     }
-    fixalloc_put(&(owner != NULL ? owner : heap_if_exists(0))->magazines, magazine);
+    fixalloc_put(&heap->magazines, magazine);
 }
 
 /* Takes magazines under the lock, delivers them without it. */
 static void collect(struct heap *heap)
 {
     struct magazine *taken = NULL;
+    struct heap *to = heap;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next) {
         for (unsigned cls = 0; cls < NH_CLASSES; cls++) {
@@ -93,6 +93,7 @@ static void collect(struct heap *heap)
                 continue;
             struct magazine *magazine = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
             if (magazine != NULL) {
+                to = atomic_load_explicit(&cache->heap, memory_order_relaxed);
                 magazine->next = taken;
                 taken = magazine;
             }
@@ -101,7 +102,7 @@ static void collect(struct heap *heap)
     lock_release(&lock);
     while (taken != NULL) {
         struct magazine *next = taken->next;
-        cache_deliver(taken);
+        cache_deliver(taken, to);
         taken = next;
     }
 }

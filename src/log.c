@@ -17,6 +17,7 @@ static void text_add_va(struct text *text, const char *format, va_list args)
 {
     if (text->used + 1 >= text->room)
         return;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers start it */
     int n = vsnprintf(text->at + text->used, text->room - text->used, format, args);
     if (n < 0)
         return;

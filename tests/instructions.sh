@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Counts the instructions of one malloc and free, with callgrind, and compares
+# them with tests/instructions.budget.  The counts do not depend on the machine's
+# load, so a change of a single instruction shows.
+#
+# Two runs that differ only in their repetitions are subtracted, so start-up and
+# exit cancel out.  What is left is a pair with its share of the loop: with a
+# malloc and a free that do nothing at all (three instructions together) the
+# first row counts 16.1, so the loop and the calls themselves are 13 of each
+# figure.  Of the others on the day this was written: mimalloc 2.0.9 57.1,
+# tcmalloc 2.10 80.1, jemalloc 5.3 80.7, glibc 2.36 190.0.
+#
+# Under valgrind there is no rseq area, so a thread's node is found as on
+# kernels without rseq.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+budget=$here/instructions.budget
+library=$here/../build/libnearheap.so
+program=
+mode=compare
+readonly slack=3 # what --record allows above the count
+
+# size:live:limit - limits that --record never lifts, whatever it counts.
+hard_limits="64:100:60 16:1000:65"
+
+usage() {
+    cat <<END
+usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record]
+       instructions.sh --allocator PATH [--program PATH]
+
+  --lib PATH        nearheap's library (default: build/libnearheap.so)
+  --program PATH    tests/instructions.c, compiled (default: compiled now by \$CC or cc)
+  --hard            compare with the hard limits only ($hard_limits,
+                    as size:live:limit): for a compiler that the budget was not
+                    recorded with
+  --record          write the counts into instructions.budget, with limits of
+                    $slack more, instead of comparing; say in the commit why they changed
+  --allocator PATH  print the counts of another malloc; nothing is compared
+
+Status 0: within the budget; 1: over it, or a run failed; 77: there is no valgrind.
+END
+}
+
+die() {
+    echo "instructions.sh: $*" >&2
+    exit 1
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --lib | --program | --allocator)
+        [ $# -ge 2 ] || die "$1 needs a path; see --help"
+        case $1 in
+        --lib) library=$2 ;;
+        --program) program=$2 ;;
+        --allocator) library=$2 mode=print ;;
+        esac
+        shift
+        ;;
+    --hard) mode=hard ;;
+    --record) mode=record ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *) die "unknown argument '$1'; see --help" ;;
+    esac
+    shift
+done
+
+if ! command -v valgrind >/dev/null; then
+    echo "instructions.sh: skipped: no valgrind (Debian: apt-get install valgrind)"
+    exit 77
+fi
+[ -e "$library" ] || die "no library $library: build it, or name it with --lib"
+library=$(realpath "$library")
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if [ -z "$program" ]; then
+    program=$work/instructions
+    "${CC:-cc}" -std=gnu17 -O2 -fno-builtin "$here/instructions.c" -o "$program"
+fi
+loader=$(LC_ALL=C readelf -l "$program" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+[ -n "$loader" ] || die "$program names no dynamic loader; is it statically linked?"
+
+# The user's own settings must not change the counts.
+for variable in $(compgen -e | grep '^NEARHEAP_' || true); do
+    unset "$variable"
+done
+
+# count SIZE LIVE REPETITIONS: instructions of the whole run.  The loader
+# preloads the library itself, so that valgrind's own programs do not get it.
+count() {
+    if ! valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+        "$loader" --preload "$library" "$program" "$@" >"$work/log" 2>&1; then
+        echo "instructions.sh: the run with arguments $* failed:" >&2
+        cat "$work/log" >&2
+        return 1
+    fi
+    sed -n 's/.*Collected : *//p' "$work/log"
+}
+
+# per_pair SIZE LIVE: prints the instructions of a pair, with one decimal.
+per_pair() {
+    local warm more first second
+    warm=$((2000 / $2))
+    more=$((20000 / $2))
+    first=$(count "$1" "$2" "$warm")
+    second=$(count "$1" "$2" $((warm + more)))
+    awk -v a="$first" -v b="$second" -v n=$((more * $2)) 'BEGIN { printf "%.1f\n", (b - a) / n }'
+}
+
+hard_limit() {
+    local entry
+    for entry in $hard_limits; do
+        [ "${entry%:*}" = "$1:$2" ] && echo "${entry##*:}" && return
+    done
+    echo -
+}
+
+over() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
+
+status=0
+loose=
+rows=$work/rows
+echo "instructions of one malloc and free, loop and calls included: $library"
+printf '%8s %8s %10s' size live counted
+case $mode in
+compare) printf ' %10s %8s\n' recorded limit ;;
+hard) printf ' %10s %8s\n' '' limit ;;
+*) echo ;;
+esac
+while read -r size live recorded limit; do
+    case $size in '' | '#'*) continue ;; esac
+    counted=$(per_pair "$size" "$live")
+    hard=$(hard_limit "$size" "$live")
+    printf '%8s %8s %10s' "$size" "$live" "$counted"
+    case $mode in
+    print) echo ;;
+    record)
+        limit=$(awk -v c="$counted" -v s=$slack -v h="$hard" \
+            'BEGIN { l = int(c + s + 0.999); print h != "-" && l > h ? h : l }')
+        echo
+        printf '%8s %8s %10s %8s\n' "$size" "$live" "$counted" "$limit" >>"$rows"
+        ;;
+    compare | hard)
+        if [ $mode = hard ]; then
+            recorded='' limit=$hard
+        elif [ "$hard" != - ] && over "$limit" "$hard"; then
+            die "$budget: the limit of $size $live may be at most $hard"
+        fi
+        printf ' %10s %8s' "$recorded" "$limit"
+        if [ "$limit" != - ] && over "$counted" "$limit"; then
+            printf '  OVER THE LIMIT'
+            status=1
+        elif [ $mode = compare ] && over "$recorded" "$(awk -v c="$counted" 'BEGIN { print c + 2 }')"; then
+            printf '  below the record'
+            loose=yes
+        fi
+        echo
+        ;;
+    esac
+done <"$budget"
+
+if [ $mode = record ]; then
+    { grep '^#' "$budget" && cat "$rows"; } >"$work/budget"
+    cp "$work/budget" "$budget"
+    echo "written to $budget"
+fi
+if [ -n "$loose" ]; then
+    echo "The budget can be tightened: tests/instructions.sh --record"
+fi
+if [ $status != 0 ]; then
+    echo "A fast path became slower.  If that is the price of something worth it, record it" \
+        "with tests/instructions.sh --record and say so in the commit."
+fi
+exit $status

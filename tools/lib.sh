@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# lib.sh - what the shell scripts here share: progress, quiet steps, packages.
+# Sourced, by scripts that have set -euo pipefail.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root
+script=$(basename "$0")
+readonly script
+
+# A folder for this run's logs and temporary files; gone at its end.
+work=$(mktemp -d "${TMPDIR:-/tmp}/nearheap-$script.XXXXXX")
+readonly work
+trap 'rm -rf "$work"' EXIT
+
+# say WORD...: a line of progress, with the seconds since the start.
+say() {
+    printf '[%4d s] %s\n' "$SECONDS" "$*"
+}
+
+die() {
+    printf '%s: %s\n' "$script" "$*" >&2
+    exit 1
+}
+
+# quietly WHAT COMMAND...: says WHAT and runs the command; its output is shown
+# only if it fails.  Returns the command's status.
+quietly() {
+    local what=$1 status=0
+    shift
+    say "$what"
+    "$@" >"$work/log" 2>&1 </dev/null || status=$?
+    if [ $status != 0 ]; then
+        say "$what: failed with status $status; the last of its output:"
+        tail -n 60 "$work/log"
+    fi
+    return $status
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# missing_packages NAME...: those of the Debian packages that are not installed.
+missing_packages() {
+    local name
+    for name in "$@"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+            printf '%s ' "$name"
+        fi
+    done
+}
+
+# known_packages NAME...: those that this release of Debian has.
+known_packages() {
+    local name
+    for name in "$@"; do
+        if apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [^(]'; then
+            printf '%s ' "$name"
+        fi
+    done
+}
+
+# apt-get install of "$@".  redis-server's package would start a server and have
+# it started at every boot: nobody asked for that, so it is kept from both.
+apt_install() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap 'as_root rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null || exit
+        as_root chmod 755 $policy || exit
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 \
+        install -y --no-install-recommends "$@" || exit
+    case " $* " in *' redis-server '*)
+        if [ -d /run/systemd/system ]; then
+            as_root systemctl disable redis-server
+        fi
+        ;;
+    esac
+)
+
+# Set by --no-install: go on with what is there.
+no_install=
+
+# need_packages NAME...: installs the Debian packages that are missing, or ends
+# the script with what to do.  A name after "?" is only wished for: the script
+# goes on without it.
+need_packages() {
+    local name required='' wished=''
+    [ -z "$no_install" ] || return 0
+    for name in "$@"; do
+        case $name in
+        \?*) wished+=" ${name#\?}" ;;
+        *) required+=" $name" ;;
+        esac
+    done
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        die "this is no Debian-like system: install what these packages hold by its own means," \
+            "then run $script --no-install:$required"
+    fi
+    # shellcheck disable=SC2086 # here and below: names of packages, one word each
+    required=$(missing_packages $required) wished=$(missing_packages $wished)
+    [ -n "$required$wished" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        say "packages are missing, sudo may ask for your password: $required$wished"
+        if ! command -v sudo >/dev/null || ! sudo -v; then
+            [ -z "$required" ] || die "only root may install packages; have root run:" \
+                "apt-get install --no-install-recommends $required"
+            say "going on without them"
+            return 0
+        fi
+    fi
+    quietly "updating the package lists" as_root apt-get -o DPkg::Lock::Timeout=120 update ||
+        say "going on with the lists that are there"
+    # shellcheck disable=SC2086
+    wished=$(known_packages $wished)
+    [ -n "$required$wished" ] || return 0
+    # shellcheck disable=SC2086
+    quietly "installing $required$wished" apt_install $required $wished ||
+        die "could not install packages; try: apt-get install --no-install-recommends" \
+            "$required$wished"
+}
+
+# What building the libraries and the benchmarks takes.
+readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev"
+# What the comparing scripts and the tests with a real server take.
+readonly server_packages="python3 redis-server redis-tools"
+
+jobs=$(nproc)
