@@ -144,7 +144,7 @@ while read -r size live recorded limit; do
     print) echo ;;
     record)
         limit=$(awk -v c="$counted" -v s=$slack -v h="$hard" \
-            'BEGIN { l = int(c + s + 0.999); print h != "-" && l > h ? h : l }')
+            'BEGIN { l = int(c + s + 0.999); print (h != "-" && l > h ? h : l) }')
         echo
         printf '%8s %8s %10s %8s\n' "$size" "$live" "$counted" "$limit" >>"$rows"
         ;;
