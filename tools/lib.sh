@@ -127,8 +127,8 @@ need_packages() {
             "$required$wished"
 }
 
-# What building the libraries and the benchmarks takes.
-readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev"
+# What configuring and building everything takes.
+readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev libcmocka-dev"
 # What the comparing scripts and the tests with a real server take.
 readonly server_packages="python3 redis-server redis-tools"
 

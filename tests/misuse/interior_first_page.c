@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Frees a pointer into a large object, not far from its start.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void)
+{
+    char *p = malloc(1000000);
+    free(p + 16);
+    puts("not found");
+    return 0;
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# run.sh HOW PROGRAM REGEX: runs PROGRAM; its stderr must be exactly one line,
+# all of which matches the extended regular expression ("silence": no line), and it
+# must end as HOW says: "abort", or "on" (it goes on and ends with status 0).
+set -euo pipefail
+how=$1 program=$2 regex=$3
+ulimit -c 0
+status=0
+err=$("$program" 2>&1 >/dev/null) || status=$?
+want=0
+[ "$how" = on ] || want=134
+if [ "$status" != "$want" ]; then
+    echo "ended with status $status, not $want; it said: $err" >&2
+    exit 1
+fi
+if [ "$regex" = silence ]; then
+    [ -z "$err" ] || { echo "it said: $err" >&2; exit 1; }
+elif [ "$(printf '%s\n' "$err" | wc -l)" != 1 ] || ! printf '%s\n' "$err" | grep -qxE "$regex"; then
+    printf 'it said:\n%s\nwanted one line that matches:\n%s\n' "$err" "$regex" >&2
+    exit 1
+fi
