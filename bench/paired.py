@@ -5,8 +5,7 @@ gets one, rounds in which every allocator has its turn, and medians.
 A comparison here is made of paired rounds: in each round every allocator does
 the same work within seconds of the others, in an order that rotates, and only
 results of one round are divided by each other.  What slows the machine for a
-while then slows both sides of a ratio.  The median of the ratios is the result,
-their middle half its spread.
+while then slows both sides of a ratio.  The median of the ratios is the result.
 """
 
 import glob
@@ -51,7 +50,8 @@ def library_folders():
         for line in listed.splitlines():
             path = line.rpartition(" => ")[2]
             folder = os.path.dirname(path)
-            if path.startswith("/") and folder not in folders and "32" not in folder:
+            foreign = "32" in folder or "i386" in folder
+            if path.startswith("/") and folder not in folders and not foreign:
                 folders.append(folder)
         break
     return folders + ["/usr/local/lib", "/usr/lib"]
@@ -145,10 +145,16 @@ def memory(pid):
 # ---- Rounds and medians -------------------------------------------------------
 
 def rotated(names, turn):
-    """The names in the order of round number `turn`: each leads in its turn."""
+    """The names in the order of round number `turn`: forth in one and back in the
+    next, and every other round another one leads, so that nobody always profits
+    from his place or from who goes before him."""
     names = list(names)
-    first = turn % len(names)
-    return names[first:] + names[:first]
+    first = turn // 2 % len(names)
+    order = names[first:] + names[:first]
+    return order if turn % 2 == 0 else order[::-1]
+
+
+FEW_ROUNDS = 8
 
 
 def quartile(sorted_values, part):
@@ -160,12 +166,18 @@ def quartile(sorted_values, part):
 
 
 def compare(ours, theirs):
-    """Two lists of results, pair by pair of one round, as one comparison."""
+    """Two lists of results, pair by pair of one round, as one comparison.
+
+    The spread is the ratios' middle half; of few, which may agree by chance, their
+    whole range.
+    """
     ratios = sorted(a / b for a, b in zip(ours, theirs))
+    few = len(ratios) < FEW_ROUNDS
     return {
         "ratio": statistics.median(ratios),
-        "low": quartile(ratios, 0.25),
-        "high": quartile(ratios, 0.75),
+        "spread": "range" if few else "middle half",
+        "low": ratios[0] if few else quartile(ratios, 0.25),
+        "high": ratios[-1] if few else quartile(ratios, 0.75),
         "ratio_of_medians": statistics.median(ours) / statistics.median(theirs),
     }
 
@@ -232,8 +244,8 @@ def print_table(title, made, unit, better):
             line += f"{mean:>20.2f}"
         print(line)
     if others:
-        print(f"Ratios: {BASE} over the other, median of the paired rounds (and their middle "
-              f"half); {better} is better.")
+        print(f"Ratios: {BASE} over the other, median of the paired rounds (and their "
+              f"{r['spread']}); {better} is better.")
 
 
 def print_json(made):

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * threads.c - threads that come and go: caches return, threads that allocate
+ * in destructors after the allocator's own, and N of them alive at once.
+ *
+ * usage: threads churn | destructors | many N
+ */
+#include "family.h"
+#include "nearheap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHURN_ROUNDS 3000
+#define MANY_STACK   ((size_t)64 << 10)
+#define DTOR_THREADS 200
+#define DTOR_ROUNDS  3 /* of the four that POSIX gives a destructor */
+
+static void use(size_t objects)
+{
+    void *held[64];
+    for (size_t i = 0; i < objects; i++) {
+        size_t size = 16 + i % 1000 * 7;
+        void **slot = &held[i % 64];
+        if (i >= 64)
+            free(*slot);
+        *slot = malloc(size);
+        if (*slot == NULL)
+            abort();
+        memset(*slot, (int)i, size);
+    }
+    for (size_t i = 0; i < 64 && i < objects; i++)
+        free(held[i]);
+}
+
+static void *user(void *arg)
+{
+    use(500);
+    return arg;
+}
+
+static uint64_t held_bytes(void)
+{
+    struct nh_stats s = {.struct_size = sizeof(s)};
+    if (nh_stats_read(&s) != 0)
+        abort();
+    return s.mapped_bytes + s.metadata_bytes;
+}
+
+static int churn(void)
+{
+    uint64_t settled = 0;
+    for (int i = 0; i < CHURN_ROUNDS; i++) {
+        pthread_t t[4];
+        for (int k = 0; k < 4; k++)
+            if (pthread_create(&t[k], NULL, user, NULL) != 0)
+                return 2;
+        for (int k = 0; k < 4; k++)
+            pthread_join(t[k], NULL);
+        if (i == CHURN_ROUNDS / 3)
+            settled = held_bytes();
+    }
+    uint64_t at_end = held_bytes();
+    printf("threads: %d ended, %llu KiB held after a third, %llu KiB at the end\n",
+           4 * CHURN_ROUNDS, (unsigned long long)settled >> 10, (unsigned long long)at_end >> 10);
+    /* One growth step of slack. */
+    return at_end <= settled + settled / 8 + ((uint64_t)2 << 20) ? 0 : 1;
+}
+
+static pthread_key_t keys[40];
+
+static void destructor(void *arg)
+{
+    /* arg counts rounds; it was malloc'ed, and is freed and renewed here. */
+    unsigned rounds = *(unsigned *)arg;
+    free(arg);
+    use(200);
+    char *p = malloc(100000);
+    p = realloc(p, 300000);
+    free(p);
+    if (rounds < DTOR_ROUNDS) {
+        unsigned *next = malloc(sizeof(*next));
+        if (next == NULL)
+            abort();
+        *next = rounds + 1;
+        pthread_setspecific(keys[rounds], next);
+    }
+    if (rounds == 2)
+        pthread_exit(NULL); /* ends in the middle of a destructor */
+}
+
+static void *with_destructors(void *arg)
+{
+    use(100);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        unsigned *n = malloc(sizeof(*n));
+        if (n == NULL)
+            abort();
+        *n = (unsigned)i % 3;
+        pthread_setspecific(keys[i], n);
+    }
+    return arg;
+}
+
+static int destructors(void)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (pthread_key_create(&keys[i], destructor) != 0)
+            return 2;
+    uint64_t before = 0;
+    for (int i = 0; i < DTOR_THREADS; i++) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, with_destructors, NULL) != 0)
+            return 2;
+        pthread_join(t, NULL);
+        if (i == DTOR_THREADS / 2)
+            before = held_bytes();
+    }
+    printf("threads: %d with destructors that allocate\n", DTOR_THREADS);
+    return held_bytes() <= before + ((uint64_t)4 << 20) ? 0 : 1;
+}
+
+static pthread_barrier_t all_alive;
+
+static void *one_of_many(void *arg)
+{
+    size_t i = (size_t)(uintptr_t)arg;
+    char *p = malloc(100 + i % 1000);
+    if (p == NULL)
+        abort();
+    memset(p, (int)(i & 0x7f), 100 + i % 1000);
+    pthread_barrier_wait(&all_alive);
+    for (size_t k = 0; k < 100 + i % 1000; k++)
+        if (p[k] != (char)(i & 0x7f))
+            abort();
+    free(p);
+    return NULL;
+}
+
+static int many(size_t count)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, MANY_STACK);
+    pthread_barrier_init(&all_alive, NULL, (unsigned)count + 1);
+    pthread_t *ids = calloc(count, sizeof(*ids));
+    if (ids == NULL)
+        return 2;
+    for (size_t i = 0; i < count; i++) {
+        int error = pthread_create(&ids[i], &attributes, one_of_many, (void *)(uintptr_t)i);
+        if (error != 0) {
+            printf("threads: the system refuses thread %zu: %s\n", i, strerror(error));
+            return 77;
+        }
+    }
+    pthread_barrier_wait(&all_alive);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(ids[i], NULL);
+    free(ids);
+    printf("threads: %zu alive at once, %llu KiB held after they ended\n", count,
+           (unsigned long long)held_bytes() >> 10);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "churn") == 0)
+        return churn();
+    if (argc == 2 && strcmp(argv[1], "destructors") == 0)
+        return destructors();
+    if (argc == 3 && strcmp(argv[1], "many") == 0)
+        return many((size_t)strtoul(argv[2], NULL, 10));
+    fputs("usage: threads churn | destructors | many N\n", stderr);
+    return 2;
+}
