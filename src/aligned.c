@@ -2,7 +2,7 @@
  *
  * aligned.c - the functions that take an alignment.
  *
- * Up to a page a size class whose objects are all so aligned; beyond, a span
+ * A size class whose objects are all so aligned where there is one, else a span
  * of its own.
  */
 #include "cache.h"
@@ -19,7 +19,7 @@ static void *alloc_aligned(size_t alignment, size_t size)
 {
     if (nh_unlikely(size > PTRDIFF_MAX))
         return NULL;
-    if (alignment <= NH_PAGE && size <= NH_CLASS_MAX) {
+    if (alignment <= NH_CLASS_MAX && size <= NH_CLASS_MAX) {
         unsigned cls = size_class_aligned(size, alignment);
         if (cls != 0)
             return malloc_class(cls);

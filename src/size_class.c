@@ -46,9 +46,16 @@ void size_class_describe(unsigned cls, struct size_class *out)
 unsigned size_class_aligned(size_t size, size_t alignment)
 {
     unsigned cls = size_class_of(round_up(size == 0 ? 1 : size, alignment));
-    if (cls == 0 || alignment > NH_PAGE)
+    /* A span of its own wastes less than an object much smaller than its
+     * alignment. */
+    if (cls == 0 || (alignment > NH_PAGE && size < alignment / 2))
         return 0;
-    while (cls < NH_CLASSES && size_class_bytes(cls) % alignment != 0)
-        cls++;
-    return cls < NH_CLASSES ? cls : 0;
+    /* A class is aligned as its size is, within a page; beyond, only powers of
+     * two have spans that are aligned so. */
+    for (; cls < NH_CLASSES; cls++) {
+        size_t bytes = size_class_bytes(cls);
+        if (bytes % alignment == 0 && (alignment <= NH_PAGE || is_power_of_two(bytes)))
+            return cls;
+    }
+    return 0;
 }

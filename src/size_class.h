@@ -41,8 +41,8 @@ NH_INLINE size_t size_class_bytes(unsigned cls)
 }
 
 /* The smallest class of at least `size` whose objects are all aligned to
- * `alignment` (a power of two of at most a page) in a page-aligned span; 0 if
- * there is none. */
+ * `alignment` (a power of two of at most NH_CLASS_MAX); 0 if there is none, or
+ * none that is worth it. */
 unsigned size_class_aligned(size_t size, size_t alignment);
 
 /* How spans of a class are cut. */

@@ -25,15 +25,22 @@ die() {
 }
 
 # quietly WHAT COMMAND...: says WHAT and runs the command; its output is shown
-# only if it fails.  Returns the command's status.
+# only if it fails, and then what matters of it.  Returns the command's status.
 quietly() {
     local what=$1 status=0
     shift
     say "$what"
     "$@" >"$work/log" 2>&1 </dev/null || status=$?
     if [ $status != 0 ]; then
-        say "$what: failed with status $status; the last of its output:"
-        tail -n 60 "$work/log"
+        say "$what: failed with status $status; its output:"
+        if [ "$(wc -l <"$work/log")" -le 60 ]; then
+            cat "$work/log"
+        else
+            # Of a parallel build the error itself may be far from the end.
+            grep -m 10 -A 5 -E 'error: |Error [0-9]|^E: ' "$work/log" || true
+            echo "... and at its end:"
+            tail -n 30 "$work/log"
+        fi
     fi
     return $status
 }
@@ -58,11 +65,13 @@ missing_packages() {
 
 # known_packages NAME...: those that this release of Debian has.
 known_packages() {
-    local name
+    local name policy
     for name in "$@"; do
-        if apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [^(]'; then
-            printf '%s ' "$name"
-        fi
+        policy=$(apt-cache policy "$name" 2>/dev/null) || continue
+        case $policy in
+        *'Candidate: (none)'* | '') ;;
+        *) printf '%s ' "$name" ;;
+        esac
     done
 }
 
