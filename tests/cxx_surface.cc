@@ -124,7 +124,8 @@ static void containers()
         threads.emplace_back([t] {
             std::map<std::string, std::vector<int>> map;
             for (int i = 0; i < 5000; i++) {
-                auto &v = map["key " + std::to_string(i % 500) + std::string(i % 90, 'x')];
+                auto &v = map["key " + std::to_string(i % 500) +
+                              std::string(static_cast<std::size_t>(i % 90), 'x')];
                 v.push_back(i * t);
                 if (i % 7 == 0)
                     map.erase(map.begin());
