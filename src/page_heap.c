@@ -142,13 +142,15 @@ static void absorb(struct page_heap *heap, struct span *span, struct span *other
 
 void page_heap_insert_free(struct page_heap *heap, struct span *span, bool across)
 {
-    struct span *before = free_neighbour(heap, span->base - 1);
-    struct span *after = free_neighbour(heap, span_end(span));
     size_t aged = 0;
-    if (before != NULL && (across || before->needzero == span->needzero))
-        absorb(heap, span, before, &aged);
-    if (after != NULL && (across || after->needzero == span->needzero))
-        absorb(heap, span, after, &aged);
+    struct span *other;
+    /* More than one on a side only across kinds, which may alternate. */
+    while ((other = free_neighbour(heap, span->base - 1)) != NULL &&
+           (across || other->needzero == span->needzero))
+        absorb(heap, span, other, &aged);
+    while ((other = free_neighbour(heap, span_end(span))) != NULL &&
+           (across || other->needzero == span->needzero))
+        absorb(heap, span, other, &aged);
     if (span->needzero) {
         heap->may_merge = true;
         if (aged == 0)
@@ -162,14 +164,15 @@ void page_heap_insert_free(struct page_heap *heap, struct span *span, bool acros
 static NH_SLOW void merge_across_kinds(struct page_heap *heap)
 {
     for (struct span *span = heap->oldest; span != NULL;) {
-        struct span *after = free_neighbour(heap, span_end(span));
-        struct span *before = free_neighbour(heap, span->base - 1);
         struct span *next = span->idle.younger;
-        while (next != NULL && (next == before || next == after))
-            next = next->idle.younger; /* it will be part of span */
-        if (before != NULL || after != NULL) {
+        if (free_neighbour(heap, span_end(span)) != NULL ||
+            free_neighbour(heap, span->base - 1) != NULL) {
             page_heap_remove_free(heap, span);
             page_heap_insert_free(heap, span, true);
+            /* A descriptor that was absorbed keeps its links, and is not used
+             * again while the lock is held. */
+            while (next != NULL && span_state(next) == SPAN_DEAD)
+                next = next->idle.younger;
         }
         span = next;
     }

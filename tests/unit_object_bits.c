@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The free bits of a span against an array of booleans.
+ */
+#include "unit.h"
+
+#include "object_bits.h"
+
+#define BASE  ((uintptr_t)0x7000000000)
+#define BYTES 48
+
+static void fill_is_exact(void **state)
+{
+    (void)state;
+    for (unsigned count = 0; count <= NH_SPAN_OBJECTS_MAX; count++) {
+        struct object_bits bits;
+        object_bits_fill(&bits, count);
+        for (unsigned i = 0; i < NH_SPAN_OBJECTS_MAX; i++)
+            assert_int_equal(object_bits_is_free(&bits, i), i < count);
+    }
+}
+
+static void against_a_model(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        uint64_t random = seed * 7919;
+        unsigned count = 1 + (unsigned)random_below(&random, NH_SPAN_OBJECTS_MAX);
+        bool model[NH_SPAN_OBJECTS_MAX] = {false};
+        struct object_bits bits;
+        uint8_t cursor = 0;
+        object_bits_fill(&bits, count);
+        for (unsigned i = 0; i < count; i++)
+            model[i] = true;
+        for (int step = 0; step < 2000; step++) {
+            if (random_below(&random, 2) == 0) {
+                void *taken[64];
+                unsigned want = 1 + (unsigned)random_below(&random, 64);
+                unsigned n = object_bits_take(&bits, &cursor, want, BASE, BYTES, &taken[64]);
+                unsigned expected = 0;
+                for (unsigned i = 0; i < count && expected < want; i++)
+                    if (model[i]) {
+                        /* The lowest ones, the lowest nearest the end. */
+                        assert_ptr_equal(taken[63 - expected], (void *)(BASE + i * BYTES));
+                        model[i] = false;
+                        expected++;
+                    }
+                assert_int_equal(n, expected);
+            } else {
+                unsigned i = (unsigned)random_below(&random, count);
+                assert_int_equal(object_bits_put(&bits, &cursor, i), !model[i]);
+                model[i] = true;
+            }
+            for (unsigned i = 0; i < count; i++)
+                assert_int_equal(object_bits_is_free(&bits, i), model[i]);
+            for (unsigned word = 0; word < cursor && word < OBJECT_BITS_WORDS; word++)
+                assert_true(bits.free[word] == 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fill_is_exact),
+        cmocka_unit_test(against_a_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
