@@ -118,23 +118,36 @@ static void complain(const struct option *option, const char *value)
     }
 }
 
-static void load_variable(const char *variable)
+/* The row whose variable is the first `length` characters of `name`; OPTIONS
+ * if there is none. */
+static size_t find_row(const char *name, size_t length)
 {
-    size_t name = strcspn(variable, "=");
-    const char *value = variable[name] == '=' ? variable + name + 1 : "";
-    for (size_t i = 0; i < OPTIONS; i++) {
-        if (strlen(rows[i].variable) != name || memcmp(rows[i].variable, variable, name) != 0)
-            continue;
-        long parsed = rows[i].dflt;
-        if (!options_parse(&rows[i], value, &parsed))
-            complain(&rows[i], value);
-        else if (rows[i].kind == OPTION_TEXT)
-            memcpy(texts[i], value, strlen(value) + 1);
-        else
-            values[i] = parsed;
+    size_t i = 0;
+    while (i < OPTIONS &&
+           (strlen(rows[i].variable) != length || memcmp(rows[i].variable, name, length) != 0))
+        i++;
+    return i;
+}
+
+static void load_variable(const char *variable, bool verbosity)
+{
+    size_t length = strcspn(variable, "=");
+    const char *value = variable[length] == '=' ? variable + length + 1 : "";
+    size_t i = find_row(variable, length);
+    if ((i == OPT_VERBOSE) != verbosity)
+        return;
+    if (i == OPTIONS) {
+        log_line(LOG_WARNING, "%.*s is not an option of nearheap; ignoring it", (int)length,
+                 variable);
         return;
     }
-    log_line(LOG_WARNING, "%.*s is not an option of nearheap; ignoring it", (int)name, variable);
+    long parsed = rows[i].dflt;
+    if (!options_parse(&rows[i], value, &parsed))
+        complain(&rows[i], value);
+    else if (rows[i].kind == OPTION_TEXT)
+        memcpy(texts[i], value, strlen(value) + 1);
+    else
+        values[i] = parsed;
 }
 
 void options_load(void)
@@ -143,7 +156,9 @@ void options_load(void)
     if (loaded || environ == NULL)
         return;
     loaded = true;
-    for (char **at = environ; *at != NULL; at++)
-        if (strncmp(*at, OPTION_PREFIX, sizeof(OPTION_PREFIX) - 1) == 0)
-            load_variable(*at);
+    /* How much is said comes first, wherever it stands. */
+    for (int pass = 0; pass < 2; pass++)
+        for (char **at = environ; *at != NULL; at++)
+            if (strncmp(*at, OPTION_PREFIX, sizeof(OPTION_PREFIX) - 1) == 0)
+                load_variable(*at, pass == 0);
 }
