@@ -25,7 +25,7 @@
 
 static void accepts(const struct option *option, const char *value, long expected)
 {
-    long out = expected + 1;
+    long out = ~expected;
     if (!options_parse(option, value, &out))
         fail_msg("\"%s\" refused", value);
     assert_int_equal(out, expected);
