@@ -141,6 +141,8 @@ static void words(void **state)
     refuses(&one, "onl");
     refuses(&one, "only|");
     refuses(&one, "");
+    const struct option none = {"", OPTION_WORD, 0, 0, 0, "", ""};
+    refuses(&none, "");
 }
 
 static void texts(void **state)
