@@ -53,7 +53,7 @@ NH_LIBC_NAME(posix_memalign, nh_posix_memalign);
 /* As glibc: an alignment that is no power of two is rounded up to one. */
 void *nh_memalign(size_t alignment, size_t size)
 {
-    if (nh_unlikely(alignment > (size_t)1 << 62)) {
+    if (nh_unlikely(alignment > SIZE_MAX / 2 + 1)) {
         errno = EINVAL;
         return NULL;
     }

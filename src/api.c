@@ -75,7 +75,13 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
         return large_alloc(heap, size, NH_GRAIN, zeroed);
     unsigned cls = size_class_of(size == 0 ? 1 : size);
     /* The thread's own node has its cache; others' objects come one by one. */
-    return heap == cache_heap() ? malloc_class(cls) : central_take_one(&heap->central[cls]);
+    if (heap == cache_heap()) {
+        void *object = malloc_class(cls);
+        if (object == NULL || row_home_slot(span_table_home((uintptr_t)object)) == slot)
+            return object;
+        nh_free(object); /* the thread moved in between */
+    }
+    return central_take_one(&heap->central[cls]);
 }
 
 void *nh_malloc_on_node(size_t size, int node)

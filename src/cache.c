@@ -20,6 +20,9 @@
  * many, up to a magazine: a thread that allocates little holds little. */
 #define FIRST_WANT 4
 
+/* Frees of a thread without a cache before it gets one. */
+#define FREES_WITHOUT 16
+
 /* Refills between two looks at the clock. */
 #define TICK_REFILLS 64
 
@@ -39,6 +42,7 @@ static struct row boot_rows[NH_NODES_MAX];
 _Thread_local struct thread_state nh_thread = {.row = &boot_row, .rows = boot_rows};
 
 static pthread_key_t end_key;
+static bool have_end_key;
 static _Atomic uint32_t threads_begun;
 
 size_t cache_bytes(void)
@@ -51,7 +55,7 @@ void cache_init(void)
 {
     /* Fails only when the program has used up all keys; then the caches of
      * ended threads are lost. */
-    (void)pthread_key_create(&end_key, cache_thread_end);
+    have_end_key = pthread_key_create(&end_key, cache_thread_end) == 0;
 }
 
 /* ---- Bins ---- */
@@ -114,7 +118,8 @@ static void put_spare(struct cache *cache, unsigned cls, struct magazine *magazi
 
 /* ---- Nodes ---- */
 
-/* Gives back everything; the row of the present node is left all zero. */
+/* Gives back everything.  The row is left with bins that are empty and full,
+ * which serves a row of another node as well as zeros do. */
 static void empty_cache(struct cache *cache)
 {
     struct heap *heap = heap_of(cache);
@@ -122,7 +127,6 @@ static void empty_cache(struct cache *cache)
     for (unsigned cls = 0; cls < NH_CLASSES; cls++) {
         struct magazine *loaded = unload(&row->bin[cls]);
         struct magazine *spare = take_spare(cache, cls);
-        set_bin(&row->bin[cls], NULL, NULL);
         if (loaded != NULL)
             central_retire(&heap->central[cls], loaded);
         if (spare != NULL)
@@ -198,7 +202,8 @@ static NH_SLOW struct cache *begin(void)
     follow_thread(cache);
     cache_register(cache);
     /* May call calloc: the cache works by now. */
-    (void)pthread_setspecific(end_key, cache);
+    if (have_end_key)
+        (void)pthread_setspecific(end_key, cache);
     return cache;
 }
 
@@ -379,7 +384,11 @@ void cache_free_slow(void *ptr)
         return;
     }
     struct heap *home = heap_if_exists(row_home_slot(word));
-    struct cache *cache = present();
+    /* glibc frees for a thread even after its destructors: a cache that began
+     * there would never end. */
+    struct cache *cache = NULL;
+    if (nh_thread.cache != NULL || nh_thread.frees_without++ >= FREES_WITHOUT)
+        cache = present();
     if (nh_unlikely(cache == NULL))
         central_put(&home->central[cls], &ptr, 1);
     else if (home == heap_of(cache))

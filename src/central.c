@@ -58,6 +58,24 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     return taken;
 }
 
+static struct magazine *take_full(struct central *central)
+{
+    struct magazine *full = central->full;
+    central->full = full->next;
+    central->fulls--;
+    central->free_in_depot -= full->count;
+    if (central->fulls < central->full_least)
+        central->full_least = central->fulls;
+    return full;
+}
+
+static void put_empty(struct central *central, struct magazine *empty)
+{
+    empty->next = central->empty;
+    central->empty = empty;
+    central->empties++;
+}
+
 static void add_span(struct central *central, struct span *span)
 {
     span->free_objects = span->objects;
@@ -70,7 +88,7 @@ static void add_span(struct central *central, struct span *span)
 /* What a batch of returned objects leaves to be done without the lock. */
 struct aftermath {
     struct span *empty; /* all-free spans, out of the list, linked by next */
-    void *bad;          /* the first pointer that was no live object, or NULL */
+    void *bad;          /* a pointer that was no live object, or NULL */
 };
 
 /* Marks one object free. */
@@ -140,18 +158,11 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
 {
     lock_acquire(&central->lock);
     central->refills++;
-    struct magazine *full = central->full;
-    if (nh_likely(full != NULL)) {
-        central->full = full->next;
-        central->fulls--;
-        central->free_in_depot -= full->count;
-        if (central->fulls < central->full_least)
-            central->full_least = central->fulls;
-        if (empty != NULL) {
-            empty->next = central->empty;
-            central->empty = empty;
-            central->empties++;
-        }
+    struct magazine *full = NULL;
+    if (nh_likely(central->full != NULL)) {
+        full = take_full(central);
+        if (empty != NULL)
+            put_empty(central, empty);
         lock_release(&central->lock);
         return full;
     }
@@ -179,14 +190,13 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
             add_span(central, span);
         /* Even without one: others may have freed meanwhile. */
         taken = take_from_spans(central, magazine, want);
-        if (taken == 0 && magazine != empty) {
-            magazine->next = central->empty;
-            central->empty = magazine;
-            central->empties++;
-        }
+        if (taken == 0 && central->full != NULL)
+            full = take_full(central);
+        if (taken == 0 && (full != NULL || magazine != empty))
+            put_empty(central, magazine);
         lock_release(&central->lock);
     }
-    return taken != 0 ? magazine : NULL;
+    return taken != 0 ? magazine : full;
 }
 
 /* Empties a magazine into spans and unlocks. */
@@ -238,9 +248,7 @@ void central_retire(struct central *central, struct magazine *magazine)
         drain_and_unlock(central, magazine);
         lock_acquire(&central->lock);
     }
-    magazine->next = central->empty;
-    central->empty = magazine;
-    central->empties++;
+    put_empty(central, magazine);
     lock_release(&central->lock);
 }
 

@@ -30,6 +30,7 @@ static NH_SLOW bool add_chunk(struct fixalloc *fix)
         chunk = os_map(bytes = least, NH_SYSTEM_PAGE, 0);
     if (chunk == NULL)
         return false;
+    os_advise_huge(chunk, bytes, OS_HUGE_NEVER); /* few records may be all there are */
     fix->at = chunk;
     fix->end = chunk + bytes / fix->record * fix->record;
     fix->mapped += bytes;

@@ -33,6 +33,7 @@ static struct heap *create(unsigned slot)
     if (heap == NULL)
         return NULL;
     heap->slot = slot;
+    lock_init(&heap->reclaiming, LOCK_RECLAIM);
     page_heap_init(&heap->pages, slot);
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine));
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE);
@@ -70,6 +71,11 @@ struct magazine *heap_magazine_new(struct heap *heap)
 {
     bool fresh;
     struct magazine *magazine = fixalloc_get(&heap->magazines, &fresh);
+    if (nh_unlikely(magazine == NULL)) {
+        /* Out of address space; but depots and caches have empty ones. */
+        heap_reclaim(heap, true);
+        magazine = fixalloc_get(&heap->magazines, &fresh);
+    }
     if (magazine != NULL)
         magazine->count = 0;
     return magazine;
@@ -87,20 +93,30 @@ size_t heap_owed(struct heap *heap)
     return owed;
 }
 
-size_t heap_reclaim(struct heap *heap, bool all)
+static void reclaim_locked(struct heap *heap, bool all)
 {
-    /* One at a time: a second one would find nothing. */
-    if (atomic_exchange_explicit(&heap->reclaiming, true, memory_order_acquire))
-        return 0;
-    if (all)
+    if (all) {
         cache_collect(heap);
-    size_t bytes = 0;
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-        bytes += central_drain(&heap->central[cls], all) * heap->central[cls].cut.bytes;
-    if (all)
         atomic_fetch_add_explicit(&heap->reclaims, 1, memory_order_relaxed);
-    atomic_store_explicit(&heap->reclaiming, false, memory_order_release);
-    return bytes;
+    }
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        central_drain(&heap->central[cls], all);
+}
+
+void heap_reclaim(struct heap *heap, bool all)
+{
+    lock_acquire(&heap->reclaiming);
+    reclaim_locked(heap, all);
+    lock_release(&heap->reclaiming);
+}
+
+/* Not when somebody is at it: then what it finds is on its way. */
+static void try_reclaim(struct heap *heap, bool all)
+{
+    if (lock_try(&heap->reclaiming)) {
+        reclaim_locked(heap, all);
+        lock_release(&heap->reclaiming);
+    }
 }
 
 void heap_tick(struct heap *heap)
@@ -116,7 +132,7 @@ void heap_tick(struct heap *heap)
                                                  memory_order_relaxed))
         return;
     cache_collect_outboxes();
-    heap_reclaim(heap, false);
+    try_reclaim(heap, false);
     page_heap_decay(&heap->pages);
 }
 
@@ -131,15 +147,22 @@ struct span *heap_span_alloc(struct heap *heap, size_t pages, size_t align_pages
     if (nh_likely(span != NULL))
         return span;
 
+    size_t mapped = page_heap_mapped(&heap->pages);
     size_t owed = heap_owed(heap);
-    if (owed >= pages << NH_PAGE_SHIFT && owed >= page_heap_mapped(&heap->pages) >> OWED_SHIFT &&
-        heap_reclaim(heap, true) != 0)
+    if (owed >= pages << NH_PAGE_SHIFT && owed >= mapped >> OWED_SHIFT) {
+        try_reclaim(heap, true);
         span = page_heap_alloc(&heap->pages, &want);
+    }
     want.may_grow = true;
     if (span == NULL)
         span = page_heap_alloc(&heap->pages, &want);
-    if (span == NULL && heap_reclaim(heap, true) != 0)
+    /* The last resort, where it can help at all: wait for others who collect
+     * or give back, and collect everything. */
+    if (span == NULL && pages <= mapped >> NH_PAGE_SHIFT) {
+        heap_reclaim(heap, true);
+        page_heap_await_release(&heap->pages);
         span = page_heap_alloc(&heap->pages, &want);
+    }
     if (span == NULL)
         log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",
                  pages << NH_PAGE_SHIFT, topology_now()->os_node[heap->slot],
@@ -151,6 +174,7 @@ void heap_lock_all(struct heap *heap)
 {
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         lock_acquire(&heap->central[cls].lock);
+    lock_acquire(&heap->pages.releasing);
     lock_acquire(&heap->pages.lock);
     lock_acquire(&heap->pages.spans.lock);
     lock_acquire(&heap->magazines.lock);
@@ -163,6 +187,7 @@ void heap_unlock_all(struct heap *heap)
     lock_release(&heap->magazines.lock);
     lock_release(&heap->pages.spans.lock);
     lock_release(&heap->pages.lock);
+    lock_release(&heap->pages.releasing);
     for (unsigned cls = NH_CLASSES - 1; cls > 0; cls--)
         lock_release(&heap->central[cls].lock);
 }

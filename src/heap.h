@@ -17,7 +17,7 @@ struct heap {
     struct fixalloc magazines;
     struct fixalloc caches;     /* thread caches of threads that began on this node */
     unsigned slot;              /* index of this heap; constant */
-    _Atomic bool reclaiming;    /* somebody is; acquire and release, so that rounds do not mix */
+    struct lock reclaiming;     /* no fields: one heap_reclaim at a time */
     _Atomic uint64_t ticked_ms; /* last heap_tick that did something; relaxed */
     /* Statistics, relaxed. */
     _Atomic size_t large_objects, large_pages;
@@ -41,8 +41,8 @@ struct magazine *heap_magazine_new(struct heap *heap);
 /* Collects what the heap is owed into its page heap: with `all` the full
  * magazines of the depots, spare magazines of thread caches and batches waiting
  * for other nodes; else only the depots' magazines that lay unused since the
- * last time.  Returns bytes of objects that went back to spans. */
-size_t heap_reclaim(struct heap *heap, bool all);
+ * last time.  Waits for another that does. */
+void heap_reclaim(struct heap *heap, bool all);
 
 /* Bytes of objects that a reclaim of all would find in the depots. */
 size_t heap_owed(struct heap *heap);
@@ -51,7 +51,8 @@ size_t heap_owed(struct heap *heap);
  * past their decay time to the system.  Cheap when it is not due. */
 void heap_tick(struct heap *heap);
 
-/* fork: the lock of creation, and all locks of a heap, in rank order. */
+/* fork: the lock of creation; a heap's `reclaiming`, which comes before the
+ * registry of caches; then all its other locks, in rank order. */
 void heap_creation_lock(void);
 void heap_creation_unlock(void);
 void heap_lock_all(struct heap *heap);

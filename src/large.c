@@ -20,6 +20,8 @@
 /* Shrinking in place is worth the lock from this part of the object on. */
 #define SHRINK_SHIFT 2
 
+static _Atomic size_t moves; /* of pages, in this process */
+
 static bool pages_of(size_t size, size_t *pages)
 {
     *pages = (size >> NH_PAGE_SHIFT) + ((size & (NH_PAGE - 1)) != 0);
@@ -42,11 +44,14 @@ static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages
     return span;
 }
 
-static void span_drop(struct heap *heap, struct span *span, bool zeroed)
+/* False when another thread has freed it just now. */
+static bool span_drop(struct heap *heap, struct span *span, bool zeroed)
 {
+    if (nh_unlikely(span_table_claim_home(span->base) == 0))
+        return false;
     count(heap, (size_t)-1, (size_t)0 - span->pages);
-    span_table_set_home(span->base, 1, 0);
     page_heap_free(&heap->pages, span, zeroed);
+    return true;
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
@@ -65,17 +70,15 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed
 void large_free(void *ptr)
 {
     struct span *span = span_table_hint((uintptr_t)ptr);
-    if (nh_unlikely((uintptr_t)ptr != span->base)) {
+    if (nh_unlikely(span == NULL || (uintptr_t)ptr != span->base) ||
+        nh_unlikely(!span_drop(heap_if_exists(span->slot), span, false)))
         bad_pointer_report("free", ptr);
-        return;
-    }
-    span_drop(heap_if_exists(span->slot), span, false);
 }
 
 size_t large_usable_size(const void *ptr)
 {
     const struct span *span = span_table_hint((uintptr_t)ptr);
-    return span_end(span) - (uintptr_t)ptr;
+    return span != NULL ? span_end(span) - (uintptr_t)ptr : 0;
 }
 
 /* To a new span, with room to grow. */
@@ -96,21 +99,22 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     bool moved = false;
     /* Moved pages stay on the node they are on: only within a node. */
     if (to == from && bytes >= NH_MREMAP_MIN &&
-        bytes <= new->pages << NH_PAGE_SHIFT &&__atomic_fetch_add(&from->pages.moved_spans, 1,
-                                                                  __ATOMIC_RELAXED) <
+        bytes <= new->pages << NH_PAGE_SHIFT &&atomic_load_explicit(&moves, memory_order_relaxed) <
             NH_MREMAP_LIMIT)
         moved = os_move_pages((void *)span->base, (void *)new->base, bytes);
-    if (!moved)
+    if (moved)
+        atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
+    else
         memcpy((void *)new->base, (void *)span->base, bytes < size ? bytes : size);
     void *at = (void *)new->base;
-    span_drop(from, span, moved);
+    (void)span_drop(from, span, moved);
     return at;
 }
 
 void *large_realloc(void *ptr, size_t size)
 {
     struct span *span = span_table_hint((uintptr_t)ptr);
-    if (nh_unlikely((uintptr_t)ptr != span->base)) {
+    if (nh_unlikely(span == NULL || (uintptr_t)ptr != span->base)) {
         bad_pointer_report("realloc", ptr);
         return NULL;
     }

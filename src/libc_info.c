@@ -23,23 +23,32 @@ EXPORT int mallopt(int parameter, int value)
     return 1;
 }
 
+static size_t less(size_t a, size_t b)
+{
+    return a > b ? a - b : 0; /* read at different moments */
+}
+
+/* As glibc counts: large objects (its mmapped ones) in hblks and hblkhd only. */
 EXPORT struct mallinfo2 mallinfo2(void)
 {
-    struct nh_stats s;
-    stats_of_process(&s);
     size_t large = 0;
     for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
         if (heap_if_exists(slot) != NULL)
             large += atomic_load_explicit(&heap_if_exists(slot)->large_pages, memory_order_relaxed)
                      << NH_PAGE_SHIFT;
+    struct nh_stats s;
+    stats_of_process(&s);
+    size_t resident = less(s.mapped_bytes, s.released_bytes);
+    size_t small_live = less(s.live_bytes, large);
+    size_t arena = less(resident, large);
     return (struct mallinfo2){
-        .arena = s.mapped_bytes - s.released_bytes - large,
-        .ordblks = s.spans - s.large_objects,
+        .arena = arena,
+        .ordblks = less(s.spans, s.large_objects),
         .hblks = s.large_objects,
         .hblkhd = large,
-        .uordblks = s.live_bytes,
-        .fordblks = s.mapped_bytes - s.released_bytes - s.live_bytes,
-        .keepcost = s.free_bytes - s.released_bytes,
+        .uordblks = small_live,
+        .fordblks = less(arena, small_live),
+        .keepcost = less(s.free_bytes, s.released_bytes),
     };
 }
 

@@ -34,8 +34,8 @@
 /* Span lengths below this have an exact list; longer ones go to the treap. */
 #define NH_LISTED_PAGES 128
 
-/* User addresses on x86-64 and arm64 with four-level tables. */
-#define NH_ADDRESS_BITS 47
+/* User addresses with four-level tables: 47 bits on x86-64, 48 on arm64. */
+#define NH_ADDRESS_BITS 48
 
 /* Smallest alignment of any object, and the step of the small size classes. */
 #define NH_GRAIN_SHIFT 4
@@ -78,7 +78,8 @@
  * system call and the page faults that follow cost more than the copy. */
 #define NH_MREMAP_MIN ((size_t)256 << 10)
 
-/* Mappings that moved pages may leave behind, out of the system's 65530. */
+/* Moves of pages in a process: each may leave a mapping or two behind, out of
+ * the system's 65530. */
 #define NH_MREMAP_LIMIT 8192
 
 /* Longest line this library prints. */

@@ -22,6 +22,8 @@ static inline void cpu_relax(void)
 #endif
 }
 
+_Thread_local unsigned lock_depth;
+
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
     atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
@@ -34,6 +36,8 @@ void lock_init(struct lock *lock, enum lock_rank rank)
 
 void lock_wait(struct lock *lock)
 {
+    if ((lock_depth & LOCK_FORKING) != 0)
+        return; /* it is ours */
     for (int spin = 0; spin < LOCK_SPINS; spin++) {
         uint32_t expected = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&

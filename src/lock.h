@@ -3,7 +3,7 @@
  * lock.h - a four-byte mutex that never allocates, and the ranks of all locks.
  *
  * A thread takes locks in rising rank only and at most one of a rank, except
- * that fork takes all of them in (rank, node, class) order.  Debug builds
+ * that fork takes all of them (process.c).  Debug builds
  * check this.  Critical sections are short and make no call out of the engine.
  *
  * Ordering: lock_acquire is an acquire operation and pairs with the release
@@ -18,9 +18,11 @@
 #include <stdatomic.h>
 
 enum lock_rank {
-    LOCK_HEAPS,     /* creation of heaps (heap.c) */
+    LOCK_HEAPS,     /* creation of heaps (heap.c), boot (process.c) */
+    LOCK_RECLAIM,   /* one collects what a heap is owed at a time (heap.c) */
     LOCK_REGISTRY,  /* the list of thread caches (cache_registry.c) */
     LOCK_CENTRAL,   /* one node's list of one class (central.c) */
+    LOCK_RELEASE,   /* one gives back a heap's pages at a time (page_heap_os.c) */
     LOCK_PAGE_HEAP, /* one node's spans (page_heap.c) */
     LOCK_FIXALLOC,  /* one allocator of metadata (fixalloc.c) */
     LOCK_TABLE,     /* growth of the span table (span_table.c) */
@@ -56,8 +58,17 @@ void lock_rank_pop(const struct lock *lock);
 void lock_rank_suspend(void);
 void lock_rank_resume(void);
 
+/* Locks that the thread holds or is about to: an exit handler that interrupted
+ * it in the engine must not wait for one of them.  With LOCK_FORKING the thread
+ * is between our handlers of fork and holds every lock: handlers of others that
+ * run there may allocate, so it passes through locks and releases none. */
+#define LOCK_FORKING (1U << 31)
+extern _Thread_local unsigned lock_depth
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 NH_INLINE void lock_acquire(struct lock *lock)
 {
+    lock_depth++;
 #ifdef NH_DEBUG
     lock_rank_push(lock);
 #endif
@@ -73,6 +84,7 @@ NH_INLINE bool lock_try(struct lock *lock)
     if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
                                                  memory_order_relaxed))
         return false;
+    lock_depth++;
 #ifdef NH_DEBUG
     lock_rank_push(lock);
 #endif
@@ -84,6 +96,8 @@ NH_INLINE void lock_release(struct lock *lock)
 #ifdef NH_DEBUG
     lock_rank_pop(lock);
 #endif
+    if (nh_unlikely((lock_depth-- & LOCK_FORKING) != 0))
+        return;
     if (nh_unlikely(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
         lock_wake(lock);
 }

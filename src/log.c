@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void text_add_va(struct text *text, const char *format, va_list args)
@@ -37,7 +38,8 @@ void text_add(struct text *text, const char *format, ...)
 bool log_write_all(int fd, const char *at, size_t length)
 {
     while (length > 0) {
-        ssize_t n = write(fd, at, length);
+        /* Not write(): malloc is no cancellation point. */
+        ssize_t n = syscall(SYS_write, fd, at, length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

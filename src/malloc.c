@@ -149,9 +149,14 @@ NH_LIBC_NAME(free_aligned_sized, nh_free_aligned_sized);
 
 static void *realloc_copy(void *ptr, size_t had, size_t size)
 {
+    int saved = errno;
     void *object = nh_malloc(size);
-    if (nh_unlikely(object == NULL))
-        return NULL;
+    if (nh_unlikely(object == NULL)) {
+        if (size > had)
+            return NULL;
+        errno = saved; /* to have less is never refused */
+        return ptr;
+    }
     memcpy(object, ptr, had < size ? had : size);
     nh_free(ptr);
     return object;

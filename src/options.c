@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 /* Long enough for a path or a topology. */
 #define OPTION_TEXT_MAX 512
@@ -156,6 +157,9 @@ void options_load(void)
     if (loaded || environ == NULL)
         return;
     loaded = true;
+    /* A program with more rights than its caller takes no orders from there. */
+    if (getauxval(AT_SECURE) != 0)
+        return;
     /* How much is said comes first, wherever it stands. */
     for (int pass = 0; pass < 2; pass++)
         for (char **at = environ; *at != NULL; at++)

@@ -10,7 +10,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define MAP_KIND (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+/* Not MAP_NORESERVE: a request beyond all reason shall be refused now rather
+ * than kill the process when it is touched. */
+#define MAP_KIND (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static void *map_at(uintptr_t hint, size_t bytes)
 {
@@ -72,9 +74,10 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (at == MAP_FAILED) {
         /* The kernel may have dropped the target's mapping before it failed;
-         * the range belongs to the heap, which must find memory there. */
+         * the range belongs to the heap, which must find memory there.  Where
+         * no mapping can be added at all, the old one is there still. */
         at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
-        nh_require(at == to);
+        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0);
         errno = saved;
         return false;
     }

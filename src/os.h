@@ -27,7 +27,7 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
  * own contents are dropped.  The source stays mapped and reads as zeros.  False
- * when the kernel cannot: the source is unchanged then, the target zeroed. */
+ * when the kernel cannot: the source is unchanged then, the target mapped. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */

@@ -12,6 +12,7 @@
 void page_heap_init(struct page_heap *heap, unsigned slot)
 {
     lock_init(&heap->lock, LOCK_PAGE_HEAP);
+    lock_init(&heap->releasing, LOCK_RELEASE);
     heap->slot = slot;
     /* Counted from an address that the system chose at random. */
     uintptr_t start = round_down((uintptr_t)heap, NH_HUGE);
@@ -140,9 +141,9 @@ static void absorb(struct page_heap *heap, struct span *span, struct span *other
     drop_descriptor(heap, other);
 }
 
-void page_heap_insert_free(struct page_heap *heap, struct span *span, bool across)
+/* Into the free sets, joined with its neighbours; `aged` as for absorb. */
+static void insert_joined(struct page_heap *heap, struct span *span, bool across, size_t aged)
 {
-    size_t aged = 0;
     struct span *other;
     /* More than one on a side only across kinds, which may alternate. */
     while ((other = free_neighbour(heap, span->base - 1)) != NULL &&
@@ -151,12 +152,15 @@ void page_heap_insert_free(struct page_heap *heap, struct span *span, bool acros
     while ((other = free_neighbour(heap, span_end(span))) != NULL &&
            (across || other->needzero == span->needzero))
         absorb(heap, span, other, &aged);
-    if (span->needzero) {
-        heap->may_merge = true;
-        if (aged == 0)
-            age_push(heap, span);
-    }
+    if (span->needzero && aged == 0)
+        age_push(heap, span);
+    heap->may_merge = true;
     file_free(heap, span);
+}
+
+void page_heap_insert_free(struct page_heap *heap, struct span *span)
+{
+    insert_joined(heap, span, false, 0);
 }
 
 /* Joins resident spans with their clean neighbours, so that a request may fit
@@ -167,8 +171,8 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
         struct span *next = span->idle.younger;
         if (free_neighbour(heap, span_end(span)) != NULL ||
             free_neighbour(heap, span->base - 1) != NULL) {
-            page_heap_remove_free(heap, span);
-            page_heap_insert_free(heap, span, true);
+            free_set_remove(set_of(heap, span), span); /* its place by age stays */
+            insert_joined(heap, span, true, span->pages);
             /* A descriptor that was absorbed keeps its links, and is not used
              * again while the lock is held. */
             while (next != NULL && span_state(next) == SPAN_DEAD)
@@ -185,11 +189,8 @@ static struct span *find_fit(struct page_heap *heap, size_t pages)
     return span != NULL ? span : free_set_fit(&heap->clean, pages);
 }
 
-/* Takes [base, base + pages) out of a free span that holds it; what is left
- * of that stays free, at its age.  The piece's descriptor has state `state`.
- * NULL, and nothing done, without descriptors. */
-static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages,
-                          enum span_state state)
+struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
+                             size_t pages, enum span_state state)
 {
     size_t head = (base - from->base) >> NH_PAGE_SHIFT;
     size_t tail = from->pages - head - pages;
@@ -205,7 +206,7 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
     if (head != 0 && tail != 0) {
         rest = page_heap_descriptor(heap, base + (pages << NH_PAGE_SHIFT), tail);
         if (rest == NULL) {
-            drop_descriptor(heap, piece);
+            fixalloc_put(&heap->spans, piece); /* as it came */
             return NULL;
         }
         rest->needzero = from->needzero;
@@ -246,7 +247,7 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     struct span *span = NULL;
     if (from != NULL) {
         uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
-        span = carve(heap, from, base, want->pages, want->state);
+        span = page_heap_carve(heap, from, base, want->pages, want->state);
     }
     if (span == NULL) {
         lock_release(&heap->lock);
@@ -275,9 +276,16 @@ void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
     span->cls = 0;
     span->needzero = !zeroed;
     span_set_state(span, SPAN_FREE);
-    page_heap_insert_free(heap, span, false);
+    page_heap_insert_free(heap, span);
     lock_release(&heap->lock);
     page_heap_decay(heap);
+}
+
+/* The descriptor of a piece that becomes part of another span. */
+static void retire_piece(struct page_heap *heap, struct span *piece)
+{
+    span_set_state(piece, SPAN_FREE);
+    drop_descriptor(heap, piece);
 }
 
 bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
@@ -285,25 +293,32 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     uintptr_t end = span_end(span);
     lock_acquire(&heap->lock);
     struct span *after = free_neighbour(heap, end);
-    if (after != NULL && after->pages < pages && free_neighbour(heap, span_end(after)) != NULL) {
-        /* It may go on as a span of the other kind. */
-        page_heap_remove_free(heap, after);
-        page_heap_insert_free(heap, after, true);
-        after = free_neighbour(heap, end);
-    }
+    size_t near = after == NULL ? 0 : after->pages < pages ? after->pages : pages;
+    /* It may go on as a span of the other kind. */
+    struct span *further = near < pages && near != 0 ? free_neighbour(heap, span_end(after)) : NULL;
+    bool fits = near == pages || (further != NULL && further->pages >= pages - near);
     struct span *piece = NULL;
-    if (after != NULL && after->pages >= pages)
-        piece = carve(heap, after, end, pages, SPAN_MANUAL);
-    if (piece != NULL) {
-        span_set_state(piece, SPAN_FREE);
-        drop_descriptor(heap, piece);
-        span->pages += pages;
-        span_table_set(span_end(span) - NH_PAGE, 1, span);
+    if (fits && near < pages) {
+        piece = page_heap_carve(heap, further, span_end(after), pages - near, SPAN_MANUAL);
+        fits = piece != NULL;
+        if (fits)
+            retire_piece(heap, piece);
+    }
+    if (fits) {
+        piece = page_heap_carve(heap, after, end, near, SPAN_MANUAL);
+        /* All of it needs no descriptor: only a part can fail, and only when
+         * nothing was taken from further on. */
+        fits = piece != NULL;
+        if (fits) {
+            retire_piece(heap, piece);
+            span->pages += pages;
+            span_table_set(span_end(span) - NH_PAGE, 1, span);
+        }
     }
     lock_release(&heap->lock);
-    if (piece != NULL)
+    if (fits)
         span_table_set(end, pages, span);
-    return piece != NULL;
+    return fits;
 }
 
 void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
@@ -317,7 +332,7 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
         span->pages = pages;
         span_table_set(span_end(span) - NH_PAGE, 1, span);
         span_set_state(rest, SPAN_FREE);
-        page_heap_insert_free(heap, rest, false);
+        page_heap_insert_free(heap, rest);
     }
     lock_release(&heap->lock);
 }

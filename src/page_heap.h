@@ -19,6 +19,9 @@
 #include "lock.h"
 
 struct page_heap {
+    /* Held while spans are out of the free sets to be given back: who needs
+     * memory at any price waits for it.  Taken before `lock`. */
+    struct lock releasing;
     struct lock lock;
     unsigned slot; /* home of all its spans; constant */
     /* Guarded by lock: */
@@ -28,7 +31,6 @@ struct page_heap {
     uintptr_t grown_at; /* where the last growth lies: the next goes below it */
     uint64_t swept_ms;  /* last decay; atomic, without the lock */
     size_t mapped_pages;
-    size_t moved_spans; /* realloc's moves of pages, bounded by NH_MREMAP_LIMIT */
     uint64_t span_allocs, span_frees, grows, scavenges;
     struct fixalloc spans;
 };
@@ -65,6 +67,8 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
+/* Waits until no pages are on their way to the system. */
+void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);

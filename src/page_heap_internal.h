@@ -10,10 +10,15 @@
 
 /* A DEAD descriptor for [base, base + pages), or NULL. */
 struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t pages);
-/* A FREE span out of the sets, and into them: joined with its neighbours of
- * the same kind, or of both kinds when `across`. */
+/* A FREE span out of the sets, and into them, joined with its neighbours of
+ * the same kind. */
 void page_heap_remove_free(struct page_heap *heap, struct span *span);
-void page_heap_insert_free(struct page_heap *heap, struct span *span, bool across);
+void page_heap_insert_free(struct page_heap *heap, struct span *span);
+/* Takes [base, base + pages) out of a free span that holds it; what is left
+ * of that stays free, at its age.  The piece's descriptor has state `state`.
+ * NULL, and nothing done, without descriptors; taking all of it needs none. */
+struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
+                             size_t pages, enum span_state state);
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
 

@@ -3,9 +3,9 @@
  * page_heap_os.c - how a page heap grows, and how its free pages go back to
  * the system: the scavenger.
  *
- * Release works on one span at a time: it is taken out of the free set under
- * the lock, given back without the lock, and put among the clean spans; an
- * allocation meanwhile finds the other spans.
+ * Release works on a few megabytes at a time: they are taken out of the free
+ * sets under the lock, given back without it, and put among the clean spans; an
+ * allocation meanwhile finds the others.
  */
 #include "options.h"
 #include "os.h"
@@ -47,7 +47,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     heap->grows++;
     span->needzero = false;
     span_set_state(span, SPAN_FREE);
-    page_heap_insert_free(heap, span, false);
+    page_heap_insert_free(heap, span);
     return true;
 }
 
@@ -65,8 +65,10 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
     return add_mapping(heap, exact);
 }
 
-/* Spans given back between two takings of the lock. */
+/* Spans, and pages but for one span's rest, given back between two takings of
+ * the lock: what an allocation may miss meanwhile. */
 #define RELEASE_BATCH 16
+#define RELEASE_PAGES (4 * NH_HUGE_PAGES)
 
 /* Which spans go: those free for `age_ms`, and of those shorter than
  * `short_pages` only the ones free for DECAY_PATIENCE times that. */
@@ -81,17 +83,23 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
                          struct span *batch[RELEASE_BATCH])
 {
     unsigned taken = 0;
-    uint64_t now = os_now_ms();
+    size_t room = RELEASE_PAGES;
     lock_acquire(&heap->lock);
-    for (struct span *span = heap->oldest; span != NULL && taken < RELEASE_BATCH;) {
+    uint64_t now = os_now_ms();
+    for (struct span *span = heap->oldest; span != NULL && taken < RELEASE_BATCH && room > 0;) {
         struct span *next = span->idle.younger;
         uint64_t age = now - span->idle.unused_since_ms;
         if (age < which->age_ms || heap->resident.pages <= which->keep)
             break;
         if (span->pages >= which->short_pages || age >= which->age_ms * DECAY_PATIENCE) {
-            page_heap_remove_free(heap, span);
-            span_set_state(span, SPAN_MANUAL);
-            batch[taken++] = span;
+            size_t pages = span->pages < room ? span->pages : room;
+            struct span *piece = page_heap_carve(heap, span, span->base, pages, SPAN_MANUAL);
+            if (piece == NULL)
+                break;
+            span_table_set(piece->base, 1, piece);
+            span_table_set(span_end(piece) - NH_PAGE, 1, piece);
+            batch[taken++] = piece;
+            room -= pages;
         }
         span = next;
     }
@@ -105,9 +113,12 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
     bool refused = false; /* locked memory; it comes back as the youngest */
     while (!refused) {
         struct span *batch[RELEASE_BATCH];
+        lock_acquire(&heap->releasing);
         unsigned taken = take_old(heap, which, batch);
-        if (taken == 0)
+        if (taken == 0) {
+            lock_release(&heap->releasing);
             break;
+        }
         for (unsigned i = 0; i < taken; i++) {
             if (os_release((void *)batch[i]->base, batch[i]->pages << NH_PAGE_SHIFT)) {
                 released += batch[i]->pages;
@@ -119,9 +130,10 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         lock_acquire(&heap->lock);
         for (unsigned i = 0; i < taken; i++) {
             span_set_state(batch[i], SPAN_FREE);
-            page_heap_insert_free(heap, batch[i], false);
+            page_heap_insert_free(heap, batch[i]);
         }
         lock_release(&heap->lock);
+        lock_release(&heap->releasing);
     }
     if (released != 0) {
         lock_acquire(&heap->lock);
@@ -132,6 +144,12 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
     }
     return released;
+}
+
+void page_heap_await_release(struct page_heap *heap)
+{
+    lock_acquire(&heap->releasing);
+    lock_release(&heap->releasing);
 }
 
 size_t page_heap_release(struct page_heap *heap, size_t keep)

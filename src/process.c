@@ -17,6 +17,44 @@ static struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
 static _Atomic bool booted; /* release after boot; acquire pairs with it */
 static _Atomic bool started;
 
+/* ---- fork: no lock may be held by a thread that the child does not have ---- */
+
+static void fork_prepare(void)
+{
+    lock_rank_suspend();
+    heap_creation_lock(); /* from here on there are no new heaps */
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            lock_acquire(&heap_if_exists(slot)->reclaiming);
+    cache_registry_lock();
+    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+        if (heap_if_exists(slot) != NULL)
+            heap_lock_all(heap_if_exists(slot));
+    span_table_lock();
+    lock_depth |= LOCK_FORKING;
+}
+
+static void fork_release(void)
+{
+    lock_depth &= ~LOCK_FORKING;
+    span_table_unlock();
+    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
+        if (heap_if_exists(slot) != NULL)
+            heap_unlock_all(heap_if_exists(slot));
+    cache_registry_unlock();
+    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
+        if (heap_if_exists(slot) != NULL)
+            lock_release(&heap_if_exists(slot)->reclaiming);
+    heap_creation_unlock();
+    lock_rank_resume();
+}
+
+static void fork_child(void)
+{
+    cache_registry_only(nh_thread.cache);
+    fork_release();
+}
+
 bool process_boot(void)
 {
     if (nh_likely(atomic_load_explicit(&booted, memory_order_acquire)))
@@ -29,41 +67,14 @@ bool process_boot(void)
         atomic_store_explicit(&booted, true, memory_order_release);
     }
     lock_release(&boot_lock);
+    /* At the first allocation, before any library's constructor: handlers that
+     * others register later, and that may allocate, run before ours hold the
+     * locks and after they let go.  It may allocate itself; then it comes back
+     * here and finds that it is done. */
+    static _Atomic bool registered;
+    if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
+        (void)pthread_atfork(fork_prepare, fork_release, fork_child);
     return true;
-}
-
-/* ---- fork: no lock may be held by a thread that the child does not have ---- */
-
-static void fork_prepare(void)
-{
-    lock_rank_suspend();
-    heap_creation_lock();
-    cache_registry_lock();
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
-        if (heap_if_exists(slot) != NULL)
-            heap_lock_all(heap_if_exists(slot));
-    span_table_lock();
-}
-
-static void fork_release(void)
-{
-    span_table_unlock();
-    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
-        if (heap_if_exists(slot) != NULL)
-            heap_unlock_all(heap_if_exists(slot));
-    cache_registry_unlock();
-    heap_creation_unlock();
-    lock_rank_resume();
-}
-
-static void fork_child(void)
-{
-    cache_registry_only(nh_thread.cache);
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
-        if (heap_if_exists(slot) != NULL)
-            /* A thread that was reclaiming is not in the child. */
-            atomic_store_explicit(&heap_if_exists(slot)->reclaiming, false, memory_order_relaxed);
-    fork_release();
 }
 
 void process_start(void)
@@ -71,7 +82,7 @@ void process_start(void)
     process_boot();
     if (atomic_exchange_explicit(&started, true, memory_order_acq_rel))
         return;
-    (void)pthread_atfork(fork_prepare, fork_release, fork_child);
+    options_load(); /* if the first allocation came before the environment */
     const char *spec = options_text(OPT_TOPOLOGY);
     if ((topology_now()->slots > 1 || *spec != '\0') && topology_discover(spec))
         cache_flush(); /* what this thread got before was of a guessed node */
@@ -94,6 +105,10 @@ static void check_returned_objects(void)
 
 __attribute__((destructor)) static void destruct(void)
 {
+    /* exit() in a signal handler that interrupted the engine: the locks that
+     * this thread holds will not be released. */
+    if (lock_depth != 0)
+        return;
     stats_at_exit();
     if (options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
         check_returned_objects();

@@ -73,10 +73,11 @@ struct cache;
 /* All thread-local state.  A thread without a cache has a row of bins that
  * are always empty, and rows of bins that are always full. */
 struct thread_state {
-    struct row *row;     /* malloc's: of the node the thread was last seen on */
-    struct row *rows;    /* free's: row of slot 0 */
-    struct cache *cache; /* NULL before the first slow path and after the end */
-    bool ended;          /* the thread's cache was given back; work without one */
+    struct row *row;        /* malloc's: of the node the thread was last seen on */
+    struct row *rows;       /* free's: row of slot 0 */
+    struct cache *cache;    /* NULL before the first slow path and after the end */
+    uint32_t frees_without; /* frees while it had no cache */
+    bool ended;             /* the thread's cache was given back; work without one */
 };
 
 extern _Thread_local struct thread_state nh_thread

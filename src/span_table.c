@@ -54,6 +54,9 @@ bool span_table_cover(uintptr_t base, size_t pages)
         lock_acquire(&growth);
         if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) == 0) {
             void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
+            /* A huge page under it would be resident at its first entry. */
+            if (leaf != NULL)
+                os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
             if (leaf != NULL)
                 atomic_store_explicit(&span_table.leaf[high],
                                       (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none),
@@ -79,6 +82,13 @@ void span_table_set_home(uintptr_t first, size_t pages, uint32_t home)
     for (; pages > 0; pages--, first += NH_PAGE)
         atomic_store_explicit(&leaf_at(first)->home[page_in_leaf(first)], home,
                               memory_order_relaxed);
+}
+
+uint32_t span_table_claim_home(uintptr_t address)
+{
+    /* Relaxed: the object's contents are the freeing thread's business. */
+    return atomic_exchange_explicit(&leaf_at(address)->home[page_in_leaf(address)], 0,
+                                    memory_order_relaxed);
 }
 
 void span_table_lock(void)

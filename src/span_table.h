@@ -22,6 +22,8 @@
  *  (B) span pointers: acquire loads, paired with the release stores of
  *      span_table_set.  A pointer may be stale; descriptors are type-stable,
  *      so reading one is safe, and span_table_find checks range and state.
+ *      For an object that the program holds nothing changes meanwhile; for
+ *      another address the answer may be one of a moment ago, or none.
  *      Under the page heap's lock of the span's home nothing is stale.
  *  (C) leaves: never unmapped; published by release, read by acquire or, on
  *      free's path, through the dependency of (A).
@@ -34,10 +36,8 @@
 
 #define TABLE_LEAF_SHIFT 32
 #define TABLE_LEAF_PAGES ((size_t)1 << (TABLE_LEAF_SHIFT - NH_PAGE_SHIFT))
-/* Leaves that can exist, and entries of the root: one more bit, so that free
- * can take the index as a 16-bit word. */
+/* free takes the index of a leaf as a 16-bit word. */
 #define TABLE_LEAVES ((size_t)1 << (NH_ADDRESS_BITS - TABLE_LEAF_SHIFT))
-#define TABLE_ROOTS  ((size_t)1 << 16)
 
 /* The leaf's first half; span pointers follow it in memory. */
 struct table_leaf {
@@ -49,7 +49,7 @@ struct table_leaf {
  * entry of `leaf` is the distance in bytes from `none` to the leaf, so that
  * the zero of a fresh process already means "the table of zeros". */
 struct span_table {
-    _Atomic intptr_t leaf[TABLE_ROOTS];
+    _Atomic intptr_t leaf[TABLE_LEAVES];
     _Atomic uint32_t none[TABLE_LEAF_PAGES];
 };
 extern struct span_table span_table __attribute__((visibility("hidden")));
@@ -69,7 +69,7 @@ NH_INLINE uint32_t span_table_home(uintptr_t address)
     return atomic_load_explicit(&home[(uint32_t)address >> NH_PAGE_SHIFT], memory_order_relaxed);
 }
 NH_STATIC(TABLE_LEAF_SHIFT == 32, "the index within a leaf is the low word of the address");
-NH_STATIC(TABLE_ROOTS == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
+NH_STATIC(TABLE_LEAVES == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
 
 /* The span pointer of an address's page, possibly stale, or NULL. */
 struct span *span_table_hint(uintptr_t address);
@@ -83,6 +83,9 @@ bool span_table_cover(uintptr_t base, size_t pages);
 /* Points the pages from `first` on, `pages` of them, to `span`. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span);
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home);
+/* Makes the home word of one page 0 and returns what it was: of two that free
+ * the same large object, one gets it. */
+uint32_t span_table_claim_home(uintptr_t address);
 
 /* fork: take and give the lock of growth. */
 void span_table_lock(void);
