@@ -292,33 +292,37 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
 {
     uintptr_t end = span_end(span);
     lock_acquire(&heap->lock);
-    struct span *after = free_neighbour(heap, end);
-    size_t near = after == NULL ? 0 : after->pages < pages ? after->pages : pages;
-    /* It may go on as a span of the other kind. */
-    struct span *further = near < pages && near != 0 ? free_neighbour(heap, span_end(after)) : NULL;
-    bool fits = near == pages || (further != NULL && further->pages >= pages - near);
-    struct span *piece = NULL;
-    if (fits && near < pages) {
-        piece = page_heap_carve(heap, further, span_end(after), pages - near, SPAN_MANUAL);
-        fits = piece != NULL;
-        if (fits)
-            retire_piece(heap, piece);
+    /* Free memory may go on as spans of both kinds in turn. */
+    struct span *last = NULL;
+    size_t have = 0;
+    for (struct span *next; have < pages; have += last->pages) {
+        next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT));
+        if (next == NULL)
+            break;
+        last = next;
     }
-    if (fits) {
-        piece = page_heap_carve(heap, after, end, near, SPAN_MANUAL);
-        /* All of it needs no descriptor: only a part can fail, and only when
-         * nothing was taken from further on. */
-        fits = piece != NULL;
-        if (fits) {
-            retire_piece(heap, piece);
-            span->pages += pages;
-            span_table_set(span_end(span) - NH_PAGE, 1, span);
+    struct span *piece = NULL;
+    if (have >= pages) {
+        /* The last one first: only taking a part can fail, for want of a
+         * descriptor. */
+        uintptr_t from = last->base;
+        piece = page_heap_carve(heap, last, from, last->pages - (have - pages), SPAN_MANUAL);
+        for (uintptr_t at = end; piece != NULL && at < from;) {
+            struct span *whole = free_neighbour(heap, at);
+            at = span_end(whole);
+            retire_piece(heap,
+                         page_heap_carve(heap, whole, whole->base, whole->pages, SPAN_MANUAL));
         }
     }
+    if (piece != NULL) {
+        retire_piece(heap, piece);
+        span->pages += pages;
+        span_table_set(span_end(span) - NH_PAGE, 1, span);
+    }
     lock_release(&heap->lock);
-    if (fits)
+    if (piece != NULL)
         span_table_set(end, pages, span);
-    return fits;
+    return piece != NULL;
 }
 
 void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,10 @@ static void bad_alignments(void **state)
     size_t volatile no_power = SIZE_MAX / 2 + 2;
     assert_null(memalign(no_power, 1));
     assert_int_equal(errno, EINVAL);
+    /* The largest power is an alignment; only there is no such memory. */
+    errno = 0;
+    assert_null(memalign(no_power - 1, 1));
+    assert_int_equal(errno, ENOMEM);
 }
 
 static void alignments(void **state)
@@ -321,28 +326,91 @@ static void libc_objects_are_ours(void **state)
 #endif
 }
 
-static void information(void **state)
+#ifndef NH_TEST_DIRECT
+
+static void counted(void **state)
 {
     (void)state;
-#ifndef NH_TEST_DIRECT
-    void *p = malloc(1000000);
-    assert_int_equal(mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);
-    struct mallinfo2 m = mallinfo2();
-    assert_true(m.uordblks > 0 || m.hblkhd > 0);
+    enum { OBJECTS = 2000, SIZE = 1000, LARGE = 64 << 20 };
+    static void *objects[OBJECTS];
+    struct mallinfo2 before = mallinfo2();
+    for (size_t i = 0; i < OBJECTS; i++)
+        objects[i] = malloc(SIZE);
+    struct mallinfo2 held = mallinfo2();
+    assert_true(held.uordblks >= before.uordblks + OBJECTS * SIZE);
+    assert_true(held.arena >= OBJECTS * SIZE);
+    for (size_t i = 0; i < OBJECTS; i++)
+        free(objects[i]);
+    struct mallinfo2 after = mallinfo2();
+    /* glibc's cache of a thread counts as in use. */
+    assert_true(after.uordblks <= held.uordblks - OBJECTS * SIZE / 10 * 9);
+
+    void *large = malloc(LARGE);
+    struct mallinfo2 with = mallinfo2();
+    assert_true(with.hblks == after.hblks + 1);
+    assert_true(with.hblkhd >= after.hblkhd + LARGE);
     struct mallinfo old = mallinfo();
-    assert_true(old.arena >= 0);
+    assert_int_equal(old.hblkhd, (int)with.hblkhd);
+    free(large);
+    assert_true(mallinfo2().hblks == after.hblks);
+}
+
+/* Every element that begins also ends, in the right order. */
+static bool is_well_formed(const char *text)
+{
+    char open[16][32];
+    size_t depth = 0;
+    for (const char *at = strchr(text, '<'); at != NULL; at = strchr(at + 1, '<')) {
+        const char *end = strchr(at, '>');
+        bool closes = at[1] == '/';
+        char name[32];
+        if (end == NULL || sscanf(at + 1 + closes, "%31[a-zA-Z0-9_-]", name) != 1)
+            return false;
+        if (end[-1] == '/')
+            continue;
+        if (closes && (depth == 0 || strcmp(open[--depth], name) != 0))
+            return false;
+        if (!closes && depth == sizeof(open) / sizeof(*open))
+            return false;
+        if (!closes)
+            memcpy(open[depth++], name, sizeof(name));
+    }
+    return depth == 0;
+}
+
+static void reports(void **state)
+{
+    (void)state;
+    assert_int_equal(mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     assert_int_equal(malloc_info(1, out), EINVAL);
+    fflush(out);
+    assert_int_equal(length, 0);
     assert_int_equal(malloc_info(0, out), 0);
     fclose(out);
     assert_int_equal(strncmp(text, "<malloc version=", 16), 0);
-    assert_non_null(strstr(text, "</malloc>"));
+    static const char end[] = "</malloc>\n";
+    assert_string_equal(text + length - (sizeof(end) - 1), end);
+    assert_true(is_well_formed(text));
     free(text);
-    free(p);
-#endif
+
+    /* malloc_stats writes to standard error. */
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    fflush(stderr);
+    int saved = dup(STDERR_FILENO);
+    assert_true(saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    malloc_stats();
+    fflush(stderr);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    assert_true(lseek(fileno(file), 0, SEEK_END) > 0);
+    fclose(file);
 }
+
+#endif
 
 #ifndef NH_TEST_GLIBC
 
@@ -442,6 +510,28 @@ static void statistics(void **state)
     assert_int_equal(nh_stats_read(&after), 0);
     assert_true(after.large_objects == before.large_objects);
 
+    struct nh_stats sum = {.struct_size = sizeof(sum)};
+    for (int node = 0; node < 1024; node++) {
+        struct nh_node_stats s = {.struct_size = sizeof(s)};
+        if (nh_node_stats_read(node, &s) != 0)
+            continue;
+        sum.nodes++;
+#define ADD(name, unit, meaning) sum.name += s.name;
+        NH_NODE_STATS(ADD)
+#undef ADD
+    }
+    assert_int_equal(nh_stats_read(&after), 0);
+    assert_memory_equal(&sum, &after, sizeof(sum));
+
+    /* A program newer than the library is told what it got. */
+    struct {
+        struct nh_stats known;
+        uint64_t unknown;
+    } newer = {.known.struct_size = sizeof(newer), .unknown = 77};
+    assert_int_equal(nh_stats_read(&newer.known), 0);
+    assert_int_equal(newer.known.struct_size, sizeof(newer.known));
+    assert_int_equal(newer.unknown, 77);
+
     struct nh_stats small = {.struct_size = offsetof(struct nh_stats, in_use_bytes)};
     small.in_use_bytes = 77;
     assert_int_equal(nh_stats_read(&small), 0);
@@ -491,7 +581,10 @@ int main(void)
         cmocka_unit_test(realloc_keeps_contents),
         cmocka_unit_test(a_grown_object_may_be_calloced_over),
         cmocka_unit_test(libc_objects_are_ours),
-        cmocka_unit_test(information),
+#ifndef NH_TEST_DIRECT
+        cmocka_unit_test(counted),
+        cmocka_unit_test(reports),
+#endif
 #ifndef NH_TEST_GLIBC
         cmocka_unit_test(sized_frees),
         cmocka_unit_test(natural_alignment_and_waste),

@@ -6,8 +6,7 @@
 
 #include "object_bits.h"
 
-#define BASE  ((uintptr_t)0x7000000000)
-#define BYTES 48
+#define BASE ((uintptr_t)0x7000000000)
 
 static void fill_is_exact(void **state)
 {
@@ -26,6 +25,7 @@ static void against_a_model(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         uint64_t random = seed * 7919;
         unsigned count = 1 + (unsigned)random_below(&random, NH_SPAN_OBJECTS_MAX);
+        size_t bytes = NH_GRAIN * (1 + random_below(&random, 100));
         bool model[NH_SPAN_OBJECTS_MAX] = {false};
         struct object_bits bits;
         uint8_t cursor = 0;
@@ -36,12 +36,12 @@ static void against_a_model(void **state)
             if (random_below(&random, 2) == 0) {
                 void *taken[64];
                 unsigned want = 1 + (unsigned)random_below(&random, 64);
-                unsigned n = object_bits_take(&bits, &cursor, want, BASE, BYTES, &taken[64]);
+                unsigned n = object_bits_take(&bits, &cursor, want, BASE, bytes, &taken[64]);
                 unsigned expected = 0;
                 for (unsigned i = 0; i < count && expected < want; i++)
                     if (model[i]) {
                         /* The lowest ones, the lowest nearest the end. */
-                        assert_ptr_equal(taken[63 - expected], (void *)(BASE + i * BYTES));
+                        assert_ptr_equal(taken[63 - expected], (void *)(BASE + i * bytes));
                         model[i] = false;
                         expected++;
                     }

@@ -43,34 +43,42 @@ static void every_offset(void **state)
         assert_in_range(cut.objects, 2, NH_SPAN_OBJECTS_MAX);
         assert_true(cut.objects * (size_t)cut.bytes <= length);
         assert_true((length - cut.objects * (size_t)cut.bytes) * 16 <= length);
-        size_t natural = is_power_of_two(cut.bytes) ? cut.bytes : 1;
-        assert_true((size_t)cut.align_pages << NH_PAGE_SHIFT >= natural);
+        bool natural = is_power_of_two(cut.bytes) && cut.bytes > NH_PAGE;
+        assert_int_equal(cut.align_pages, natural ? cut.bytes / NH_PAGE : 1);
         for (size_t offset = 0; offset < length; offset++)
             if (size_class_index(cut.index_magic, offset) != offset / cut.bytes)
                 fail_msg("class %u, offset %zu", cls, offset);
     }
 }
 
+/* Whether all objects of a class are aligned so, from how its spans are cut. */
+static bool is_aligned_class(unsigned cls, size_t alignment)
+{
+    struct size_class cut;
+    size_class_describe(cls, &cut);
+    return cut.bytes % alignment == 0 &&
+           (alignment <= NH_PAGE || cut.align_pages * NH_PAGE % alignment == 0);
+}
+
 static void every_alignment(void **state)
 {
     (void)state;
-    for (size_t alignment = 1; alignment <= NH_CLASS_MAX; alignment *= 2)
-        for (size_t size = 0; size <= NH_CLASS_MAX; size += 1 + size / 64) {
+    for (size_t alignment = 1; alignment <= NH_CLASS_MAX; alignment *= 2) {
+        unsigned expected = 1;
+        for (size_t size = 0; size <= NH_CLASS_MAX + NH_PAGE + 1; size++) {
+            while (expected != 0 &&
+                   (size_class_bytes(expected) < size || !is_aligned_class(expected, alignment)))
+                expected = expected + 1 < NH_CLASSES ? expected + 1 : 0;
             unsigned cls = size_class_aligned(size, alignment);
-            if (cls == 0) {
-                /* Only where the object would be much larger than asked. */
-                assert_true(alignment > NH_PAGE || round_up(size, alignment) > NH_CLASS_MAX);
-                continue;
-            }
-            struct size_class cut;
-            size_class_describe(cls, &cut);
-            assert_true(cut.bytes >= size);
-            assert_int_equal(cut.bytes % alignment, 0);
-            assert_int_equal(((size_t)cut.align_pages << NH_PAGE_SHIFT) %
-                                 (alignment > NH_PAGE ? alignment : NH_PAGE),
-                             0);
+            /* Beyond a page it may say that a class is not worth it. */
+            if (cls != 0 || alignment <= NH_PAGE || size >= alignment / 2)
+                assert_int_equal(cls, expected);
         }
-    assert_int_equal(size_class_aligned(NH_CLASS_MAX + 1, 16), 0);
+        assert_int_equal(expected, 0);
+        /* Rounding these up overflows. */
+        assert_int_equal(size_class_aligned(SIZE_MAX, alignment), 0);
+        assert_int_equal(size_class_aligned(SIZE_MAX - alignment + 1, alignment), 0);
+    }
 }
 
 int main(void)

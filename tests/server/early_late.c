@@ -1,65 +1,85 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * early_late.c - allocation before the first constructor and after the last
- * exit handler; objects from each end freed at the other.
+ * early_late.c - malloc before every constructor, and free after every exit
+ * handler.  Objects of each stage live until the last one.
+ *
+ * The stages, in the order in which they come:
+ *   .preinit_array of the program, before the constructors of its libraries
+ *   the constructor of early_late_library.c, with the highest priority
+ *   constructors of the program, main, exit handlers, destructors
+ *   the destructor of early_late_library.c
  */
-#include "family.h"
+#include "check.h"
 #include "nearheap.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+/* Weak, so that the same program runs with glibc alone; then it asks nothing. */
+#pragma weak nh_node_of
 
-static char *early, *constructed;
+enum stage { PREINIT, FIRST, CONSTRUCTOR, IN_MAIN, HANDLER, STAGES };
+#define OBJECTS 64
 
-static void check(char *p, char c)
+static void *objects[STAGES][OBJECTS];
+
+static size_t size_of(int stage, int i)
 {
-    for (int i = 0; i < 1000; i++)
-        if (p[i] != c) {
-            static const char text[] = "early_late: contents changed\n";
-            (void)!write(2, text, sizeof(text) - 1);
-            _exit(1);
-        }
+    return (size_t)(1 + (stage + 1) * i * i * 11); /* to 200 KiB */
 }
 
-static void before_constructors(int argc, char **argv, char **env)
+static void allocate(enum stage stage)
 {
-    (void)argc, (void)argv, (void)env;
-    early = memset(malloc(1000), 'e', 1000);
-    free(malloc(100000));
-}
-__attribute__((section(".preinit_array"),
-               used)) static void (*preinit)(int, char **, char **) = before_constructors;
-
-__attribute__((constructor(101))) static void first_constructor(void)
-{
-    constructed = memset(malloc(1000), 'c', 1000);
+    for (int i = 0; i < OBJECTS; i++) {
+        objects[stage][i] = filled(size_of((int)stage, i));
+        CHECK(nh_node_of == NULL || nh_node_of(objects[stage][i]) >= 0);
+    }
 }
 
-__attribute__((destructor(101))) static void last_destructor(void)
+/* Odd objects of a stage go early, even ones last. */
+static void release(enum stage stage, int parity)
 {
-    char *late = memset(malloc(1000), 'l', 1000);
-    check(early, 'e');
-    check(constructed, 'c');
-    check(late, 'l');
-    free(early);
-    free(constructed);
-    free(late);
+    for (int i = parity; i < OBJECTS; i += 2)
+        verify_free(objects[stage][i], size_of((int)stage, i));
 }
 
-static void at_exit(void)
+static void preinit(void)
 {
-    free(memset(malloc(50000), 1, 50000));
+    allocate(PREINIT);
 }
+
+__attribute__((section(".preinit_array"), used)) static void (*const preinit_entry)(void) = preinit;
+
+__attribute__((constructor(101))) static void first(void)
+{
+    release(PREINIT, 1);
+    allocate(FIRST);
+}
+
+__attribute__((constructor)) static void constructor(void)
+{
+    release(FIRST, 1);
+    allocate(CONSTRUCTOR);
+}
+
+static void handler(void)
+{
+    release(IN_MAIN, 1);
+    allocate(HANDLER);
+}
+
+__attribute__((destructor(101))) static void last(void)
+{
+    release(HANDLER, 1);
+    for (int stage = 0; stage < STAGES; stage++)
+        release((enum stage)stage, 0);
+    free(filled(3000000));
+}
+
+int early_late_library_works(void);
 
 int main(void)
 {
-    atexit(at_exit);
-    check(early, 'e');
-    if (nh_node_of(early) < 0 || nh_node_of(constructed) < 0) {
-        fputs("early_late: not from nearheap\n", stderr);
-        return 1;
-    }
-    puts("early_late: passed");
+    release(CONSTRUCTOR, 1);
+    allocate(IN_MAIN);
+    CHECK(atexit(handler) == 0);
+    CHECK(early_late_library_works());
     return 0;
 }
