@@ -47,8 +47,8 @@ NH_API void *nh_calloc(size_t count, size_t size);
 NH_API void *nh_realloc(void *ptr, size_t size);
 NH_API void *nh_reallocarray(void *ptr, size_t count, size_t size);
 NH_API void nh_free(void *ptr);
-/* C23: `size` (and `alignment`) must be what was asked for at allocation; a
- * mismatch of size class is reported as a bad free. */
+/* C23: `size` (and `alignment`) must be what was asked for at allocation; a size
+ * that the object never had room for is reported as a bad free. */
 NH_API void nh_free_sized(void *ptr, size_t size);
 NH_API void nh_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 NH_API int nh_posix_memalign(void **out, size_t alignment, size_t size);
@@ -70,8 +70,9 @@ NH_API int nh_node_count(void);
  * moved by the time the call returns. */
 NH_API int nh_current_node(void);
 
-/* The home node of the allocated object that `ptr` points to or into, or -1
- * with errno EINVAL when no object of nearheap's is there. */
+/* The home node of the object that `ptr` points to or into, or -1 with errno
+ * EINVAL when none of nearheap's is there.  Of memory that was freed the answer
+ * is the node of the span it lay in, while that holds other objects. */
 NH_API int nh_node_of(const void *ptr);
 
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
@@ -131,8 +132,8 @@ struct nh_stats {
 };
 
 /* Fill `out`; 0, or -1 with errno EINVAL for a struct_size smaller than the
- * first version's header or a node without a heap.  No lock is taken but each
- * central list's in turn. */
+ * first version's header or a node without a heap.  Takes each lock of a heap
+ * in turn, for a moment. */
 NH_API int nh_stats_read(struct nh_stats *out);
 NH_API int nh_node_stats_read(int node, struct nh_node_stats *out);
 

@@ -18,8 +18,8 @@
  *   IN_USE, MANUAL -> FREE
  *
  * Descriptors are type-stable: their memory is never anything else, so a
- * reader with a stale pointer may look, and finds by range and generation that
- * the span is not the one it sought.
+ * reader with a stale pointer may look, and finds by range and state that the
+ * span is not the one it sought.
  */
 #ifndef NH_SPAN_H
 #define NH_SPAN_H
