@@ -302,7 +302,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
         last = next;
     }
     struct span *piece = NULL;
-    if (have >= pages) {
+    if (last != NULL && have >= pages) {
         /* The last one first: only taking a part can fail, for want of a
          * descriptor. */
         uintptr_t from = last->base;
