@@ -68,11 +68,31 @@ static NH_SLOW void *new_slow(size_t size, size_t alignment)
     }
 }
 
-/* A nothrow form gives NULL when the handler throws; C cannot catch, so the
- * handler's exception passes through it, as through GCC's own when that is
- * built without exceptions. */
+typedef void *(*nothrow_new)(size_t size, const void *tag);
+typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *tag);
+
+/* A nothrow form gives NULL when the handler throws; but C cannot catch.  The
+ * runtime's own form can: it calls the throwing one, which is ours, and
+ * catches.  A statically linked runtime has no such function left; there the
+ * handler's exception passes through. */
 static NH_SLOW void *new_nothrow_slow(size_t size, size_t alignment)
 {
+    static const char tag; /* std::nothrow; nobody looks at it */
+    if (alignment == 0) {
+        union {
+            void *object;
+            nothrow_new function;
+        } next = {.object = dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t")};
+        if (next.object != NULL)
+            return next.function(size, &tag);
+    } else {
+        union {
+            void *object;
+            aligned_nothrow_new function;
+        } next = {.object = dlsym(RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t")};
+        if (next.object != NULL)
+            return next.function(size, alignment, &tag);
+    }
     for (;;) {
         void *object = alignment == 0 ? nh_malloc(size) : nh_memalign(alignment, size);
         if (object != NULL || !call_new_handler())

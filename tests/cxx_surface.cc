@@ -114,7 +114,11 @@ static void failure()
         caught = n == 42;
     }
     CHECK(caught);
+    CHECK(::operator new(too_much, std::nothrow) == nullptr);
+    CHECK(::operator new[](too_much, std::nothrow) == nullptr);
+    CHECK(::operator new(too_much, static_cast<std::align_val_t>(64), std::nothrow) == nullptr);
     std::set_new_handler(nullptr);
+    CHECK(::operator new(too_much, std::nothrow) == nullptr);
 }
 
 static void containers()
