@@ -105,7 +105,13 @@ NH_API size_t nh_scavenge(int node);
     X(threads, "count", "thread caches whose thread runs on this node")                            \
     X(refills, "count", "magazines taken from central lists")                                      \
     X(flushes, "count", "magazines given to central lists")                                        \
-    X(remote_frees, "count", "objects freed by threads of other nodes")                            \
+    X(local_frees, "count", "large objects, and others in full magazines, freed by own threads")   \
+    X(remote_frees, "count", "objects that threads of other nodes freed and sent home")            \
+    X(lent_bytes, "bytes", "own pages that other nodes' heaps borrowed and still have")            \
+    X(borrowed_bytes, "bytes", "pages borrowed from other nodes' heaps")                           \
+    X(lends, "count", "runs of pages that other nodes borrowed")                                   \
+    X(borrows, "count", "runs of pages borrowed because this node was out of memory")              \
+    X(refusals, "count", "allocations refused because no node had memory")                         \
     X(span_allocs, "count", "spans taken from the page heap")                                      \
     X(span_frees, "count", "spans given back to the page heap")                                    \
     X(grows, "count", "times the heap asked the system for address space")                         \

@@ -4,6 +4,8 @@
  */
 #include "numa/current.h"
 
+#include "numa/usable.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>
@@ -60,10 +62,10 @@ unsigned current_slot(const struct topology *topology, uint32_t thread_number, u
         return topology->slot_of_pu[pu % topology->pus];
     }
     if (here < TOPOLOGY_CPUS_MAX && topology->slot_of_cpu[here] != TOPOLOGY_SLOT_UNKNOWN)
-        return topology->slot_of_cpu[here];
+        return usable_slot(topology->slot_of_cpu[here]);
     int saved = errno;
     unsigned slot = getcpu(&here, &node) == 0 ? slot_of_node(topology, node) : 0;
     errno = saved;
     *cpu = here;
-    return slot;
+    return usable_slot(slot);
 }

@@ -4,27 +4,47 @@
  */
 #include "numa/kernel_nodes.h"
 
+#include "numa/read_file.h"
 #include "numa/topology.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's largest node number plus one, in any configuration. */
-#define KERNEL_NODES_MAX 1024
-#define WORD_BITS        (8 * sizeof(unsigned long))
+#define NODE_FILES "/sys/devices/system/node/"
 
-static int from_policy(int *nodes, int room)
+/* Virtual machines may say that hundreds of nodes could be plugged in; heaps
+ * for that many would cost more than they could ever give. */
+#define POSSIBLE_MOST 16
+
+bool kernel_nodes_allowed(struct node_mask *allowed)
 {
-    unsigned long mask[KERNEL_NODES_MAX / WORD_BITS] = {0};
-    if (syscall(SYS_get_mempolicy, NULL, mask, (unsigned long)KERNEL_NODES_MAX, NULL,
-                (unsigned long)MPOL_F_MEMS_ALLOWED) != 0)
-        return 0;
+    int saved = errno;
+    *allowed = (struct node_mask){{0}};
+    bool told = syscall(SYS_get_mempolicy, NULL, allowed->word, (unsigned long)KERNEL_NODES_MAX,
+                        NULL, (unsigned long)MPOL_F_MEMS_ALLOWED) == 0;
+    errno = saved;
+    return told;
+}
+
+/* Adds a sysfs list of nodes, if it has at most `most`. */
+static void add_list(struct node_mask *mask, const char *path, int most)
+{
+    char text[256];
+    int nodes[KERNEL_NODES_MAX];
+    if (read_file(path, text, sizeof(text)) <= 0)
+        return;
+    int found = topology_parse_list(text, KERNEL_NODES_MAX, nodes, KERNEL_NODES_MAX);
+    for (int i = 0; i < found && found <= most; i++)
+        node_mask_add(mask, nodes[i]);
+}
+
+static int list(const struct node_mask *mask, int *nodes, int room)
+{
     int found = 0;
     for (int node = 0; node < KERNEL_NODES_MAX; node++)
-        if ((mask[(size_t)node / WORD_BITS] >> (size_t)node % WORD_BITS & 1) != 0) {
+        if (node_mask_has(mask, node)) {
             if (found < room)
                 nodes[found] = node;
             found++;
@@ -32,34 +52,19 @@ static int from_policy(int *nodes, int room)
     return found;
 }
 
-/* Containers may refuse the system call; the file is there then. */
-static int from_sysfs(int *nodes, int room)
-{
-    char text[256];
-    /* System calls themselves: the functions are cancellation points. */
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/sys/devices/system/node/has_memory",
-                          O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = syscall(SYS_read, fd, text, sizeof(text) - 1);
-    syscall(SYS_close, fd);
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    int found = topology_parse_list(text, KERNEL_NODES_MAX, nodes, room);
-    return found < 0 ? 0 : found;
-}
-
 int kernel_nodes(int *nodes, int room)
 {
-    int saved = errno;
-    int found = from_policy(nodes, room);
-    if (found == 0)
-        found = from_sysfs(nodes, room);
+    struct node_mask mask;
+    (void)kernel_nodes_allowed(&mask); /* containers may refuse; the files are there then */
+    add_list(&mask, NODE_FILES "has_memory", KERNEL_NODES_MAX);
+    int found = list(&mask, nodes, room);
+    if (found > 1) {
+        add_list(&mask, NODE_FILES "possible", POSSIBLE_MOST);
+        found = list(&mask, nodes, room);
+    }
     if (found == 0) {
         nodes[0] = 0;
         found = 1;
     }
-    errno = saved;
     return found;
 }

@@ -15,13 +15,8 @@
 /* Two are enough: what boot knows, and what hwloc adds.  Untouched parts of
  * them use no memory. */
 static struct topology at_boot, discovered;
-static _Atomic(const struct topology *) published;
+_Atomic(const struct topology *) topology_published;
 static _Atomic bool discovering;
-
-const struct topology *topology_now(void)
-{
-    return atomic_load_explicit(&published, memory_order_acquire);
-}
 
 /* ---- Parsing ---- */
 
@@ -180,7 +175,7 @@ void topology_boot(const char *spec)
     if (at_boot.slots > 1 && !at_boot.synthetic)
         memset(at_boot.slot_of_cpu, TOPOLOGY_SLOT_UNKNOWN, sizeof(at_boot.slot_of_cpu));
     all_equally_far(&at_boot);
-    atomic_store_explicit(&published, &at_boot, memory_order_release);
+    atomic_store_explicit(&topology_published, &at_boot, memory_order_release);
 }
 
 bool topology_discover(const char *spec)
@@ -201,6 +196,6 @@ bool topology_discover(const char *spec)
         return false;
     topology_sort_nearest(out);
     out->discovered = true;
-    atomic_store_explicit(&published, out, memory_order_release);
+    atomic_store_explicit(&topology_published, out, memory_order_release);
     return true;
 }

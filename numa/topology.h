@@ -12,6 +12,8 @@
 #include "base.h"
 #include "limits.h"
 
+#include <stdatomic.h>
+
 #define TOPOLOGY_CPUS_MAX     4096
 #define TOPOLOGY_SLOT_UNKNOWN 0xff
 /* Distances are relative to 10, a node's own memory, as in ACPI's SLIT. */
@@ -43,7 +45,11 @@ void topology_boot(const char *spec);
 
 /* The topology as known now; boot has been called.  An acquire load; pairs
  * with the publication in topology_boot and topology_discover. */
-const struct topology *topology_now(void);
+extern _Atomic(const struct topology *) topology_published __attribute__((visibility("hidden")));
+NH_INLINE const struct topology *topology_now(void)
+{
+    return atomic_load_explicit(&topology_published, memory_order_acquire);
+}
 
 /* Asks hwloc, once, and publishes what it says.  Calls malloc and takes a
  * millisecond or more: only where the caller may wait, with no lock of the

@@ -24,7 +24,7 @@ static void *alloc_aligned(size_t alignment, size_t size)
         if (cls != 0)
             return malloc_class(cls);
     }
-    struct heap *heap = cache_heap();
+    struct heap *heap = large_heap(size);
     bool zeroed;
     return heap != NULL ? large_alloc(heap, size, alignment, &zeroed) : NULL;
 }

@@ -125,7 +125,7 @@ static size_t scavenge_all(size_t keep_bytes)
 {
     size_t released = 0;
     cache_flush();
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             released += scavenge(heap_if_exists(slot), keep_bytes);
     return released;

@@ -11,6 +11,7 @@
 #include "bad_pointer.h"
 #include "large.h"
 #include "numa/current.h"
+#include "numa/usable.h"
 #include "process.h"
 #include "span_table.h"
 
@@ -147,12 +148,20 @@ static void open_row(struct cache *cache, struct heap *heap)
     nh_thread.row = row;
 }
 
+/* The slot the thread's memory comes from now. */
+static unsigned present_slot(const struct topology *topology, uint32_t thread_number, uint32_t *cpu)
+{
+    unsigned slot = current_slot(topology, thread_number, cpu);
+    return nh_thread.fixed_slot != 0 ? nh_thread.fixed_slot - 1U : slot;
+}
+
 /* Makes the cache one of the node the thread runs on now. */
 static void follow_thread(struct cache *cache)
 {
     cache->topology = topology_now();
+    cache->usable_seen = usable_changes();
     uint32_t cpu;
-    struct heap *heap = heap_get(current_slot(cache->topology, cache->thread_number, &cpu));
+    struct heap *heap = heap_get(present_slot(cache->topology, cache->thread_number, &cpu));
     struct heap *before = heap_of(cache);
     if (heap != NULL && heap != before) {
         if (before != NULL)
@@ -161,7 +170,9 @@ static void follow_thread(struct cache *cache)
     }
     struct row *row = nh_thread.row;
     row->cpu = cpu;
-    row->cpu_now = cache->topology->slots > 1 ? current_cpu_watch() : NULL;
+    row->cpu_now = NULL;
+    if (cache->topology->slots > 1 && nh_thread.fixed_slot == 0)
+        row->cpu_now = current_cpu_watch();
     if (row->cpu_now == NULL)
         row->cpu_now = &row->cpu;
 }
@@ -169,10 +180,11 @@ static void follow_thread(struct cache *cache)
 static bool may_have_moved(const struct cache *cache)
 {
     const struct row *row = nh_thread.row;
-    if (cache->topology != topology_now() || *row->cpu_now != row->cpu)
+    if (cache->topology != topology_now() || *row->cpu_now != row->cpu ||
+        cache->usable_seen != usable_changes())
         return true;
     /* Without the kernel's record, ask at each refill. */
-    return cache->topology->slots > 1 && row->cpu_now == &row->cpu;
+    return cache->topology->slots > 1 && row->cpu_now == &row->cpu && nh_thread.fixed_slot == 0;
 }
 
 /* ---- Beginning and end ---- */
@@ -183,7 +195,7 @@ static NH_SLOW struct cache *begin(void)
         return NULL;
     uint32_t number = atomic_fetch_add_explicit(&threads_begun, 1, memory_order_relaxed);
     uint32_t cpu;
-    struct heap *heap = heap_get(current_slot(topology_now(), number, &cpu));
+    struct heap *heap = heap_get(present_slot(topology_now(), number, &cpu));
     if (heap == NULL)
         return NULL;
     bool fresh;
@@ -241,7 +253,21 @@ struct heap *cache_heap(void)
     if (!process_boot())
         return NULL;
     uint32_t cpu;
-    return heap_get(current_slot(topology_now(), 0, &cpu));
+    return heap_get(present_slot(topology_now(), 0, &cpu));
+}
+
+void cache_count_free(struct heap *heap)
+{
+    const struct cache *cache = nh_thread.cache;
+    unsigned from = cache != NULL ? heap_of(cache)->slot : 0;
+    atomic_fetch_add_explicit(&heap->freed_from[from], 1, memory_order_relaxed);
+}
+
+void cache_fix_slot(unsigned slot)
+{
+    nh_thread.fixed_slot = (uint8_t)(slot == CACHE_FOLLOW ? 0 : slot + 1);
+    if (nh_thread.cache != NULL)
+        follow_thread(nh_thread.cache);
 }
 
 void cache_flush(void)
@@ -353,7 +379,6 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
 /* An object of another node waits in the outbox for company. */
 static void free_remote(struct cache *cache, struct heap *home, void *object)
 {
-    atomic_fetch_add_explicit(&home->remote_frees, 1, memory_order_relaxed);
     struct magazine *outbox = atomic_exchange_explicit(&cache->outbox, NULL, memory_order_acquire);
     if (outbox == NULL)
         outbox = heap_magazine_new(heap_of(cache));

@@ -29,6 +29,7 @@ struct cache {
     struct heap *birthplace;   /* whose memory the cache is; constant */
     const struct topology *topology; /* by which heap was chosen; the thread's */
     uint32_t thread_number;          /* constant while attached */
+    uint32_t usable_seen;            /* usable_changes by which heap was chosen; the thread's */
     uint8_t want[NH_CLASSES];        /* objects the next refill takes from spans; the thread's */
     _Atomic(struct magazine *) spare[NH_CLASSES];
     _Atomic uint8_t spare_count[NH_CLASSES]; /* objects in it when it was put there; statistics */
@@ -49,8 +50,16 @@ NH_SLOW void *cache_refill(unsigned cls);
 /* Frees a pointer whatever it is, NULL too. */
 NH_SLOW void cache_free_slow(void *ptr);
 
+/* A large object of `heap` was freed by the calling thread: counts where. */
+void cache_count_free(struct heap *heap);
+
 /* The calling thread's present heap; NULL without memory. */
 struct heap *cache_heap(void);
+
+/* From now on the calling thread's memory comes from the heap of `slot`, or
+ * with CACHE_FOLLOW again from that of the node it runs on. */
+#define CACHE_FOLLOW NH_NODES_MAX
+void cache_fix_slot(unsigned slot);
 
 /* Gives back all that the calling thread caches; it may go on. */
 void cache_flush(void);

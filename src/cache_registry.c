@@ -72,6 +72,8 @@ void cache_deliver(struct magazine *magazine, struct heap *heap)
             continue;
         }
         struct heap *home = heap_if_exists(row_home_slot(word));
+        if (home != heap)
+            atomic_fetch_add_explicit(&home->freed_from[heap->slot], n, memory_order_relaxed);
         central_put(&home->central[cls], batch, n);
     }
     fixalloc_put(&heap->magazines, magazine);

@@ -128,7 +128,11 @@ static void put_in_span(struct central *central, void *object, struct aftermath 
 static struct span *new_span(struct central *central)
 {
     const struct size_class *cut = &central->cut;
-    struct span *span = heap_span_alloc(central->heap, cut->pages, cut->align_pages, central->cls);
+    struct span_request want = {.pages = cut->pages,
+                                .align_pages = cut->align_pages,
+                                .state = SPAN_IN_USE,
+                                .cls = central->cls};
+    struct span *span = heap_span_alloc(central->heap, &want);
     if (span == NULL)
         return NULL;
     span->bytes = cut->bytes;
@@ -146,7 +150,7 @@ static void settle(struct central *central, const struct aftermath *after)
         struct span *next = span->next;
         span->next = NULL;
         span_table_set_home(span->base, span->pages, 0);
-        page_heap_free(&central->heap->pages, span, false);
+        heap_span_free(central->heap, span, false);
         span = next;
     }
     if (nh_unlikely(after->bad != NULL))
@@ -214,6 +218,7 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
 {
     lock_acquire(&central->lock);
     central->flushes++;
+    central->freed += full->count;
     if (nh_unlikely(central->fulls >= central->depot_most)) {
         drain_and_unlock(central, full);
         return full;

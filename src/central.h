@@ -36,6 +36,7 @@ struct central {
     size_t free_in_spans;       /* objects whose free bit is set */
     size_t free_in_depot;       /* objects in full magazines */
     uint64_t refills, flushes;
+    uint64_t freed; /* objects in magazines that caches gave because they were full */
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
 
 void central_init(struct central *central, struct heap *heap, unsigned cls);

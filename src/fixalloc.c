@@ -5,14 +5,16 @@
 #include "fixalloc.h"
 
 #include "limits.h"
+#include "numa/placement.h"
 #include "os.h"
 
-void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment)
+void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment, unsigned slot)
 {
     nh_require(is_power_of_two(alignment) && alignment <= NH_SYSTEM_PAGE &&
                record % alignment == 0 && record >= sizeof(void *));
     lock_init(&fix->lock, LOCK_FIXALLOC);
     fix->record = record;
+    fix->slot = slot;
     fix->free = NULL;
     fix->at = fix->end = NULL;
     fix->mapped = 0;
@@ -30,6 +32,7 @@ static NH_SLOW bool add_chunk(struct fixalloc *fix)
         chunk = os_map(bytes = least, NH_SYSTEM_PAGE, 0);
     if (chunk == NULL)
         return false;
+    placement_assign(chunk, bytes, fix->slot);
     os_advise_huge(chunk, bytes, OS_HUGE_NEVER); /* few records may be all there are */
     fix->at = chunk;
     fix->end = chunk + bytes / fix->record * fix->record;

@@ -15,6 +15,7 @@
 struct fixalloc {
     struct lock lock;
     size_t record; /* bytes; constant */
+    unsigned slot; /* heap on whose node the records lie; constant */
     /* Guarded by lock: */
     void *free; /* freed records, linked through their first word */
     char *at;   /* rest of the current chunk */
@@ -23,7 +24,7 @@ struct fixalloc {
 };
 
 /* `alignment` is a power of two of at most a system page and divides `record`. */
-void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment);
+void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment, unsigned slot);
 /* A record; *fresh tells whether it is zeroed and was never in use (else only
  * the first word was overwritten since it was freed).  NULL when the system
  * has no memory. */

@@ -5,20 +5,16 @@
 #include "heap.h"
 
 #include "cache.h"
-#include "log.h"
-#include "numa/topology.h"
+#include "node_limit.h"
+#include "numa/placement.h"
+#include "numa/usable.h"
 #include "options.h"
 #include "os.h"
-#include "process.h"
-
-/* A heap collects what it is owed before it grows when that is at least this
- * part of its memory: less is not worth taking the depots apart for. */
-#define OWED_SHIFT 4
 
 /* Depots and outboxes are looked at this many times per decay time. */
 #define TICKS_PER_DECAY 8
 
-static _Atomic(struct heap *) heaps[NH_NODES_MAX]; /* release; pairs with heap_if_exists */
+static _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
 static struct lock creation = LOCK_INIT(LOCK_HEAPS);
 
 struct heap *heap_if_exists(unsigned slot)
@@ -34,9 +30,11 @@ static struct heap *create(unsigned slot)
         return NULL;
     heap->slot = slot;
     lock_init(&heap->reclaiming, LOCK_RECLAIM);
+    placement_assign(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE), slot);
     page_heap_init(&heap->pages, slot);
-    fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine));
-    fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE);
+    page_heap_limit(&heap->pages, node_limit_pages(slot), NH_QUOTA_FIRST >> NH_PAGE_SHIFT);
+    fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
+    fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         central_init(&heap->central[cls], heap, cls);
     return heap;
@@ -110,13 +108,17 @@ void heap_reclaim(struct heap *heap, bool all)
     lock_release(&heap->reclaiming);
 }
 
-/* Not when somebody is at it: then what it finds is on its way. */
 static void try_reclaim(struct heap *heap, bool all)
 {
     if (lock_try(&heap->reclaiming)) {
         reclaim_locked(heap, all);
         lock_release(&heap->reclaiming);
     }
+}
+
+void heap_try_reclaim(struct heap *heap)
+{
+    try_reclaim(heap, true);
 }
 
 void heap_tick(struct heap *heap)
@@ -131,43 +133,12 @@ void heap_tick(struct heap *heap)
     if (!atomic_compare_exchange_strong_explicit(&heap->ticked_ms, &last, now, memory_order_relaxed,
                                                  memory_order_relaxed))
         return;
+    (void)usable_refresh();
     cache_collect_outboxes();
     try_reclaim(heap, false);
+    heap_repay(heap);
+    atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
-}
-
-struct span *heap_span_alloc(struct heap *heap, size_t pages, size_t align_pages, uint8_t cls)
-{
-    struct span_request want = {.pages = pages,
-                                .align_pages = align_pages,
-                                .state = SPAN_IN_USE,
-                                .cls = cls,
-                                .may_grow = false};
-    struct span *span = page_heap_alloc(&heap->pages, &want);
-    if (nh_likely(span != NULL))
-        return span;
-
-    size_t mapped = page_heap_mapped(&heap->pages);
-    size_t owed = heap_owed(heap);
-    if (owed >= pages << NH_PAGE_SHIFT && owed >= mapped >> OWED_SHIFT) {
-        try_reclaim(heap, true);
-        span = page_heap_alloc(&heap->pages, &want);
-    }
-    want.may_grow = true;
-    if (span == NULL)
-        span = page_heap_alloc(&heap->pages, &want);
-    /* The last resort, where it can help at all: wait for others who collect
-     * or give back, and collect everything. */
-    if (span == NULL && pages <= mapped >> NH_PAGE_SHIFT) {
-        heap_reclaim(heap, true);
-        page_heap_await_release(&heap->pages);
-        span = page_heap_alloc(&heap->pages, &want);
-    }
-    if (span == NULL)
-        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",
-                 pages << NH_PAGE_SHIFT, topology_now()->os_node[heap->slot],
-                 page_heap_mapped(&heap->pages));
-    return span;
 }
 
 void heap_lock_all(struct heap *heap)

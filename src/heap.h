@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * heap.h - everything one NUMA node has, and the table of heaps.
+ * heap.h - everything one NUMA node has, and the table of heaps: one a node,
+ * and the interleaved one, which has large objects and pages only.
  *
  * Heaps are created at the first allocation on their node and live for ever.
  */
@@ -15,13 +16,20 @@
 struct heap {
     struct page_heap pages;
     struct fixalloc magazines;
-    struct fixalloc caches;     /* thread caches of threads that began on this node */
-    unsigned slot;              /* index of this heap; constant */
-    struct lock reclaiming;     /* no fields: one heap_reclaim at a time */
-    _Atomic uint64_t ticked_ms; /* last heap_tick that did something; relaxed */
+    struct fixalloc caches;      /* thread caches of threads that began on this node */
+    unsigned slot;               /* index of this heap; constant */
+    struct lock reclaiming;      /* no fields: one heap_reclaim at a time */
+    _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */
+    _Atomic size_t borrow_bytes; /* size of the next loan; relaxed */
+    _Atomic uint64_t bound_most; /* heap_span.c; relaxed */
+    /* Pages of this heap that each other one has; relaxed. */
+    _Atomic size_t lent_to[NH_NODES_MAX];
+    /* Objects of this heap's size classes that threads of each node freed, counted when they come
+     * back, and large objects; relaxed. */
+    _Atomic uint64_t freed_from[NH_NODES_MAX];
     /* Statistics, relaxed. */
     _Atomic size_t large_objects, large_pages;
-    _Atomic uint64_t remote_frees, reclaims;
+    _Atomic uint64_t reclaims, refusals;
     struct central central[NH_CLASSES]; /* [0] unused */
 };
 
@@ -31,9 +39,16 @@ struct heap *heap_get(unsigned slot);
 /* The same if it exists. */
 struct heap *heap_if_exists(unsigned slot);
 
-/* A span from this node's pages: what is free, else what is reclaimed, else
- * what the system grants. */
-struct span *heap_span_alloc(struct heap *heap, size_t pages, size_t align_pages, uint8_t cls);
+/* ---- heap_span.c ---- */
+
+/* A span for this heap, from its own pages, from the system, or borrowed from
+ * other nodes; NULL when there is no memory anywhere.  `want->may_grow` is
+ * false. */
+struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
+/* As page_heap_free; borrowed pages go home. */
+void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
+/* Gives all borrowed pages that are free back to their lenders. */
+void heap_repay(struct heap *heap);
 
 /* A magazine with no objects; NULL without memory. */
 struct magazine *heap_magazine_new(struct heap *heap);
@@ -43,6 +58,8 @@ struct magazine *heap_magazine_new(struct heap *heap);
  * for other nodes; else only the depots' magazines that lay unused since the
  * last time.  Waits for another that does. */
 void heap_reclaim(struct heap *heap, bool all);
+/* With all, but not when somebody is at it: then what it finds is on its way. */
+void heap_try_reclaim(struct heap *heap);
 
 /* Bytes of objects that a reclaim of all would find in the depots. */
 size_t heap_owed(struct heap *heap);

@@ -7,6 +7,7 @@
 #include "bad_pointer.h"
 #include "cache.h"
 #include "heap.h"
+#include "options.h"
 #include "os.h"
 #include "row.h"
 #include "span_table.h"
@@ -36,11 +37,15 @@ static void count(struct heap *heap, size_t objects, size_t pages)
 
 static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages)
 {
-    struct span *span = heap_span_alloc(heap, pages, align_pages, NH_CLASS_LARGE);
+    struct span_request want = {
+        .pages = pages, .align_pages = align_pages, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
+    struct span *span = heap_span_alloc(heap, &want);
     if (span == NULL)
         return NULL;
     count(heap, 1, span->pages);
-    span_table_set_home(span->base, 1, row_home(heap->slot, NH_CLASS_LARGE));
+    /* The class says it all; a row for each heap, the interleaved one too,
+     * would be memory for nothing. */
+    span_table_set_home(span->base, 1, row_home(0, NH_CLASS_LARGE));
     return span;
 }
 
@@ -50,8 +55,16 @@ static bool span_drop(struct heap *heap, struct span *span, bool zeroed)
     if (nh_unlikely(span_table_claim_home(span->base) == 0))
         return false;
     count(heap, (size_t)-1, (size_t)0 - span->pages);
-    page_heap_free(&heap->pages, span, zeroed);
+    heap_span_free(heap, span, zeroed);
     return true;
+}
+
+struct heap *large_heap(size_t size)
+{
+    long threshold = options_get(OPT_INTERLEAVE);
+    if (nh_unlikely(threshold != 0) && size >= (size_t)threshold)
+        return heap_get(NH_HEAP_INTERLEAVED);
+    return cache_heap();
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
@@ -70,9 +83,15 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed
 void large_free(void *ptr)
 {
     struct span *span = span_table_hint((uintptr_t)ptr);
-    if (nh_unlikely(span == NULL || (uintptr_t)ptr != span->base) ||
-        nh_unlikely(!span_drop(heap_if_exists(span->slot), span, false)))
+    if (nh_unlikely(span == NULL || (uintptr_t)ptr != span->base)) {
         bad_pointer_report("free", ptr);
+        return;
+    }
+    struct heap *heap = heap_if_exists(span->slot);
+    if (nh_unlikely(!span_drop(heap, span, false)))
+        bad_pointer_report("free", ptr);
+    else
+        cache_count_free(heap);
 }
 
 size_t large_usable_size(const void *ptr)
@@ -84,7 +103,7 @@ size_t large_usable_size(const void *ptr)
 /* To a new span, with room to grow. */
 static void *move(struct span *span, struct heap *from, size_t size, size_t pages)
 {
-    struct heap *to = cache_heap();
+    struct heap *to = large_heap(size);
     if (to == NULL)
         return NULL;
     struct span *new = NULL;
@@ -98,8 +117,9 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     size_t bytes = span->pages << NH_PAGE_SHIFT;
     bool moved = false;
     /* Moved pages stay on the node they are on: only within a node. */
-    if (to == from && bytes >= NH_MREMAP_MIN &&
-        bytes <= new->pages << NH_PAGE_SHIFT &&atomic_load_explicit(&moves, memory_order_relaxed) <
+    if (to == from && new->lender == span->lender &&
+        bytes >= NH_MREMAP_MIN &&bytes <=
+            new->pages << NH_PAGE_SHIFT &&atomic_load_explicit(&moves, memory_order_relaxed) <
             NH_MREMAP_LIMIT)
         moved = os_move_pages((void *)span->base, (void *)new->base, bytes);
     if (moved)
@@ -127,6 +147,8 @@ void *large_realloc(void *ptr, size_t size)
         if (had - pages > had >> SHRINK_SHIFT) {
             page_heap_shrink(&heap->pages, span, pages);
             count(heap, 0, span->pages - had);
+            if (span->lender != heap->slot)
+                heap_repay(heap);
         }
         return ptr;
     }

@@ -13,6 +13,10 @@
 struct heap;
 struct span;
 
+/* The heap that an object of this size, asked for by the calling thread, comes
+ * from; NULL without memory. */
+struct heap *large_heap(size_t size);
+
 /* `alignment` is a power of two.  *zeroed tells whether the memory is known to
  * be zero.  NULL without memory, or when size + alignment overflows. */
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed);

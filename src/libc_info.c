@@ -32,7 +32,7 @@ static size_t less(size_t a, size_t b)
 EXPORT struct mallinfo2 mallinfo2(void)
 {
     size_t large = 0;
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             large += atomic_load_explicit(&heap_if_exists(slot)->large_pages, memory_order_relaxed)
                      << NH_PAGE_SHIFT;
@@ -83,7 +83,7 @@ EXPORT int malloc_info(int options, FILE *out)
         return EINVAL;
     struct nh_stats s;
     fputs("<malloc version=\"nearheap-1\">\n", out);
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++) {
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         if (heap_if_exists(slot) == NULL)
             continue;
         struct nh_node_stats node;

@@ -27,6 +27,16 @@
 #define NH_GROW_SHIFT 3
 #define NH_GROW_MAX   ((size_t)64 << 20)
 
+/* A heap takes this much from the system before it asks how much there is;
+ * then it may take at most NH_QUOTA_STEP before it asks again. */
+#define NH_QUOTA_FIRST ((size_t)16 << 20)
+#define NH_QUOTA_STEP  ((size_t)64 << 20)
+
+/* What a heap takes from another at once: doubled each time, until it has not
+ * taken anything for a while. */
+#define NH_BORROW_FIRST ((size_t)128 << 10)
+#define NH_BORROW_MAX   ((size_t)4 << 20)
+
 /* Heaps grow downwards from places this far apart, so that each is one run of
  * addresses and the treap sees few borders. */
 #define NH_ARENA_STRIDE ((uintptr_t)1 << 40)
@@ -59,8 +69,11 @@
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512
 
-/* Heaps in a process.  Nodes beyond share the last heap. */
+/* Nodes with a heap.  Nodes beyond share the last heap. */
 #define NH_NODES_MAX 64
+/* All heaps: one a node, and one whose memory is interleaved over nodes. */
+#define NH_HEAP_INTERLEAVED NH_NODES_MAX
+#define NH_HEAPS            (NH_NODES_MAX + 1)
 
 #define NH_CACHE_LINE 64
 

@@ -37,7 +37,7 @@ static NH_NOINLINE void *malloc_slow(size_t size)
 
 static NH_NOINLINE void *malloc_large(size_t size)
 {
-    struct heap *heap = cache_heap();
+    struct heap *heap = large_heap(size);
     bool zeroed;
     void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
     return nh_likely(object != NULL) ? object : out_of_memory();
@@ -77,7 +77,7 @@ void *nh_calloc(size_t count, size_t size)
         void *object = nh_malloc(bytes);
         return nh_likely(object != NULL) ? memset(object, 0, bytes) : NULL;
     }
-    struct heap *heap = cache_heap();
+    struct heap *heap = large_heap(bytes);
     bool zeroed = false;
     void *object = heap != NULL ? large_alloc(heap, bytes, NH_GRAIN, &zeroed) : NULL;
     if (nh_unlikely(object == NULL))

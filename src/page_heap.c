@@ -18,12 +18,56 @@ void page_heap_init(struct page_heap *heap, unsigned slot)
     uintptr_t start = round_down((uintptr_t)heap, NH_HUGE);
     uintptr_t below = (slot + 1) * NH_ARENA_STRIDE;
     heap->grown_at = start > below ? start - below : 0;
-    fixalloc_init(&heap->spans, sizeof(struct span), NH_CACHE_LINE);
+    heap->quota = heap->limit_pages = SIZE_MAX;
+    fixalloc_init(&heap->spans, sizeof(struct span), NH_CACHE_LINE, slot);
+}
+
+void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota)
+{
+    heap->limit_pages = limit_pages;
+    heap->quota = quota < limit_pages ? quota : limit_pages;
+}
+
+bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most)
+{
+    lock_acquire(&heap->lock);
+    size_t used = heap->mapped_pages - heap->clean.pages;
+    size_t left = heap->limit_pages > used ? heap->limit_pages - used : 0;
+    if (room > left)
+        room = left;
+    bool enough = pages <= room;
+    if (enough) {
+        if (most < pages)
+            most = pages;
+        heap->quota = room < most ? room : most;
+    }
+    lock_release(&heap->lock);
+    return enough;
 }
 
 static struct free_set *set_of(struct page_heap *heap, const struct span *span)
 {
+    if (nh_unlikely(span->lender != heap->slot))
+        return &heap->borrowed;
     return span->needzero ? &heap->resident : &heap->clean;
+}
+
+/* Only own resident spans have a place by age. */
+static bool has_age(const struct page_heap *heap, const struct span *span)
+{
+    return span->needzero && span->lender == heap->slot;
+}
+
+static void charge(struct page_heap *heap, size_t clean_pages)
+{
+    if (heap->quota != SIZE_MAX)
+        heap->quota -= clean_pages < heap->quota ? clean_pages : heap->quota;
+}
+
+void page_heap_refund(struct page_heap *heap, size_t clean_pages)
+{
+    if (heap->quota != SIZE_MAX)
+        heap->quota += clean_pages;
 }
 
 struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t pages)
@@ -38,15 +82,22 @@ struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t
     span->base = base;
     span->pages = pages;
     span->cls = 0;
+    span->lender = (uint8_t)heap->slot;
     span->next = span->prev = NULL;
     span->generation++;
     return span;
 }
 
-static void drop_descriptor(struct page_heap *heap, struct span *span)
+void page_heap_drop(struct page_heap *heap, struct span *span)
 {
     span_set_state(span, SPAN_DEAD);
     fixalloc_put(&heap->spans, span);
+}
+
+void page_heap_retire(struct page_heap *heap, struct span *piece)
+{
+    span_set_state(piece, SPAN_FREE);
+    page_heap_drop(heap, piece);
 }
 
 /* The list of resident free spans by age, youngest first.  A span that is cut
@@ -96,7 +147,7 @@ void page_heap_remove_free(struct page_heap *heap, struct span *span)
 {
     nh_assert(span_state(span) == SPAN_FREE);
     free_set_remove(set_of(heap, span), span);
-    if (span->needzero)
+    if (has_age(heap, span))
         age_remove(heap, span);
 }
 
@@ -109,13 +160,15 @@ static void file_free(struct page_heap *heap, struct span *span)
     free_set_insert(set_of(heap, span), span);
 }
 
-/* The free span of this heap that has the page at `address` as an end. */
-static struct span *free_neighbour(struct page_heap *heap, uintptr_t address)
+/* The free span of this heap and this lender that has the page at `address` as
+ * an end. */
+static struct span *free_neighbour(struct page_heap *heap, uintptr_t address, uint8_t lender)
 {
     struct span *span = span_table_hint(address);
     /* Within a heap the lock makes the table exact at the ends of spans;
      * another heap's span is recognised by its slot, which never changes. */
-    if (span == NULL || span->slot != heap->slot || span_state(span) != SPAN_FREE)
+    if (span == NULL || span->slot != heap->slot || span_state(span) != SPAN_FREE ||
+        span->lender != lender)
         return NULL;
     nh_assert(address >= span->base && address < span_end(span));
     return span;
@@ -126,33 +179,35 @@ static struct span *free_neighbour(struct page_heap *heap, uintptr_t address)
 static void absorb(struct page_heap *heap, struct span *span, struct span *other, size_t *aged)
 {
     free_set_remove(set_of(heap, other), other);
-    if (other->needzero && other->pages > *aged && other->pages >= span->pages) {
+    bool has = has_age(heap, other);
+    if (has && other->pages > *aged && other->pages >= span->pages) {
         if (*aged != 0)
             age_remove(heap, span);
         age_inherit(heap, span, other);
         *aged = other->pages;
-    } else if (other->needzero) {
+    } else if (has) {
         age_remove(heap, other);
     }
     if (other->base < span->base)
         span->base = other->base;
     span->pages += other->pages;
     span->needzero |= other->needzero;
-    drop_descriptor(heap, other);
+    page_heap_drop(heap, other);
 }
 
 /* Into the free sets, joined with its neighbours; `aged` as for absorb. */
 static void insert_joined(struct page_heap *heap, struct span *span, bool across, size_t aged)
 {
     struct span *other;
+    across |= span->lender != heap->slot;
     /* More than one on a side only across kinds, which may alternate. */
-    while ((other = free_neighbour(heap, span->base - 1)) != NULL &&
+    while ((other = free_neighbour(heap, span->base - 1, span->lender)) != NULL &&
            (across || other->needzero == span->needzero))
         absorb(heap, span, other, &aged);
-    while ((other = free_neighbour(heap, span_end(span))) != NULL &&
+    while ((other = free_neighbour(heap, span_end(span), span->lender)) != NULL &&
            (across || other->needzero == span->needzero))
         absorb(heap, span, other, &aged);
-    if (span->needzero && aged == 0)
+    if (has_age(heap, span) && aged == 0)
         age_push(heap, span);
     heap->may_merge = true;
     file_free(heap, span);
@@ -167,10 +222,11 @@ void page_heap_insert_free(struct page_heap *heap, struct span *span)
  * that fits neither kind alone. */
 static NH_SLOW void merge_across_kinds(struct page_heap *heap)
 {
+    size_t clean = heap->clean.pages;
     for (struct span *span = heap->oldest; span != NULL;) {
         struct span *next = span->idle.younger;
-        if (free_neighbour(heap, span_end(span)) != NULL ||
-            free_neighbour(heap, span->base - 1) != NULL) {
+        if (free_neighbour(heap, span_end(span), span->lender) != NULL ||
+            free_neighbour(heap, span->base - 1, span->lender) != NULL) {
             free_set_remove(set_of(heap, span), span); /* its place by age stays */
             insert_joined(heap, span, true, span->pages);
             /* A descriptor that was absorbed keeps its links, and is not used
@@ -181,12 +237,17 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
         span = next;
     }
     heap->may_merge = false;
+    charge(heap, clean - heap->clean.pages);
 }
 
-static struct span *find_fit(struct page_heap *heap, size_t pages)
+/* A free span of `search` pages of which `pages` may be taken: a resident one,
+ * else one to be had from the system, else one that is another node's. */
+static struct span *find_fit(struct page_heap *heap, size_t search, size_t pages)
 {
-    struct span *span = free_set_fit(&heap->resident, pages);
-    return span != NULL ? span : free_set_fit(&heap->clean, pages);
+    struct span *span = free_set_fit(&heap->resident, search);
+    if (span == NULL && pages <= heap->quota)
+        span = free_set_fit(&heap->clean, search);
+    return span != NULL ? span : free_set_fit(&heap->borrowed, search);
 }
 
 struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
@@ -194,7 +255,10 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
 {
     size_t head = (base - from->base) >> NH_PAGE_SHIFT;
     size_t tail = from->pages - head - pages;
+    bool clean = set_of(heap, from) == &heap->clean;
     if (head == 0 && tail == 0) {
+        if (clean)
+            charge(heap, pages);
         page_heap_remove_free(heap, from);
         span_set_state(from, state);
         return from;
@@ -210,9 +274,13 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
             return NULL;
         }
         rest->needzero = from->needzero;
+        rest->lender = from->lender;
         span_set_state(rest, SPAN_FREE);
     }
+    if (clean)
+        charge(heap, pages);
     piece->needzero = from->needzero;
+    piece->lender = from->lender;
     span_set_state(piece, state);
 
     free_set_remove(set_of(heap, from), from);
@@ -221,7 +289,7 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
     from->pages = head != 0 ? head : tail;
     file_free(heap, from);
     if (rest != NULL) {
-        if (rest->needzero) {
+        if (has_age(heap, rest)) {
             rest->idle.unused_since_ms = from->idle.unused_since_ms;
             age_link(heap, rest, from, from->idle.older);
         }
@@ -237,13 +305,15 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &search))
         return NULL;
     lock_acquire(&heap->lock);
-    struct span *from = find_fit(heap, search);
-    if (from == NULL && heap->may_merge && heap->resident.pages + heap->clean.pages >= search) {
+    struct span *from = find_fit(heap, search, want->pages);
+    if (from == NULL && heap->may_merge && heap->clean.pages <= heap->quota &&
+        heap->resident.pages + heap->clean.pages >= search) {
         merge_across_kinds(heap);
-        from = find_fit(heap, search);
+        from = find_fit(heap, search, want->pages);
     }
-    if (from == NULL && want->may_grow && page_heap_grow(heap, search))
-        from = find_fit(heap, search);
+    if (from == NULL && want->may_grow && want->pages <= heap->quota &&
+        page_heap_grow(heap, search))
+        from = find_fit(heap, search, want->pages);
     struct span *span = NULL;
     if (from != NULL) {
         uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
@@ -276,16 +346,11 @@ void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
     span->cls = 0;
     span->needzero = !zeroed;
     span_set_state(span, SPAN_FREE);
+    if (zeroed && span->lender == heap->slot)
+        page_heap_refund(heap, span->pages);
     page_heap_insert_free(heap, span);
     lock_release(&heap->lock);
     page_heap_decay(heap);
-}
-
-/* The descriptor of a piece that becomes part of another span. */
-static void retire_piece(struct page_heap *heap, struct span *piece)
-{
-    span_set_state(piece, SPAN_FREE);
-    drop_descriptor(heap, piece);
 }
 
 bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
@@ -295,8 +360,8 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     /* Free memory may go on as spans of both kinds in turn. */
     struct span *last = NULL;
     size_t have = 0;
-    for (struct span *next; have < pages; have += last->pages) {
-        next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT));
+    for (struct span *next; have < pages && pages <= heap->quota; have += last->pages) {
+        next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT), span->lender);
         if (next == NULL)
             break;
         last = next;
@@ -308,14 +373,14 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
         uintptr_t from = last->base;
         piece = page_heap_carve(heap, last, from, last->pages - (have - pages), SPAN_MANUAL);
         for (uintptr_t at = end; piece != NULL && at < from;) {
-            struct span *whole = free_neighbour(heap, at);
+            struct span *whole = free_neighbour(heap, at, span->lender);
             at = span_end(whole);
-            retire_piece(heap,
-                         page_heap_carve(heap, whole, whole->base, whole->pages, SPAN_MANUAL));
+            page_heap_retire(heap,
+                             page_heap_carve(heap, whole, whole->base, whole->pages, SPAN_MANUAL));
         }
     }
     if (piece != NULL) {
-        retire_piece(heap, piece);
+        page_heap_retire(heap, piece);
         span->pages += pages;
         span_table_set(span_end(span) - NH_PAGE, 1, span);
     }
@@ -333,6 +398,7 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
         page_heap_descriptor(heap, span->base + (pages << NH_PAGE_SHIFT), span->pages - pages);
     if (rest != NULL) {
         rest->needzero = true;
+        rest->lender = span->lender;
         span->pages = pages;
         span_table_set(span_end(span) - NH_PAGE, 1, span);
         span_set_state(rest, SPAN_FREE);
@@ -345,6 +411,22 @@ size_t page_heap_free_pages(struct page_heap *heap)
 {
     lock_acquire(&heap->lock);
     size_t pages = heap->resident.pages + heap->clean.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_used(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->mapped_pages - heap->clean.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_resident_pages(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->resident.pages;
     lock_release(&heap->lock);
     return pages;
 }

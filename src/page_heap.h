@@ -9,6 +9,12 @@
  * heap stays small and its pages warm; neighbours of a kind are one span
  * always, neighbours of both kinds only when nothing else fits.
  *
+ * Taking clean pages is taking memory from the system: a quota says how many
+ * may be taken, whoever calls renews it (heap_span.c).
+ *
+ * Pages that another heap lent are free spans of a third kind, joined only with
+ * pages of the same lender.
+ *
  * The lock is short: no system call is made under it but those of growth.
  */
 #ifndef NH_PAGE_HEAP_H
@@ -26,6 +32,12 @@ struct page_heap {
     unsigned slot; /* home of all its spans; constant */
     /* Guarded by lock: */
     struct free_set clean, resident;
+    struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
+    size_t quota;             /* clean pages that may be taken before the system is asked again */
+    size_t limit_pages;       /* most own pages that are not clean; constant */
+    size_t lent_pages;        /* own pages that other heaps have */
+    size_t borrowed_pages;    /* other heaps' pages here */
+    uint64_t lends, borrows;  /* runs of pages */
     struct span *youngest, *oldest; /* resident spans by time of free */
     bool may_merge;     /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at; /* where the last growth lies: the next goes below it */
@@ -45,7 +57,39 @@ struct span_request {
     bool may_grow;
 };
 
+/* Without limit, and with a boundless quota. */
 void page_heap_init(struct page_heap *heap, unsigned slot);
+
+/* Sets the limit and, within it, a first quota; before the heap is used. */
+void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
+/* Lets the heap take clean pages: as many as `room`, what the system can give,
+ * and the limit allow, but not more than `most` (or `pages`, if that is more).
+ * False, and nothing changed, when that is less than `pages`. */
+bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most);
+
+/* ---- Loans between heaps (page_heap_loan.c); two heaps are never locked at
+ * once: between the calls the pages belong to the caller. ---- */
+
+struct loan {
+    uintptr_t base;
+    size_t pages;
+    bool needzero;
+    uint8_t lender; /* slot */
+};
+
+/* Takes a run of free pages, at least `least` and if it can `most`, out of a
+ * heap, within its quota; asking the system for more if it may. */
+bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool may_grow,
+                    struct loan *out);
+/* Puts a run into the free pages of the heap that borrows it; false without a
+ * descriptor. */
+bool page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
+/* Takes a free borrowed run out of a heap; false if it has none. */
+bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out);
+/* Puts a run back where it came from; false without a descriptor. */
+bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+
+/* ---- Spans ---- */
 
 /* A span in the state asked for, every page of it in the span table, all other
  * fields but class cleared; span->needzero tells whether to clear the pages.
@@ -75,7 +119,11 @@ void page_heap_decay(struct page_heap *heap);
 
 /* Bytes obtained from the system. */
 size_t page_heap_mapped(struct page_heap *heap);
-/* Free pages of both kinds. */
+/* Own pages that are not clean: what the heap has of the system's memory. */
+size_t page_heap_used(struct page_heap *heap);
+/* Own free pages of both kinds. */
 size_t page_heap_free_pages(struct page_heap *heap);
+/* Own free pages that are resident. */
+size_t page_heap_resident_pages(struct page_heap *heap);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * page_heap_internal.h - what page_heap.c and page_heap_os.c share; nobody
+ * page_heap_internal.h - what the files page_heap*.c share; nobody
  * else includes it.  The caller of each holds the heap's lock.
  */
 #ifndef NH_PAGE_HEAP_INTERNAL_H
@@ -19,6 +19,12 @@ void page_heap_insert_free(struct page_heap *heap, struct span *span);
  * NULL, and nothing done, without descriptors; taking all of it needs none. */
 struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
                              size_t pages, enum span_state state);
+/* A FREE descriptor without pages, back to its allocator. */
+void page_heap_drop(struct page_heap *heap, struct span *span);
+/* The same of a MANUAL piece whose pages went elsewhere. */
+void page_heap_retire(struct page_heap *heap, struct span *piece);
+/* Pages that became clean may be taken again. */
+void page_heap_refund(struct page_heap *heap, size_t clean_pages);
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
 

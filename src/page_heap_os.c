@@ -7,6 +7,7 @@
  * sets under the lock, given back without it, and put among the clean spans; an
  * allocation meanwhile finds the others.
  */
+#include "numa/placement.h"
 #include "options.h"
 #include "os.h"
 #include "page_heap.h"
@@ -36,6 +37,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
         os_unmap(at, bytes);
         return false;
     }
+    placement_assign(at, bytes, heap->slot);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its
      * first object. */
@@ -130,6 +132,8 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         lock_acquire(&heap->lock);
         for (unsigned i = 0; i < taken; i++) {
             span_set_state(batch[i], SPAN_FREE);
+            if (!batch[i]->needzero)
+                page_heap_refund(heap, batch[i]->pages);
             page_heap_insert_free(heap, batch[i]);
         }
         lock_release(&heap->lock);

@@ -6,7 +6,10 @@
 
 #include "cache.h"
 #include "lock.h"
+#include "node_limit.h"
+#include "numa/placement.h"
 #include "numa/topology.h"
+#include "numa/usable.h"
 #include "options.h"
 #include "span_table.h"
 #include "stats.h"
@@ -23,11 +26,11 @@ static void fork_prepare(void)
 {
     lock_rank_suspend();
     heap_creation_lock(); /* from here on there are no new heaps */
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             lock_acquire(&heap_if_exists(slot)->reclaiming);
     cache_registry_lock();
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_lock_all(heap_if_exists(slot));
     span_table_lock();
@@ -38,11 +41,11 @@ static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
     span_table_unlock();
-    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
+    for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
             heap_unlock_all(heap_if_exists(slot));
     cache_registry_unlock();
-    for (unsigned slot = NH_NODES_MAX; slot-- > 0;)
+    for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
             lock_release(&heap_if_exists(slot)->reclaiming);
     heap_creation_unlock();
@@ -63,6 +66,10 @@ bool process_boot(void)
     if (!atomic_load_explicit(&booted, memory_order_relaxed)) {
         options_load();
         topology_boot(options_text(OPT_TOPOLOGY));
+        placement_boot((enum placement_policy)options_get(OPT_POLICY),
+                       options_text(OPT_INTERLEAVE_NODES));
+        (void)usable_refresh();
+        node_limit_check();
         cache_init();
         atomic_store_explicit(&booted, true, memory_order_release);
     }
@@ -84,8 +91,10 @@ void process_start(void)
         return;
     options_load(); /* if the first allocation came before the environment */
     const char *spec = options_text(OPT_TOPOLOGY);
-    if ((topology_now()->slots > 1 || *spec != '\0') && topology_discover(spec))
-        cache_flush(); /* what this thread got before was of a guessed node */
+    if ((topology_now()->slots > 1 || *spec != '\0') && topology_discover(spec)) {
+        (void)usable_refresh(); /* the nearest are known now */
+        cache_flush();          /* what this thread got before was of a guessed node */
+    }
 }
 
 __attribute__((constructor)) static void construct(void)
@@ -98,7 +107,7 @@ __attribute__((constructor)) static void construct(void)
 static void check_returned_objects(void)
 {
     cache_flush();
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_reclaim(heap_if_exists(slot), true);
 }

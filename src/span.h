@@ -43,11 +43,12 @@ struct span {
     uint16_t free_objects;
     _Atomic uint8_t state; /* read without a lock by lookups: relaxed, a hint */
     uint8_t cls;           /* size class, or NH_CLASS_LARGE */
-    uint8_t slot;          /* home heap; never changes while the span has pages */
-    bool needzero;         /* pages may hold old data; a FREE span without it is not resident */
-    uint8_t cursor;        /* object_bits.h */
-    bool listed;           /* in its central's list of spans with room */
-    uint16_t spare;
+    uint8_t slot;   /* heap that uses it; the same for the descriptor's whole memory's life */
+    bool needzero;  /* pages may hold old data; a FREE span without it is not resident */
+    uint8_t cursor; /* object_bits.h */
+    bool listed;    /* in its central's list of spans with room */
+    uint8_t lender; /* whose pages they are; slot itself, but for borrowed ones */
+    uint8_t spare;
     uint32_t generation; /* counts the descriptor's lives */
     /* Second line. */
     union {

@@ -5,6 +5,7 @@
 #include "stats.h"
 
 #include "cache.h"
+#include "numa/placement.h"
 #include "numa/topology.h"
 
 static uint64_t relaxed(const _Atomic size_t *counter)
@@ -18,18 +19,22 @@ static void read_pages(struct page_heap *pages, struct nh_node_stats *out)
     out->mapped_bytes = pages->mapped_pages << NH_PAGE_SHIFT;
     out->released_bytes = pages->clean.pages << NH_PAGE_SHIFT;
     out->free_bytes = out->released_bytes + (pages->resident.pages << NH_PAGE_SHIFT);
+    out->lent_bytes = pages->lent_pages << NH_PAGE_SHIFT;
+    out->borrowed_bytes = pages->borrowed_pages << NH_PAGE_SHIFT;
+    uint64_t borrowed_in_use = (pages->borrowed_pages - pages->borrowed.pages) << NH_PAGE_SHIFT;
+    out->lends = pages->lends;
+    out->borrows = pages->borrows;
     out->span_allocs = pages->span_allocs;
     out->span_frees = pages->span_frees;
     out->grows = pages->grows;
     out->scavenges = pages->scavenges;
     lock_release(&pages->lock);
-    out->in_use_bytes = out->mapped_bytes - out->free_bytes;
+    out->in_use_bytes = out->mapped_bytes - out->free_bytes - out->lent_bytes + borrowed_in_use;
 }
 
 void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
 {
-    *out = (struct nh_node_stats){.struct_size = sizeof(*out),
-                                  .node = topology_now()->os_node[heap->slot]};
+    *out = (struct nh_node_stats){.struct_size = sizeof(*out), .node = placement_node(heap->slot)};
     read_pages(&heap->pages, out);
 
     uint64_t in_caches;
@@ -44,6 +49,7 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
         out->spans += central->spans;
         out->refills += central->refills;
         out->flushes += central->flushes;
+        out->local_frees += central->freed;
         lock_release(&central->lock);
     }
     out->cached_bytes = in_depots + in_caches;
@@ -54,7 +60,11 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
     out->spans += out->large_objects;
     out->live_bytes =
         given_out - out->cached_bytes + (relaxed(&heap->large_pages) << NH_PAGE_SHIFT);
-    out->remote_frees = atomic_load_explicit(&heap->remote_frees, memory_order_relaxed);
+    for (unsigned from = 0; from < topology_now()->slots; from++) {
+        uint64_t freed = atomic_load_explicit(&heap->freed_from[from], memory_order_relaxed);
+        *(from == heap->slot ? &out->local_frees : &out->remote_frees) += freed;
+    }
+    out->refusals = atomic_load_explicit(&heap->refusals, memory_order_relaxed);
     out->reclaims = atomic_load_explicit(&heap->reclaims, memory_order_relaxed);
     out->metadata_bytes = fixalloc_mapped(&heap->pages.spans) + fixalloc_mapped(&heap->magazines) +
                           fixalloc_mapped(&heap->caches) + sizeof(*heap);
@@ -63,7 +73,7 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
 void stats_of_process(struct nh_stats *out)
 {
     *out = (struct nh_stats){.struct_size = sizeof(*out)};
-    for (unsigned slot = 0; slot < NH_NODES_MAX; slot++) {
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *heap = heap_if_exists(slot);
         if (heap == NULL)
             continue;

@@ -55,7 +55,7 @@ static void fresh_records(void **state)
         const struct shape *shape = &shapes[s];
         struct fixalloc fix;
         memset(&fix, 0xee, sizeof(fix));
-        fixalloc_init(&fix, shape->record, shape->alignment);
+        fixalloc_init(&fix, shape->record, shape->alignment, 0);
         assert_int_equal(fixalloc_mapped(&fix), 0);
         void **records = test_calloc(shape->count, sizeof(void *));
         for (size_t i = 0; i < shape->count; i++) {
@@ -88,7 +88,7 @@ static void last_in_first_out(void **state)
     static void *records[count];
     struct fixalloc fix;
     bool fresh;
-    fixalloc_init(&fix, 64, 64);
+    fixalloc_init(&fix, 64, 64, 0);
     for (size_t i = 0; i < count; i++) {
         records[i] = fixalloc_get(&fix, &fresh);
         assert_non_null(records[i]);
@@ -117,8 +117,8 @@ static void records_keep_their_type(void **state)
     static void *records[2][count];
     struct fixalloc fix[2];
     bool fresh;
-    fixalloc_init(&fix[0], 64, 64);
-    fixalloc_init(&fix[1], 64, 64);
+    fixalloc_init(&fix[0], 64, 64, 0);
+    fixalloc_init(&fix[1], 64, 64, 0);
     for (unsigned a = 0; a < 2; a++)
         for (size_t i = 0; i < count; i++) {
             records[a][i] = fixalloc_get(&fix[a], &fresh);
@@ -183,7 +183,7 @@ static void threads_share_one(void **state)
 {
     (void)state;
     static struct worker workers[THREADS];
-    fixalloc_init(&shared, 192, 64);
+    fixalloc_init(&shared, 192, 64, 0);
     for (unsigned short i = 0; i < THREADS; i++) {
         workers[i].number = i;
         assert_int_equal(pthread_create(&workers[i].thread, NULL, works, &workers[i]), 0);
@@ -218,7 +218,7 @@ static void system_refuses(void **state)
     (void)state;
     struct fixalloc fix;
     bool fresh;
-    fixalloc_init(&fix, 2048, 64);
+    fixalloc_init(&fix, 2048, 64, 0);
     struct rlimit before, limit;
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     limit = before;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * placement.c - see placement.h.
+ */
+#include "numa/placement.h"
+
+#include "log.h"
+#include "numa/kernel_nodes.h"
+#include "numa/topology.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static enum placement_policy policy; /* constant after boot */
+static struct node_mask spread;      /* of interleaved memory; constant after boot */
+static bool placing;                 /* constant after boot */
+static _Atomic bool refused;         /* relaxed: a call more or less does no harm */
+/* The slot on whose node a slot's memory is placed, xor the slot itself, so
+ * that zero, the beginning, is its own.  Relaxed: it orders no other memory. */
+static _Atomic uint8_t elsewhere[NH_NODES_MAX];
+
+static void spread_over(const char *chosen)
+{
+    const struct topology *topology = topology_now();
+    int wanted[NH_NODES_MAX];
+    int count = topology_parse_list(chosen, KERNEL_NODES_MAX, wanted, NH_NODES_MAX);
+    bool any = false;
+    for (unsigned slot = 0; slot < topology->slots; slot++)
+        for (int i = 0; i < count && i < NH_NODES_MAX; i++)
+            if (wanted[i] == topology->os_node[slot]) {
+                node_mask_add(&spread, topology->os_node[slot]);
+                any = true;
+            }
+    for (unsigned slot = 0; !any && slot < topology->slots; slot++)
+        node_mask_add(&spread, topology->os_node[slot]);
+}
+
+void placement_boot(enum placement_policy wanted, const char *chosen)
+{
+    const struct topology *topology = topology_now();
+    policy = wanted;
+    placing = topology->slots > 1 && !topology->synthetic;
+    spread_over(chosen);
+}
+
+enum placement_policy placement_policy(void)
+{
+    return policy;
+}
+
+bool placement_works(void)
+{
+    return placing && !atomic_load_explicit(&refused, memory_order_relaxed);
+}
+
+/* False when the policy is not set; says so the first time. */
+static bool bind_pages(void *at, size_t bytes, int mode, const struct node_mask *nodes,
+                       unsigned flags)
+{
+    int saved = errno;
+    bool done = syscall(SYS_mbind, at, bytes, (unsigned long)mode, nodes->word,
+                        (unsigned long)KERNEL_NODES_MAX, flags) == 0;
+    int error = errno;
+    errno = saved;
+    /* Other errors are about this range, or a node that just left the cpuset. */
+    if (!done && (error == EPERM || error == ENOSYS) &&
+        !atomic_exchange_explicit(&refused, true, memory_order_relaxed))
+        log_line(LOG_WARNING,
+                 "the system refuses mbind (%s): memory lies where it is first touched",
+                 error == EPERM ? "EPERM" : "ENOSYS");
+    return done;
+}
+
+static bool set_policy(void *at, size_t bytes, unsigned slot, unsigned flags)
+{
+    if (slot == NH_HEAP_INTERLEAVED || policy == PLACEMENT_INTERLEAVE)
+        return bind_pages(at, bytes, MPOL_INTERLEAVE, &spread, flags);
+    struct node_mask one = {{0}};
+    node_mask_add(&one, placement_node(slot));
+    int mode = policy == PLACEMENT_BIND ? MPOL_BIND : MPOL_PREFERRED;
+    return bind_pages(at, bytes, mode, &one, flags);
+}
+
+void placement_assign(void *at, size_t bytes, unsigned slot)
+{
+    if (placement_works())
+        (void)set_policy(at, bytes, slot, 0);
+}
+
+int placement_node(unsigned slot)
+{
+    if (slot == NH_HEAP_INTERLEAVED)
+        return -1;
+    unsigned on = slot ^ atomic_load_explicit(&elsewhere[slot], memory_order_relaxed);
+    return topology_now()->os_node[on];
+}
+
+void placement_redirect(unsigned slot, unsigned on)
+{
+    atomic_store_explicit(&elsewhere[slot], (uint8_t)(slot ^ on), memory_order_relaxed);
+}
+
+bool placement_move(void *at, size_t bytes, unsigned slot)
+{
+    return placement_works() && set_policy(at, bytes, slot, MPOL_MF_MOVE | MPOL_MF_STRICT);
+}
+
+bool placement_query(void *const *pages, size_t count, int *nodes)
+{
+    int saved = errno;
+    bool told = syscall(SYS_move_pages, 0, (unsigned long)count, pages, NULL, nodes, 0) == 0;
+    errno = saved;
+    return told;
+}

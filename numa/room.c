@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * room.c - see room.h.
+ */
+#include "numa/room.h"
+
+#include "log.h"
+#include "numa/kernel_nodes.h"
+#include "numa/read_file.h"
+#include "numa/topology.h"
+
+#include <string.h>
+
+/* The watermark: this part of a node, within bounds. */
+#define WATERMARK_SHIFT 5
+#define WATERMARK_LEAST ((uint64_t)4 << 20)
+#define WATERMARK_MOST  ((uint64_t)256 << 20)
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define PATH_MOST   512
+
+/* A node's meminfo has some 40 lines; what is wanted stands in the first. */
+#define TEXT_MOST 2048
+
+static uint64_t number(const char *text)
+{
+    uint64_t n = 0;
+    while (*text == ' ' || *text == '\t')
+        text++;
+    for (; *text >= '0' && *text <= '9'; text++)
+        n = n * 10 + (uint64_t)(*text - '0');
+    return n;
+}
+
+/* The value of `name` in kilobytes, as bytes. */
+static bool find_kilobytes(const char *text, const char *name, uint64_t *out)
+{
+    const char *at = strstr(text, name);
+    if (at == NULL)
+        return false;
+    *out = number(at + strlen(name)) << 10;
+    return true;
+}
+
+bool room_parse_node(const char *text, struct room *out)
+{
+    uint64_t active = 0, inactive = 0;
+    if (!find_kilobytes(text, "MemTotal:", &out->total) ||
+        !find_kilobytes(text, "MemFree:", &out->free))
+        return false;
+    (void)find_kilobytes(text, "Active(file):", &active);
+    (void)find_kilobytes(text, "Inactive(file):", &inactive);
+    out->cache = active + inactive;
+    return true;
+}
+
+bool room_parse_cgroup(const char *text, char *path, size_t size)
+{
+    for (const char *line = text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        if (strncmp(line, "0::", 3) == 0 && length - 3 < size) {
+            memcpy(path, line + 3, length - 3);
+            path[length - 3] = '\0';
+            return true;
+        }
+        line += length + (line[length] == '\n');
+    }
+    return false;
+}
+
+uint64_t room_parse_number(const char *text)
+{
+    return *text >= '0' && *text <= '9' ? number(text) : ROOM_BOUNDLESS;
+}
+
+uint64_t room_watermark(const struct room *node)
+{
+    uint64_t mark = node->total >> WATERMARK_SHIFT;
+    if (mark < WATERMARK_LEAST)
+        return WATERMARK_LEAST;
+    return mark > WATERMARK_MOST ? WATERMARK_MOST : mark;
+}
+
+static uint64_t above(uint64_t value, uint64_t mark)
+{
+    return value > mark ? value - mark : 0;
+}
+
+static bool read_node(int node, struct room *out)
+{
+    char path[PATH_MOST];
+    struct text at = {.at = path, .room = sizeof(path)};
+    text_add(&at, "/sys/devices/system/node/node%d/meminfo", node);
+    char text[TEXT_MOST];
+    return read_file(path, text, sizeof(text)) > 0 && room_parse_node(text, out);
+}
+
+static bool excluded(int node)
+{
+    struct node_mask allowed;
+    return kernel_nodes_allowed(&allowed) && !node_mask_has(&allowed, node);
+}
+
+uint64_t room_of_node(int node)
+{
+    struct room room;
+    if (excluded(node))
+        return 0;
+    if (!read_node(node, &room))
+        return ROOM_BOUNDLESS;
+    return above(room.free, room_watermark(&room));
+}
+
+uint64_t room_of_node_at_most(int node)
+{
+    struct room room;
+    if (excluded(node))
+        return 0;
+    if (!read_node(node, &room))
+        return ROOM_BOUNDLESS;
+    return above(room.free + room.cache / 2, room_watermark(&room));
+}
+
+/* ---- cgroup ---- */
+
+/* Reads the file `name` in the folder, whose path it leaves as it was. */
+static bool read_in(char *folder, const char *name, char *text, size_t room)
+{
+    size_t end = strlen(folder);
+    if (end + strlen(name) >= PATH_MOST)
+        return false;
+    strcpy(folder + end, name);
+    bool got = read_file(folder, text, room) > 0;
+    folder[end] = '\0';
+    return got;
+}
+
+static uint64_t room_in(char *folder)
+{
+    char text[TEXT_MOST];
+    if (!read_in(folder, "/memory.max", text, sizeof(text)))
+        return ROOM_BOUNDLESS;
+    uint64_t limit = room_parse_number(text);
+    if (limit == ROOM_BOUNDLESS || !read_in(folder, "/memory.current", text, sizeof(text)))
+        return ROOM_BOUNDLESS;
+    uint64_t used = room_parse_number(text);
+    uint64_t files = 0;
+    const char *at;
+    if (read_in(folder, "/memory.stat", text, sizeof(text)) &&
+        (at = strstr(text, "inactive_file ")) != NULL)
+        files = number(at + strlen("inactive_file"));
+    struct room as_node = {.total = limit};
+    return above(limit + files / 2, used + room_watermark(&as_node));
+}
+
+uint64_t room_of_cgroup(void)
+{
+    char text[TEXT_MOST];
+    char folder[PATH_MOST] = CGROUP_ROOT;
+    size_t root = strlen(CGROUP_ROOT);
+    if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0 ||
+        !room_parse_cgroup(text, folder + root, sizeof(folder) - root))
+        return ROOM_BOUNDLESS;
+    /* The limit of each group above counts too. */
+    uint64_t least = ROOM_BOUNDLESS;
+    for (;;) {
+        uint64_t here = room_in(folder);
+        if (here < least)
+            least = here;
+        char *slash = strrchr(folder, '/');
+        if (slash == NULL || slash < folder + root)
+            return least;
+        *slash = '\0';
+    }
+}
+
+uint64_t room_of_process(void)
+{
+    uint64_t cgroup = room_of_cgroup();
+    const struct topology *topology = topology_now();
+    if (topology->synthetic || topology->slots == 1)
+        return cgroup; /* how far one node may be overcommitted is the kernel's to say */
+    uint64_t sum = 0;
+    for (unsigned slot = 0; slot < topology->slots; slot++) {
+        uint64_t node = room_of_node_at_most(topology->os_node[slot]);
+        if (node == ROOM_BOUNDLESS)
+            return cgroup;
+        sum += node;
+    }
+    char text[TEXT_MOST];
+    uint64_t swap = 0;
+    if (read_file("/proc/meminfo", text, sizeof(text)) > 0 &&
+        find_kilobytes(text, "SwapFree:", &swap))
+        sum += swap;
+    return sum < cgroup ? sum : cgroup;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * room.h - how much memory the system has left: on a node, on all nodes the
+ * process may use, and in its control group (cgroup v2).
+ *
+ * Read from the kernel's files when a heap needs more memory, which is every
+ * few dozen megabytes; no malloc, no lock; errno is kept.  What cannot be read
+ * counts as boundless.
+ */
+#ifndef NH_ROOM_H
+#define NH_ROOM_H
+
+#include "base.h"
+
+#define ROOM_BOUNDLESS UINT64_MAX
+
+/* All in bytes. */
+struct room {
+    uint64_t total; /* of the node */
+    uint64_t free;  /* unused */
+    uint64_t cache; /* of files, much of which the kernel can take back */
+};
+
+/* What a node's memory may fall to before it counts as out: the kernel keeps a
+ * part of each node for itself and starts to reclaim, swap or go elsewhere
+ * before that is reached. */
+uint64_t room_watermark(const struct room *node);
+
+/* Unused memory of a node above its watermark: what it gives without taking
+ * anything from files.  0 when the process may not use the node. */
+uint64_t room_of_node(int node);
+
+/* The same with half of the files' memory. */
+uint64_t room_of_node_at_most(int node);
+
+/* What all nodes together can give, swap included, and not more than the
+ * process's control group may still have. */
+uint64_t room_of_process(void);
+
+/* The control group's part alone; ROOM_BOUNDLESS without a limit. */
+uint64_t room_of_cgroup(void);
+
+/* ---- Parts, tested alone ---- */
+
+/* Reads a node's meminfo; false if it is no such text. */
+bool room_parse_node(const char *text, struct room *out);
+
+/* The process's path in the cgroup v2 hierarchy, from the text of
+ * /proc/self/cgroup, without a line's end; false if there is none. */
+bool room_parse_cgroup(const char *text, char *path, size_t size);
+
+/* A file with one number, or "max". */
+uint64_t room_parse_number(const char *text);
+
+#endif

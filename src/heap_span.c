@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * heap_span.c - where a span comes from, step by step; see heap_span_alloc.
+ *
+ * No step holds the locks of two heaps.  Pages that go from heap to heap are in
+ * nobody's hands but this thread's for a moment; an allocation elsewhere that
+ * would have needed just them takes its own next step.
+ */
+#include "heap.h"
+
+#include "log.h"
+#include "numa/placement.h"
+#include "numa/room.h"
+#include "numa/topology.h"
+
+/* A heap collects what it is owed before it grows when that is at least this
+ * part of its memory: less is not worth taking the depots apart for. */
+#define OWED_SHIFT 4
+
+/* How hard the system may be pressed. */
+enum pressure {
+    UNUSED_MEMORY, /* what lies unused on the node */
+    ANY_MEMORY     /* what the kernel can make free, wherever it lets us have it */
+};
+
+static size_t pages_in(uint64_t bytes)
+{
+    return bytes == ROOM_BOUNDLESS ? SIZE_MAX : bytes >> NH_PAGE_SHIFT;
+}
+
+/* ---- What the system can give ---- */
+
+/* Bound memory that is not yet touched is not missing on the node, but if it
+ * were counted on twice the kernel would kill somebody.  So what the heap used
+ * when it first looked, and what was unused then, is the most it plans with. */
+static uint64_t bound_room(struct heap *heap, uint64_t room)
+{
+    if (room == ROOM_BOUNDLESS)
+        return room;
+    uint64_t used = page_heap_used(&heap->pages) << NH_PAGE_SHIFT;
+    uint64_t most = atomic_load_explicit(&heap->bound_most, memory_order_relaxed);
+    if (most < room) {
+        most = room + (most == 0 ? used : 0);
+        atomic_store_explicit(&heap->bound_most, most, memory_order_relaxed);
+    }
+    uint64_t left = most > used ? most - used : 0;
+    return left < room ? left : room;
+}
+
+static uint64_t system_room(struct heap *heap, enum pressure pressure)
+{
+    if (!placement_works())
+        return room_of_cgroup();
+    if (heap->slot == NH_HEAP_INTERLEAVED || placement_policy() == PLACEMENT_INTERLEAVE)
+        return room_of_process();
+    int node = placement_node(heap->slot);
+    bool bound = placement_policy() == PLACEMENT_BIND;
+    if (pressure == ANY_MEMORY && !bound)
+        return room_of_process();
+    uint64_t room = pressure == ANY_MEMORY ? room_of_node_at_most(node) : room_of_node(node);
+    if (bound)
+        room = bound_room(heap, room);
+    uint64_t cgroup = room_of_cgroup();
+    return room < cgroup ? room : cgroup;
+}
+
+/* Whether the heap may take `pages` more, and renews its quota if so. */
+static bool permitted(struct heap *heap, size_t pages, enum pressure pressure)
+{
+    return page_heap_permit(&heap->pages, pages, pages_in(system_room(heap, pressure)),
+                            NH_QUOTA_STEP >> NH_PAGE_SHIFT);
+}
+
+static struct span *grow(struct heap *heap, const struct span_request *want, enum pressure pressure)
+{
+    if (!permitted(heap, want->pages, pressure))
+        return NULL;
+    struct span_request growing = *want;
+    growing.may_grow = true;
+    return page_heap_alloc(&heap->pages, &growing);
+}
+
+/* ---- Loans ---- */
+
+static void count_loan(struct heap *lender, unsigned borrower, size_t pages)
+{
+    atomic_fetch_add_explicit(&lender->lent_to[borrower], pages, memory_order_relaxed);
+}
+
+void heap_repay(struct heap *heap)
+{
+    struct loan loan;
+    while (page_heap_pick_borrowed(&heap->pages, &loan)) {
+        struct heap *lender = heap_if_exists(loan.lender);
+        if (!page_heap_take_back(&lender->pages, &loan)) {
+            /* No memory for a descriptor: it stays, and the one it had here is
+             * free for it. */
+            nh_require(page_heap_borrow(&heap->pages, &loan));
+            return;
+        }
+        count_loan(lender, heap->slot, (size_t)0 - loan.pages);
+    }
+}
+
+/* Others pay back: what they have free, and with `all` what they can free. */
+static void call_in_loans(struct heap *heap, bool all)
+{
+    for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
+        struct heap *borrower = heap_if_exists(slot);
+        if (slot == heap->slot || borrower == NULL ||
+            atomic_load_explicit(&heap->lent_to[slot], memory_order_relaxed) == 0)
+            continue;
+        if (all)
+            heap_reclaim(borrower, true);
+        heap_repay(borrower);
+    }
+}
+
+/* What is borrowed at once grows with each loan (heap_tick begins anew). */
+static size_t loan_size(struct heap *heap)
+{
+    size_t bytes = atomic_load_explicit(&heap->borrow_bytes, memory_order_relaxed);
+    if (bytes < NH_BORROW_FIRST)
+        bytes = NH_BORROW_FIRST;
+    size_t next = bytes < NH_BORROW_MAX ? bytes * 2 : bytes;
+    atomic_store_explicit(&heap->borrow_bytes, next, memory_order_relaxed);
+    return bytes >> NH_PAGE_SHIFT;
+}
+
+static struct span *borrow_from(struct heap *heap, struct heap *lender,
+                                const struct span_request *want, bool may_grow)
+{
+    /* With this many, some aligned run of the length is inside. */
+    size_t least, most = loan_size(heap);
+    if (__builtin_add_overflow(want->pages, want->align_pages - 1, &least))
+        return NULL;
+    struct loan loan;
+    if (!page_heap_lend(&lender->pages, least, most > least ? most : least, may_grow, &loan))
+        return NULL;
+    count_loan(lender, heap->slot, loan.pages);
+    if (!page_heap_borrow(&heap->pages, &loan)) {
+        /* As in heap_repay: the lender has a descriptor to spare. */
+        nh_require(page_heap_take_back(&lender->pages, &loan));
+        count_loan(lender, heap->slot, (size_t)0 - loan.pages);
+        return NULL;
+    }
+    return page_heap_alloc(&heap->pages, want);
+}
+
+/* From the free pages of the others, the nearest first. */
+static struct span *borrow(struct heap *heap, const struct span_request *want)
+{
+    const struct topology *topology = topology_now();
+    for (unsigned i = 1; i < topology->slots; i++) {
+        struct heap *lender = heap_if_exists(topology->nearest[heap->slot][i]);
+        struct span *span = lender != NULL ? borrow_from(heap, lender, want, false) : NULL;
+        if (span != NULL)
+            return span;
+    }
+    return NULL;
+}
+
+/* The others grow for it, the nearest first. */
+static struct span *borrow_growing(struct heap *heap, const struct span_request *want,
+                                   enum pressure pressure)
+{
+    const struct topology *topology = topology_now();
+    for (unsigned i = 1; i < topology->slots; i++) {
+        struct heap *lender = heap_get(topology->nearest[heap->slot][i]);
+        if (lender == NULL || !permitted(lender, want->pages + want->align_pages - 1, pressure))
+            continue;
+        struct span *span = borrow_from(heap, lender, want, true);
+        if (span != NULL)
+            return span;
+    }
+    return NULL;
+}
+
+/* ---- The steps ---- */
+
+static bool may_borrow(const struct heap *heap)
+{
+    return heap->slot != NH_HEAP_INTERLEAVED && topology_now()->slots > 1;
+}
+
+/* The node is out of memory, by its limit or the kernel's account. */
+static NH_SLOW struct span *alloc_elsewhere(struct heap *heap, const struct span_request *want)
+{
+    struct span *span = NULL;
+    /* Free pages that do not fit one by one: given back, they are room. */
+    if (page_heap_resident_pages(&heap->pages) >= want->pages) {
+        page_heap_release(&heap->pages, 0);
+        span = grow(heap, want, UNUSED_MEMORY);
+    }
+    if (span == NULL && may_borrow(heap)) {
+        call_in_loans(heap, false);
+        span = page_heap_alloc(&heap->pages, want);
+        if (span == NULL)
+            span = borrow(heap, want);
+        if (span == NULL)
+            span = borrow_growing(heap, want, UNUSED_MEMORY);
+    }
+    if (span == NULL)
+        span = grow(heap, want, ANY_MEMORY);
+    if (span == NULL && may_borrow(heap))
+        span = borrow_growing(heap, want, ANY_MEMORY);
+    return span;
+}
+
+/* Waits for others who collect or give back, and gives back everything. */
+static void give_back_everything(struct heap *heap)
+{
+    heap_reclaim(heap, true);
+    page_heap_await_release(&heap->pages);
+    page_heap_release(&heap->pages, 0);
+}
+
+static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
+{
+    size_t mapped = page_heap_mapped(&heap->pages) >> NH_PAGE_SHIFT;
+    if (want->pages <= mapped) { /* else it cannot help */
+        heap_reclaim(heap, true);
+        page_heap_await_release(&heap->pages);
+        struct span *span = page_heap_alloc(&heap->pages, want);
+        if (span != NULL)
+            return span;
+    }
+    if (may_borrow(heap))
+        call_in_loans(heap, true);
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
+        if (heap_if_exists(slot) != NULL)
+            give_back_everything(heap_if_exists(slot));
+    struct span *span = grow(heap, want, ANY_MEMORY);
+    return span != NULL ? span : alloc_elsewhere(heap, want);
+}
+
+/* The steps, each taken when those before it found nothing:
+ *   1. free pages of this heap, within its quota;
+ *   2. what the heap is owed (depots, spares, batches of other nodes), if much;
+ *   3. growth, where the node has unused memory;
+ *   4. free pages of other heaps, the nearest first; these give theirs back;
+ *   5. growth of other nodes, the nearest first;
+ *   6. growth at the cost of files in memory;
+ *   7. everything that any heap could give back, and steps 3 to 6 again. */
+struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
+{
+    struct span *span = page_heap_alloc(&heap->pages, want);
+    if (nh_likely(span != NULL))
+        return span;
+
+    size_t mapped = page_heap_mapped(&heap->pages);
+    size_t owed = heap_owed(heap);
+    if (owed >= want->pages << NH_PAGE_SHIFT && owed >= mapped >> OWED_SHIFT) {
+        heap_try_reclaim(heap);
+        span = page_heap_alloc(&heap->pages, want);
+    }
+    if (span == NULL)
+        span = grow(heap, want, UNUSED_MEMORY);
+    if (span == NULL)
+        span = alloc_elsewhere(heap, want);
+    if (span == NULL)
+        span = alloc_at_last(heap, want);
+    if (span == NULL) {
+        atomic_fetch_add_explicit(&heap->refusals, 1, memory_order_relaxed);
+        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",
+                 want->pages << NH_PAGE_SHIFT, placement_node(heap->slot),
+                 page_heap_mapped(&heap->pages));
+    }
+    return span;
+}
+
+void heap_span_free(struct heap *heap, struct span *span, bool zeroed)
+{
+    bool borrowed = span->lender != heap->slot;
+    page_heap_free(&heap->pages, span, zeroed);
+    if (nh_unlikely(borrowed))
+        heap_repay(heap);
+}

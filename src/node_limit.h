@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * node_limit.h - the option NEARHEAP_NODE_LIMIT: how much of a node's memory
+ * the process may have.
+ */
+#ifndef NH_NODE_LIMIT_H
+#define NH_NODE_LIMIT_H
+
+#include "base.h"
+
+/* Once, when the process boots: prints a line if the option is ill-formed,
+ * which then sets no limit. */
+void node_limit_check(void);
+
+/* Pages for the heap of `slot`; SIZE_MAX without a limit. */
+size_t node_limit_pages(unsigned slot);
+
+/* ---- Pure; tested alone ---- */
+
+/* What `text` says of `node` in bytes, SIZE_MAX if nothing; false when it is
+ * ill-formed. */
+bool node_limit_parse(const char *text, int node, size_t *bytes);
+
+#endif
