@@ -18,7 +18,8 @@
  *  - An access belongs to its first byte's line.
  *
  * Arguments: out=FILE nodes=N mem=MB:MB.. cpus=C:C.. distances=D:D.. (N x N, row
- * by row) cache=KIB line=BYTES ways=N.  FILE is written at QEMU's exit; the first
+ * by row) cache=KIB line=BYTES ways=N only=CPU:CPU.. (the others are simulated too,
+ * but not in the sum).  FILE is written at QEMU's exit; the first
  * object in it, on a line of its own, is the sum.
  *
  * Threads: QEMU calls the callbacks on the thread of the vCPU they are about.
@@ -55,6 +56,7 @@ struct cpu {
     struct way *ways; /* a set's ways stand together, most recently used first */
     uint64_t loads, stores, misses[NODES_MAX];
     unsigned node;
+    bool left_out;    /* of the sum */
     int checked_node; /* the next access must be to this node; -1: no check due */
 } __attribute__((aligned(128)));
 
@@ -212,6 +214,8 @@ static void report(qemu_plugin_id_t id, void *data)
         return;
     }
     for (unsigned i = 0; i < cpu_count; i++) {
+        if (cpus[i].left_out)
+            continue;
         accesses += cpus[i].loads + cpus[i].stores;
         for (unsigned node = 0; node < node_count; node++) {
             uint64_t misses = cpus[i].misses[node];
@@ -291,6 +295,12 @@ static bool parse_argument(const char *argument)
     } else if (IS("distances") && count) {
         for (size_t i = 0; i < count; i++)
             distances[i] = (unsigned)numbers[i];
+    } else if (IS("only") && count) {
+        for (size_t i = 0; i < CPUS_MAX; i++)
+            cpus[i].left_out = true;
+        for (size_t i = 0; i < count; i++)
+            if (numbers[i] < CPUS_MAX)
+                cpus[numbers[i]].left_out = false;
     } else if (count == 1 && numbers[0] && numbers[0] <= UINT32_MAX / 1024) {
         unsigned number = (unsigned)numbers[0];
         if (IS("nodes") && number <= NODES_MAX)

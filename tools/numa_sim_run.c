@@ -4,9 +4,11 @@
  * which memory is whose, then runs the command and counts.
  *
  *     numa_sim_run NODES [--markers] COMMAND...
+ *     numa_sim_run --start | --stop
  *
- * With --markers nothing counts until the command itself says so.  Built static, so
- * that LD_PRELOAD in its environment is for the command alone.
+ * With --markers nothing counts until the command itself says so; the second form
+ * is for shell scripts, which find this program's path in NUMA_SIM_RUN.  Built
+ * static, so that LD_PRELOAD in its environment is for the command alone.
  */
 #include "numa_sim.h"
 
@@ -67,6 +69,14 @@ int main(int argc, char **argv)
 {
     int at = 2, markers = 0, status;
 
+    if (argc == 2 && !strcmp(argv[1], "--start")) {
+        numa_sim_start();
+        return 0;
+    }
+    if (argc == 2 && !strcmp(argv[1], "--stop")) {
+        numa_sim_stop();
+        return 0;
+    }
     if (at < argc && !strcmp(argv[at], "--markers")) {
         markers = 1;
         at++;
@@ -82,6 +92,7 @@ int main(int argc, char **argv)
         return 125;
     }
     if (!child) {
+        setenv("NUMA_SIM_RUN", argv[0], 1);
         if (!markers)
             numa_sim_start();
         execvp(argv[at], argv + at);
