@@ -14,7 +14,7 @@
  *  - Loads and stores of user-mode instructions count, between the markers of
  *    numa_sim.h; instruction fetches and the kernel's accesses do not, and do not
  *    disturb the caches.  A marker starts and stops all vCPUs, whichever process
- *    they run.
+ *    they run.  Caches are empty at the first start; nothing is simulated in between.
  *  - An access belongs to its first byte's line.
  *
  * Arguments: out=FILE nodes=N mem=MB:MB.. cpus=C:C.. distances=D:D.. (N x N, row
