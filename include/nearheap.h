@@ -63,22 +63,74 @@ NH_API int nh_malloc_trim(size_t pad);
 
 /* ---- Nodes --------------------------------------------------------------- */
 
-/* Number of NUMA nodes that have a heap or may get one; at least 1. */
+/* Number of NUMA nodes with memory that the process may use now; at least 1. */
 NH_API int nh_node_count(void);
 
 /* The node of the CPU the calling thread runs on now.  The thread may have
  * moved by the time the call returns. */
 NH_API int nh_current_node(void);
 
-/* The home node of the object that `ptr` points to or into, or -1 with errno
- * EINVAL when none of nearheap's is there.  Of memory that was freed the answer
- * is the node of the span it lay in, while that holds other objects. */
+/* The home node of the object that `ptr` points to or into: where its memory is
+ * placed, also when that was borrowed for another node.  -1 with errno EINVAL
+ * when none of nearheap's is there, ENODATA when it is interleaved.  Of memory that was freed the
+ * answer is the node of the span it lay in, while that holds other objects. */
 NH_API int nh_node_of(const void *ptr);
 
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
  * there is no such node. */
 NH_API void *nh_malloc_on_node(size_t size, int node);
 NH_API void *nh_calloc_on_node(size_t count, size_t size, int node);
+
+/* From now on the calling thread's memory comes from the heap of `node`,
+ * wherever it runs; -1: again from that of the node it runs on.  What it has
+ * cached goes back.  0, or -1 with errno EINVAL when there is no such node. */
+NH_API int nh_set_thread_node(int node);
+
+/* As malloc, but of whole pages that are spread evenly over all nodes, or those
+ * of NEARHEAP_INTERLEAVE_NODES: for what threads of all nodes use alike. */
+NH_API void *nh_malloc_interleaved(size_t size);
+
+/* The unit of nh_pages_alloc. */
+#define NH_PAGE_BYTES 8192
+
+/* Memory of `pages` times NH_PAGE_BYTES for a buffer pool, from the heap of
+ * `node` (-1: the thread's), outside all size classes, aligned to
+ * NH_PAGE_BYTES; its contents are unspecified.  NULL with errno ENOMEM, or
+ * EINVAL for no pages or no such node.  Freed by nh_pages_free alone, whole. */
+NH_API void *nh_pages_alloc(size_t pages, int node);
+/* NULL is allowed.  A pointer that nh_pages_alloc did not return, or that was
+ * freed before, is reported as a bad free. */
+NH_API void nh_pages_free(void *ptr);
+
+/* Where the memory of objects really is.  The caller sets struct_size. */
+struct nh_placement {
+    size_t struct_size;
+    uint64_t right_bytes;  /* on the node they belong to */
+    uint64_t wrong_bytes;  /* on another */
+    uint64_t absent_bytes; /* never touched, or swapped out */
+};
+
+/* Asks the kernel where pages in use are that belong to `node` (-1: all nodes),
+ * every page for `samples` 0, else about so many, evenly chosen, and adds up
+ * their bytes.  Interleaved memory is right on any node.  0, or -1 with errno
+ * EINVAL when there is no such node, ENOSYS when the kernel does not tell.
+ * Takes time in proportion to the memory; others go on meanwhile. */
+NH_API int nh_placement_audit(int node, size_t samples, struct nh_placement *out);
+
+/* What nh_migrate_heap did.  The caller sets struct_size. */
+struct nh_migration {
+    size_t struct_size;
+    uint64_t moved_bytes;
+    uint64_t failed_bytes; /* still elsewhere: pinned, or no room there */
+};
+
+/* Moves the memory of the heap of node `from` to node `to` while the program
+ * runs, and places there what the heap gets later: to empty a node, or to
+ * follow threads that moved for good.  nh_migrate_heap(n, n, …) brings heap n
+ * home.  Addresses do not change; `out` may be NULL.  0, or -1 with errno
+ * EINVAL when there is no such node, ENOSYS when the kernel does not move
+ * pages.  Takes about a second for some gigabytes. */
+NH_API int nh_migrate_heap(int from, int to, struct nh_migration *out);
 
 /* Returns free memory to the operating system, whatever its age: all nodes
  * for node -1.  Returns the bytes released.  Takes time in proportion to the
@@ -142,6 +194,22 @@ struct nh_stats {
  * in turn, for a moment. */
 NH_API int nh_stats_read(struct nh_stats *out);
 NH_API int nh_node_stats_read(int node, struct nh_node_stats *out);
+
+/* Of a pair of nodes: X(field, unit, meaning). */
+#define NH_PAIR_STATS(X)                                                                           \
+    X(frees, "count",                                                                              \
+      "objects of `home` freed by threads of `other`, counted when they come back; "               \
+      "for home = other large objects and others in full magazines only")                          \
+    X(lent_bytes, "bytes", "pages of `home` that the heap of `other` has")
+
+struct nh_pair_stats {
+    size_t struct_size;
+    int32_t home, other;
+    NH_PAIR_STATS(NH_STATS_FIELD_)
+};
+
+/* As above. */
+NH_API int nh_pair_stats_read(int home, int other, struct nh_pair_stats *out);
 
 /* "MAJOR.MINOR.PATCH" of the library in use. */
 NH_API const char *nh_version(void);

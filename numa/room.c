@@ -11,10 +11,18 @@
 
 #include <string.h>
 
-/* The watermark: this part of a node, within bounds. */
-#define WATERMARK_SHIFT 5
-#define WATERMARK_LEAST ((uint64_t)4 << 20)
-#define WATERMARK_MOST  ((uint64_t)256 << 20)
+/* The watermark of a node: a part of it, and what the kernel shows as free but
+ * keeps (the zone for old devices, 16 MB on the first node, and its reserves);
+ * but not most of a small node. */
+#define WATERMARK_SHIFT       5
+#define WATERMARK_RESERVED    ((uint64_t)24 << 20)
+#define WATERMARK_MOST        ((uint64_t)256 << 20)
+#define WATERMARK_SMALL_SHIFT 2
+
+/* Of a control group, which has no reserves but counts the kernel's own work
+ * for the process. */
+#define CGROUP_MARK_SHIFT 5
+#define CGROUP_MARK_LEAST ((uint64_t)1 << 20)
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define PATH_MOST   512
@@ -75,10 +83,11 @@ uint64_t room_parse_number(const char *text)
 
 uint64_t room_watermark(const struct room *node)
 {
-    uint64_t mark = node->total >> WATERMARK_SHIFT;
-    if (mark < WATERMARK_LEAST)
-        return WATERMARK_LEAST;
-    return mark > WATERMARK_MOST ? WATERMARK_MOST : mark;
+    uint64_t mark = (node->total >> WATERMARK_SHIFT) + WATERMARK_RESERVED;
+    uint64_t most = node->total >> WATERMARK_SMALL_SHIFT;
+    if (most > WATERMARK_MOST)
+        most = WATERMARK_MOST;
+    return mark < most ? mark : most;
 }
 
 static uint64_t above(uint64_t value, uint64_t mark)
@@ -149,8 +158,10 @@ static uint64_t room_in(char *folder)
     if (read_in(folder, "/memory.stat", text, sizeof(text)) &&
         (at = strstr(text, "inactive_file ")) != NULL)
         files = number(at + strlen("inactive_file"));
-    struct room as_node = {.total = limit};
-    return above(limit + files / 2, used + room_watermark(&as_node));
+    uint64_t mark = limit >> CGROUP_MARK_SHIFT;
+    if (mark < CGROUP_MARK_LEAST)
+        mark = CGROUP_MARK_LEAST;
+    return above(limit + files / 2, used + mark);
 }
 
 uint64_t room_of_cgroup(void)

@@ -2,11 +2,14 @@
  *
  * api.c - the public functions about nodes, statistics and trimming.
  */
+#include "api.h"
 #include "cache.h"
 #include "export.h"
 #include "large.h"
 #include "malloc_class.h"
-#include "numa/current.h"
+#include "numa/placement.h"
+#include "numa/topology.h"
+#include "numa/usable.h"
 #include "process.h"
 #include "size_class.h"
 #include "span_table.h"
@@ -25,34 +28,17 @@ const char *nh_version(void)
 
 /* ---- Nodes ---- */
 
-static int node_of_slot(unsigned slot)
-{
-    return topology_now()->os_node[slot];
-}
-
-/* The slot of a node as the system numbers it; false and EINVAL without. */
-static bool find_slot(int node, unsigned *slot)
-{
-    process_start();
-    const struct topology *topology = topology_now();
-    for (*slot = 0; *slot < topology->slots; ++*slot)
-        if (topology->os_node[*slot] == node)
-            return true;
-    errno = EINVAL;
-    return false;
-}
-
 int nh_node_count(void)
 {
     process_start();
-    return (int)topology_now()->slots;
+    return (int)usable_count();
 }
 
 int nh_current_node(void)
 {
     process_start();
     struct heap *heap = cache_heap();
-    return node_of_slot(heap != NULL ? heap->slot : 0);
+    return topology_now()->os_node[heap != NULL ? heap->slot : 0];
 }
 
 int nh_node_of(const void *ptr)
@@ -62,7 +48,10 @@ int nh_node_of(const void *ptr)
         errno = EINVAL;
         return -1;
     }
-    return node_of_slot(span->slot);
+    int node = placement_node(span->lender);
+    if (node < 0)
+        errno = ENODATA;
+    return node;
 }
 
 static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
@@ -87,7 +76,7 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
 void *nh_malloc_on_node(size_t size, int node)
 {
     unsigned slot;
-    if (!find_slot(node, &slot))
+    if (!api_find_slot(node, &slot))
         return NULL;
     bool zeroed;
     void *object = alloc_on(slot, size, &zeroed);
@@ -100,7 +89,7 @@ void *nh_calloc_on_node(size_t count, size_t size, int node)
 {
     unsigned slot;
     size_t bytes;
-    if (!find_slot(node, &slot))
+    if (!api_find_slot(node, &slot))
         return NULL;
     bool zeroed = false;
     void *object = NULL;
@@ -136,7 +125,7 @@ size_t nh_scavenge(int node)
     if (node == -1)
         return scavenge_all(0);
     unsigned slot;
-    if (!find_slot(node, &slot) || heap_if_exists(slot) == NULL)
+    if (!api_find_slot(node, &slot) || heap_if_exists(slot) == NULL)
         return 0;
     cache_flush();
     return scavenge(heap_if_exists(slot), 0);
@@ -150,8 +139,7 @@ NH_LIBC_NAME(malloc_trim, nh_malloc_trim);
 
 /* ---- Statistics ---- */
 
-/* Copies what the caller's version of the struct has room for. */
-static int copy_out(void *out, size_t room, const void *all, size_t size, size_t header)
+int api_copy_out(void *out, size_t room, const void *all, size_t size, size_t header)
 {
     if (room < header) {
         errno = EINVAL;
@@ -167,14 +155,14 @@ int nh_stats_read(struct nh_stats *out)
 {
     struct nh_stats all;
     stats_of_process(&all);
-    return copy_out(out, out->struct_size, &all, sizeof(all),
-                    offsetof(struct nh_stats, mapped_bytes));
+    return api_copy_out(out, out->struct_size, &all, sizeof(all),
+                        offsetof(struct nh_stats, mapped_bytes));
 }
 
 int nh_node_stats_read(int node, struct nh_node_stats *out)
 {
     unsigned slot;
-    if (!find_slot(node, &slot))
+    if (!api_find_slot(node, &slot))
         return -1;
     if (heap_if_exists(slot) == NULL) {
         errno = EINVAL;
@@ -182,6 +170,17 @@ int nh_node_stats_read(int node, struct nh_node_stats *out)
     }
     struct nh_node_stats all;
     stats_of_heap(heap_if_exists(slot), &all);
-    return copy_out(out, out->struct_size, &all, sizeof(all),
-                    offsetof(struct nh_node_stats, mapped_bytes));
+    return api_copy_out(out, out->struct_size, &all, sizeof(all),
+                        offsetof(struct nh_node_stats, mapped_bytes));
+}
+
+int nh_pair_stats_read(int home, int other, struct nh_pair_stats *out)
+{
+    unsigned slot, from;
+    if (!api_find_slot(home, &slot) || !api_find_slot(other, &from))
+        return -1;
+    struct nh_pair_stats all;
+    stats_of_pair(slot, from, &all);
+    return api_copy_out(out, out->struct_size, &all, sizeof(all),
+                        offsetof(struct nh_pair_stats, frees));
 }

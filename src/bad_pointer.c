@@ -32,6 +32,9 @@ void bad_pointer_report(const char *call, const void *ptr)
                      bytes, (const void *)(at - into));
         else
             log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
+    } else if (state == SPAN_MANUAL && span->cls == NH_CLASS_PAGES) {
+        log_line(LOG_ERROR, "bad %s of %p: in %zu pages of nh_pages_alloc at %p", call, ptr,
+                 span->pages, (const void *)span->base);
     } else if (state == SPAN_FREE) {
         log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
     } else {

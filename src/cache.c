@@ -408,6 +408,10 @@ void cache_free_slow(void *ptr)
         large_free(ptr);
         return;
     }
+    if (nh_unlikely(cls == NH_CLASS_PAGES)) {
+        bad_pointer_report("free", ptr);
+        return;
+    }
     struct heap *home = heap_if_exists(row_home_slot(word));
     /* glibc frees for a thread even after its destructors: a cache that began
      * there would never end. */

@@ -147,7 +147,7 @@ static struct span *borrow_from(struct heap *heap, struct heap *lender,
     return page_heap_alloc(&heap->pages, want);
 }
 
-/* From the free pages of the others, the nearest first. */
+/* From what the others have resident and free, the nearest first. */
 static struct span *borrow(struct heap *heap, const struct span_request *want)
 {
     const struct topology *topology = topology_now();
@@ -238,7 +238,7 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
  *   1. free pages of this heap, within its quota;
  *   2. what the heap is owed (depots, spares, batches of other nodes), if much;
  *   3. growth, where the node has unused memory;
- *   4. free pages of other heaps, the nearest first; these give theirs back;
+ *   4. free resident pages of other heaps, the nearest first; they pay back theirs;
  *   5. growth of other nodes, the nearest first;
  *   6. growth at the cost of files in memory;
  *   7. everything that any heap could give back, and steps 3 to 6 again. */

@@ -94,6 +94,29 @@ void large_free(void *ptr)
         cache_count_free(heap);
 }
 
+void *large_pages_alloc(struct heap *heap, size_t pages)
+{
+    struct span_request want = {
+        .pages = pages, .align_pages = 1, .state = SPAN_MANUAL, .cls = NH_CLASS_PAGES};
+    struct span *span = pages <= PTRDIFF_MAX >> NH_PAGE_SHIFT ? heap_span_alloc(heap, &want) : NULL;
+    if (span == NULL)
+        return NULL;
+    span_table_set_home(span->base, 1, row_home(0, NH_CLASS_PAGES));
+    return (void *)span->base;
+}
+
+void large_pages_free(void *ptr)
+{
+    struct span *span = span_table_hint((uintptr_t)ptr);
+    /* The claim decides between two that free it. */
+    if (nh_unlikely(row_home_class(span_table_home((uintptr_t)ptr)) != NH_CLASS_PAGES ||
+                    (uintptr_t)ptr % NH_PAGE != 0 || span_table_claim_home((uintptr_t)ptr) == 0)) {
+        bad_pointer_report("nh_pages_free", ptr);
+        return;
+    }
+    heap_span_free(heap_if_exists(span->slot), span, false);
+}
+
 size_t large_usable_size(const void *ptr)
 {
     const struct span *span = span_table_hint((uintptr_t)ptr);

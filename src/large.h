@@ -22,6 +22,10 @@ struct heap *large_heap(size_t size);
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed);
 /* `ptr` has the home word of a large object. */
 void large_free(void *ptr);
+/* Whole pages outside all objects (nh_pages_alloc); NULL without memory. */
+void *large_pages_alloc(struct heap *heap, size_t pages);
+/* A pointer that is not one of these is reported. */
+void large_pages_free(void *ptr);
 size_t large_usable_size(const void *ptr);
 /* A size above NH_CLASS_MAX: in place, by moving pages, or by copying; NULL
  * leaves the object as it is. */

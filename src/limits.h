@@ -64,6 +64,8 @@
 #define NH_CLASSES        (1 + NH_SMALL_CLASSES + NH_MEDIUM_CLASSES)
 /* What the span table says of the first page of a large object. */
 #define NH_CLASS_LARGE 127
+/* The same of the first page of nh_pages_alloc's memory. */
+#define NH_CLASS_PAGES 126
 #define NH_CLASS_SLOTS 128
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */

@@ -107,7 +107,7 @@ NH_LIBC_NAME(free, nh_free);
 static size_t usable_size(const void *ptr, uint32_t home)
 {
     unsigned cls = row_home_class(home);
-    return cls == NH_CLASS_LARGE ? large_usable_size(ptr) : size_class_bytes(cls);
+    return cls < NH_CLASSES ? size_class_bytes(cls) : large_usable_size(ptr);
 }
 
 size_t nh_malloc_usable_size(void *ptr)
@@ -172,7 +172,7 @@ void *nh_realloc(void *ptr, size_t size)
     }
     uint32_t home = span_table_home((uintptr_t)ptr);
     unsigned cls = row_home_class(home);
-    if (nh_unlikely(cls == 0)) {
+    if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES)) {
         bad_pointer_report("realloc", ptr);
         return out_of_memory();
     }

@@ -78,7 +78,8 @@ struct loan {
 };
 
 /* Takes a run of free pages, at least `least` and if it can `most`, out of a
- * heap, within its quota; asking the system for more if it may. */
+ * heap: resident ones, and if the heap may grow clean or new ones, within its
+ * quota. */
 bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool may_grow,
                     struct loan *out);
 /* Puts a run into the free pages of the heap that borrows it; false without a

@@ -37,10 +37,10 @@ static bool take_over(struct page_heap *heap, const struct loan *loan)
     return true;
 }
 
-static struct span *find(struct page_heap *lender, size_t pages)
+static struct span *find(struct page_heap *lender, size_t pages, bool clean)
 {
     struct span *span = free_set_fit(&lender->resident, pages);
-    if (span == NULL && pages <= lender->quota)
+    if (span == NULL && clean && pages <= lender->quota)
         span = free_set_fit(&lender->clean, pages);
     return span;
 }
@@ -49,11 +49,11 @@ bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool ma
                     struct loan *out)
 {
     lock_acquire(&lender->lock);
-    struct span *from = find(lender, most);
+    struct span *from = find(lender, most, may_grow);
     if (from == NULL)
-        from = find(lender, least);
+        from = find(lender, least, may_grow);
     if (from == NULL && may_grow && least <= lender->quota && page_heap_grow(lender, least))
-        from = find(lender, least);
+        from = find(lender, least, true);
     struct span *piece = NULL;
     if (from != NULL) {
         size_t pages = from->pages < most ? from->pages : most;

@@ -45,6 +45,8 @@ NH_STATIC(sizeof(struct bin) == NH_GRAIN, "a size rounded up to the grain is its
 NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(struct bin), "rows have no gaps");
 NH_STATIC(offsetof(struct row, cpu_now) / sizeof(struct bin) < NH_CLASS_LARGE,
           "the bin of large objects stays zero");
+NH_STATIC(offsetof(struct row, no_class) / sizeof(struct bin) <= NH_CLASS_PAGES,
+          "and that of whole pages");
 
 /* The home word of objects of `cls` at home in heap `slot`. */
 NH_INLINE uint32_t row_home(unsigned slot, unsigned cls)

@@ -43,6 +43,25 @@ struct span *span_table_find(uintptr_t address)
     return span;
 }
 
+struct span *span_table_next(uintptr_t *address)
+{
+    uintptr_t at = round_down(*address, NH_PAGE);
+    while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
+        struct table_leaf *leaf = leaf_at(at);
+        uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
+        for (; leaf != NULL && at != end; at += NH_PAGE) {
+            struct span *span =
+                atomic_load_explicit(&leaf->span[page_in_leaf(at)], memory_order_acquire);
+            if (span != NULL) {
+                *address = at;
+                return span;
+            }
+        }
+        at = end;
+    }
+    return NULL;
+}
+
 bool span_table_cover(uintptr_t base, size_t pages)
 {
     uintptr_t last = base + (pages << NH_PAGE_SHIFT) - 1;

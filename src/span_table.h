@@ -77,6 +77,11 @@ struct span *span_table_hint(uintptr_t address);
  * address whatever, without a lock. */
 struct span *span_table_find(uintptr_t address);
 
+/* The span pointer, possibly stale, of the first page at or after *address that
+ * has one; *address becomes that page's.  NULL at the end.  For walks; takes
+ * a millisecond for each leaf. */
+struct span *span_table_next(uintptr_t *address);
+
 /* Makes leaves for [base, base + pages); false without memory.  After that
  * the setters cannot fail for that range. */
 bool span_table_cover(uintptr_t base, size_t pages);

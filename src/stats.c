@@ -32,6 +32,24 @@ static void read_pages(struct page_heap *pages, struct nh_node_stats *out)
     out->in_use_bytes = out->mapped_bytes - out->free_bytes - out->lent_bytes + borrowed_in_use;
 }
 
+void stats_of_pair(unsigned home, unsigned other, struct nh_pair_stats *out)
+{
+    *out = (struct nh_pair_stats){.struct_size = sizeof(*out),
+                                  .home = topology_now()->os_node[home],
+                                  .other = topology_now()->os_node[other]};
+    struct heap *heap = heap_if_exists(home);
+    if (heap == NULL)
+        return;
+    out->frees = atomic_load_explicit(&heap->freed_from[other], memory_order_relaxed);
+    out->lent_bytes = atomic_load_explicit(&heap->lent_to[other], memory_order_relaxed)
+                      << NH_PAGE_SHIFT;
+    for (unsigned cls = 1; home == other && cls < NH_CLASSES; cls++) {
+        lock_acquire(&heap->central[cls].lock);
+        out->frees += heap->central[cls].freed;
+        lock_release(&heap->central[cls].lock);
+    }
+}
+
 void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
 {
     *out = (struct nh_node_stats){.struct_size = sizeof(*out), .node = placement_node(heap->slot)};

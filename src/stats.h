@@ -14,6 +14,9 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out);
 /* Sums over all heaps. */
 void stats_of_process(struct nh_stats *out);
 
+/* Of the heaps of two slots, which may not exist yet. */
+void stats_of_pair(unsigned home, unsigned other, struct nh_pair_stats *out);
+
 enum stats_format { STATS_TEXT, STATS_JSON };
 /* To a file descriptor. */
 void stats_print(int fd, enum stats_format format);

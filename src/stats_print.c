@@ -3,6 +3,7 @@
  * stats_print.c - the counters as text and as JSON.
  */
 #include "log.h"
+#include "numa/topology.h"
 #include "options.h"
 #include "stats.h"
 
@@ -44,6 +45,36 @@ static void print_json(struct text *text, const struct nh_node_stats *node)
     text_add(text, "}");
 }
 
+/* Pairs of nodes that have anything to say, a line each. */
+static void print_pairs(int fd, struct text *text, bool json)
+{
+    unsigned slots = topology_now()->slots;
+    bool first = true;
+    for (unsigned i = 0; slots > 1 && i < slots * slots; i++) {
+        struct nh_pair_stats pair;
+        stats_of_pair(i / slots, i % slots, &pair);
+        uint64_t sum = 0;
+#define ADD(name, unit, meaning) sum += pair.name;
+        NH_PAIR_STATS(ADD)
+#undef ADD
+        if (sum == 0)
+            continue;
+        if (json)
+            text_add(text, "%s\n    {\"home\": %d, \"other\": %d", first ? "" : ",", pair.home,
+                     pair.other);
+        else
+            text_add(text, "nearheap: home %d, other %d:", pair.home, pair.other);
+#define MEMBER(name, unit, meaning)                                                                \
+    text_add(text, json ? ", \"%s\": %" PRIu64 : "  %s %" PRIu64, #name, pair.name);
+        NH_PAIR_STATS(MEMBER)
+#undef MEMBER
+        text_add(text, json ? "}" : "\n");
+        first = false;
+        log_write_all(fd, text->at, text->used);
+        text->used = 0;
+    }
+}
+
 void stats_print(int fd, enum stats_format format)
 {
     char buffer[PRINT_BUFFER];
@@ -66,6 +97,9 @@ void stats_print(int fd, enum stats_format format)
         log_write_all(fd, text.at, text.used);
         text.used = 0;
     }
+    if (json)
+        text_add(&text, "\n  ],\n  \"pairs\": [");
+    print_pairs(fd, &text, json);
     if (json)
         text_add(&text, "\n  ]\n}\n");
     log_write_all(fd, text.at, text.used);
