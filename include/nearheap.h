@@ -176,7 +176,7 @@ NH_API size_t nh_scavenge(int node);
  * was compiled with; fields that its version lacks are left out. */
 struct nh_node_stats {
     size_t struct_size;
-    int32_t node; /* as the operating system numbers it */
+    int32_t node; /* as the operating system numbers it; -1: interleaved memory */
     uint32_t reserved;
     NH_NODE_STATS(NH_STATS_FIELD_)
 };
@@ -184,12 +184,12 @@ struct nh_node_stats {
 /* The whole process: the sums over all nodes. */
 struct nh_stats {
     size_t struct_size;
-    uint32_t nodes; /* heaps that exist */
+    uint32_t nodes; /* that have a heap already */
     uint32_t reserved;
     NH_NODE_STATS(NH_STATS_FIELD_)
 };
 
-/* Fill `out`; 0, or -1 with errno EINVAL for a struct_size smaller than the
+/* Fill `out`, for node -1 with what interleaved memory has; 0, or -1 with errno EINVAL for a struct_size smaller than the
  * first version's header or a node without a heap.  Takes each lock of a heap
  * in turn, for a moment. */
 NH_API int nh_stats_read(struct nh_stats *out);

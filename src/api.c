@@ -31,6 +31,7 @@ const char *nh_version(void)
 int nh_node_count(void)
 {
     process_start();
+    (void)usable_refresh();
     return (int)usable_count();
 }
 
@@ -44,7 +45,7 @@ int nh_current_node(void)
 int nh_node_of(const void *ptr)
 {
     const struct span *span = span_table_find((uintptr_t)ptr);
-    if (span == NULL || span_state(span) != SPAN_IN_USE) {
+    if (span == NULL || (span_state(span) != SPAN_IN_USE && span->cls != NH_CLASS_PAGES)) {
         errno = EINVAL;
         return -1;
     }
@@ -161,8 +162,8 @@ int nh_stats_read(struct nh_stats *out)
 
 int nh_node_stats_read(int node, struct nh_node_stats *out)
 {
-    unsigned slot;
-    if (!api_find_slot(node, &slot))
+    unsigned slot = NH_HEAP_INTERLEAVED;
+    if (node != -1 && !api_find_slot(node, &slot))
         return -1;
     if (heap_if_exists(slot) == NULL) {
         errno = EINVAL;

@@ -10,6 +10,7 @@
 #include "span_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void act(void)
 {
@@ -27,7 +28,10 @@ void bad_pointer_report(const char *call, const void *ptr)
     if (state == SPAN_IN_USE) {
         size_t bytes = span->bytes != 0 ? span->bytes : span->pages << NH_PAGE_SHIFT;
         size_t into = (at - span->base) % bytes;
-        if (into != 0)
+        if (into == 0 && strcmp(call, "nh_pages_free") == 0)
+            log_line(LOG_ERROR, "bad %s of %p: an object of %zu bytes, which free takes", call, ptr,
+                     bytes);
+        else if (into != 0)
             log_line(LOG_ERROR, "bad %s of %p: inside an object of %zu bytes at %p", call, ptr,
                      bytes, (const void *)(at - into));
         else

@@ -259,7 +259,8 @@ struct heap *cache_heap(void)
 void cache_count_free(struct heap *heap)
 {
     const struct cache *cache = nh_thread.cache;
-    unsigned from = cache != NULL ? heap_of(cache)->slot : 0;
+    uint32_t cpu;
+    unsigned from = cache != NULL ? heap_of(cache)->slot : present_slot(topology_now(), 0, &cpu);
     atomic_fetch_add_explicit(&heap->freed_from[from], 1, memory_order_relaxed);
 }
 
@@ -384,6 +385,7 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
         outbox = heap_magazine_new(heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
         uint32_t word = span_table_home((uintptr_t)object);
+        cache_count_free(home);
         central_put(&home->central[row_home_class(word)], &object, 1);
         return;
     }
@@ -418,10 +420,12 @@ void cache_free_slow(void *ptr)
     struct cache *cache = NULL;
     if (nh_thread.cache != NULL || nh_thread.frees_without++ >= FREES_WITHOUT)
         cache = present();
-    if (nh_unlikely(cache == NULL))
+    if (nh_unlikely(cache == NULL)) {
+        cache_count_free(home);
         central_put(&home->central[cls], &ptr, 1);
-    else if (home == heap_of(cache))
+    } else if (home == heap_of(cache)) {
         free_local(cache, cls, ptr);
-    else
+    } else {
         free_remote(cache, home, ptr);
+    }
 }

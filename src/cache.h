@@ -50,7 +50,8 @@ NH_SLOW void *cache_refill(unsigned cls);
 /* Frees a pointer whatever it is, NULL too. */
 NH_SLOW void cache_free_slow(void *ptr);
 
-/* A large object of `heap` was freed by the calling thread: counts where. */
+/* An object of `heap` was freed by the calling thread, and no batch will count
+ * it: counts where. */
 void cache_count_free(struct heap *heap);
 
 /* The calling thread's present heap; NULL without memory. */

@@ -137,6 +137,7 @@ void heap_tick(struct heap *heap)
     cache_collect_outboxes();
     try_reclaim(heap, false);
     heap_repay(heap);
+    heap_renew_quota(heap);
     atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
 }

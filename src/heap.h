@@ -47,6 +47,8 @@ struct heap *heap_if_exists(unsigned slot);
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
 /* As page_heap_free; borrowed pages go home. */
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
+/* What the system has no longer, the heap may no longer take.  Reads files. */
+void heap_renew_quota(struct heap *heap);
 /* Gives all borrowed pages that are free back to their lenders. */
 void heap_repay(struct heap *heap);
 

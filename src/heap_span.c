@@ -80,6 +80,12 @@ static struct span *grow(struct heap *heap, const struct span_request *want, enu
     return page_heap_alloc(&heap->pages, &growing);
 }
 
+/* A limit may have come down since the quota was granted. */
+void heap_renew_quota(struct heap *heap)
+{
+    page_heap_cut_quota(&heap->pages, pages_in(system_room(heap, UNUSED_MEMORY)));
+}
+
 /* ---- Loans ---- */
 
 static void count_loan(struct heap *lender, unsigned borrower, size_t pages)

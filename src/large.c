@@ -39,6 +39,7 @@ static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages
 {
     struct span_request want = {
         .pages = pages, .align_pages = align_pages, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
+    heap_tick(heap);
     struct span *span = heap_span_alloc(heap, &want);
     if (span == NULL)
         return NULL;
@@ -126,7 +127,7 @@ size_t large_usable_size(const void *ptr)
 /* To a new span, with room to grow. */
 static void *move(struct span *span, struct heap *from, size_t size, size_t pages)
 {
-    struct heap *to = large_heap(size);
+    struct heap *to = from->slot == NH_HEAP_INTERLEAVED ? from : large_heap(size);
     if (to == NULL)
         return NULL;
     struct span *new = NULL;

@@ -45,6 +45,14 @@ bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t 
     return enough;
 }
 
+void page_heap_cut_quota(struct page_heap *heap, size_t room)
+{
+    lock_acquire(&heap->lock);
+    if (heap->quota > room)
+        heap->quota = room;
+    lock_release(&heap->lock);
+}
+
 static struct free_set *set_of(struct page_heap *heap, const struct span *span)
 {
     if (nh_unlikely(span->lender != heap->slot))

@@ -66,6 +66,8 @@ void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
  * and the limit allow, but not more than `most` (or `pages`, if that is more).
  * False, and nothing changed, when that is less than `pages`. */
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most);
+/* Leaves a quota of at most `room` pages. */
+void page_heap_cut_quota(struct page_heap *heap, size_t room);
 
 /* ---- Loans between heaps (page_heap_loan.c); two heaps are never locked at
  * once: between the calls the pages belong to the caller. ---- */

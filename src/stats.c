@@ -97,7 +97,7 @@ void stats_of_process(struct nh_stats *out)
             continue;
         struct nh_node_stats node;
         stats_of_heap(heap, &node);
-        out->nodes++;
+        out->nodes += slot != NH_HEAP_INTERLEAVED;
 #define ADD(name, unit, meaning) out->name += node.name;
         NH_NODE_STATS(ADD)
 #undef ADD

@@ -27,7 +27,10 @@ static void add_value(struct text *text, uint64_t value, bool bytes)
 
 static void print_text(struct text *text, const struct nh_node_stats *node)
 {
-    text_add(text, "nearheap: node %d\n", node->node);
+    if (node->node < 0)
+        text_add(text, "nearheap: interleaved over nodes\n");
+    else
+        text_add(text, "nearheap: node %d\n", node->node);
 #define LINE(name, unit, meaning)                                                                  \
     text_add(text, "  %-15s", #name);                                                              \
     add_value(text, node->name, strcmp(unit, "bytes") == 0);                                       \

@@ -444,6 +444,80 @@ static void natural_alignment_and_waste(void **state)
     }
 }
 
+static void threads_fixed_to_nodes(void **state)
+{
+    (void)state;
+    for (int node = 0; node < 64; node++) {
+        if (nh_set_thread_node(node) != 0) {
+            assert_int_equal(errno, EINVAL);
+            continue;
+        }
+        assert_int_equal(nh_current_node(), node);
+        size_t sizes[] = {1, 100, 5000, 70000, 3000000};
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+            void *p = malloc(sizes[i]);
+            assert_int_equal(nh_node_of(p), node);
+            memset(p, 1, sizes[i]);
+            free(p);
+        }
+    }
+    assert_int_equal(nh_set_thread_node(-1), 0);
+    assert_int_equal(nh_set_thread_node(-2), -1);
+    assert_int_equal(errno, EINVAL);
+}
+
+static void pages_for_pools(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < 3000; n = n * 3 + 1) {
+        int node = nh_current_node();
+        unsigned char *p = nh_pages_alloc(n, node);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % NH_PAGE_BYTES, 0);
+        memset(p, 0xee, n * NH_PAGE_BYTES);
+        assert_int_equal(nh_node_of(p + n * NH_PAGE_BYTES / 2), node);
+        assert_true(malloc_usable_size(p) == n * NH_PAGE_BYTES);
+        nh_pages_free(p);
+    }
+    nh_pages_free(nh_pages_alloc(3, -1));
+    nh_pages_free(NULL);
+    errno = 0;
+    assert_null(nh_pages_alloc(0, -1));
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_null(nh_pages_alloc(1, -2));
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_null(nh_pages_alloc(SIZE_MAX / NH_PAGE_BYTES, -1));
+    assert_int_equal(errno, ENOMEM);
+}
+
+static void interleaved_objects(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 40000000; size = size * 7 + 1) {
+        unsigned char *p = nh_malloc_interleaved(size);
+        assert_non_null(p);
+        memset(p, 0xdd, size);
+        errno = 0;
+        assert_int_equal(nh_node_of(p), -1);
+        assert_int_equal(errno, ENODATA);
+        p = realloc(p, size + size / 2 + 70000);
+        assert_non_null(p);
+        assert_int_equal(nh_node_of(p), -1); /* stays what it is */
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(p[i], 0xdd);
+        free(p);
+    }
+    struct nh_node_stats s = {.struct_size = sizeof(s)};
+    assert_int_equal(nh_node_stats_read(-1, &s), 0);
+    assert_int_equal(s.node, -1);
+    assert_true(s.mapped_bytes > 10000000);
+    errno = 0;
+    assert_null(nh_malloc_interleaved(SIZE_MAX));
+    assert_int_equal(errno, ENOMEM);
+}
+
 static void nodes(void **state)
 {
     (void)state;
@@ -589,7 +663,10 @@ int main(void)
         cmocka_unit_test(sized_frees),
         cmocka_unit_test(natural_alignment_and_waste),
         cmocka_unit_test(nodes),
+        cmocka_unit_test(threads_fixed_to_nodes),
+        cmocka_unit_test(pages_for_pools),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(interleaved_objects), /* whose heap the sums then count, too */
         cmocka_unit_test(memory_goes_back),
 #endif
     };

@@ -9,7 +9,6 @@
  *
  *     sim_moving_thread [STEPS]
  */
-#define _GNU_SOURCE
 #include "sim.h"
 
 #define OBJECTS 6000 /* of each thread */

@@ -11,7 +11,6 @@
  *
  *     sim_producer_consumer [ROUNDS]
  */
-#define _GNU_SOURCE
 #include "sim.h"
 
 #include <semaphore.h>

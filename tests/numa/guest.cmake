@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Tests on machines with NUMA nodes, which tools/numa-vm emulates: label numa.
+# Only in a build as users have it; not in those of the sanitizers, which need
+# ten times the memory and time.
+
+if(NEARHEAP_SANITIZE OR NOT CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    return()
+endif()
+
+set(here ${CMAKE_CURRENT_LIST_DIR})
+set(vm ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+get_property(suite DIRECTORY PROPERTY GUEST_SUITE)
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/guest_suite CONTENT "${suite}")
+
+program(placed GLIBC SOURCES numa/placed.c)
+foreach(name exhausted placement_api live)
+    program(${name} SOURCES numa/${name}.c)
+endforeach()
+foreach(name producer_consumer moving_thread)
+    program(sim_${name} GLIBC SOURCES numa/sim_${name}.c)
+endforeach()
+
+# guest(NAME numa-vm's arguments…)
+function(guest name)
+    run(${name} numa 900 COMMAND ${here}/guest.sh ${vm} ${ARGN})
+endfunction()
+
+set(preload LD_PRELOAD=$<TARGET_FILE:nearheap>)
+guest(placed --cpus 1 --mem 200 --env ${preload} -- $<TARGET_FILE:placed> 99.9 99.9 99)
+guest(placed_bind --cpus 1 --mem 200 --env ${preload} --env NEARHEAP_POLICY=bind --
+    $<TARGET_FILE:placed> 99.9 99.9 99)
+
+# A thread on node 0 wants more than there is.
+set(line --nodes 4 --distances line --env NEARHEAP_VERBOSE=2)
+set(exhausted $<TARGET_FILE:exhausted>)
+guest(out_of_node ${line} --mem 256,512,256,256 -- ${exhausted} --order 0,1 600)
+guest(out_of_node_bind ${line} --mem 256,512,256,256 --env NEARHEAP_POLICY=bind --
+    ${exhausted} --order 0,1,2 600)
+guest(out_of_limit ${line} --mem 512 --env NEARHEAP_NODE_LIMIT=0=64m,1=64m --
+    ${exhausted} --order 0,1,2 300)
+guest(out_of_all_limits ${line} --mem 256 --env NEARHEAP_NODE_LIMIT=32m --
+    ${exhausted} --order 0,1,2,3 --fill 300)
+guest(out_of_cpuset ${line} --mem 256 --cgroup cpuset.mems=1-3 -- ${exhausted} --order 1 150)
+guest(out_of_cgroup ${line} --mem 256 --cgroup memory.max=200M -- ${exhausted} --order 0,1 --fill 3000)
+guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --fill 3000)
+guest(out_of_everything_bind ${line} --mem 256 --env NEARHEAP_POLICY=bind --
+    ${exhausted} --order 0,1,2,3 --fill 3000)
+
+guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)
+guest(live --nodes 3 --cpus 2 --mem 256 -- $<TARGET_FILE:live>)
+
+# The suite on machines of many shapes.
+function(suite name)
+    run(suite_${name} numa 1800 COMMAND ${here}/suite.sh ${vm}
+        ${CMAKE_CURRENT_BINARY_DIR}/guest_suite ${ARGN})
+endfunction()
+suite(1_node --nodes 1 --cpus 2 --mem 2000)
+suite(2_nodes --nodes 2 --cpus 1 --mem 1000)
+suite(4_nodes --nodes 4 --cpus 1 --mem 500)
+suite(8_nodes --nodes 8 --cpus 1 --mem 256)
+suite(sparse_nodes --nodes 4 --cpus 1,-,1,- --mem 1000,-,1000,-)
+suite(memoryless_node --nodes 3 --cpus 1 --mem 1000,0,1000)
+suite(cpuless_node --nodes 3 --cpus 1,1,0 --mem 700)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * How much memory there is: the kernel's texts, and what is made of them.
+ */
+#include "unit.h"
+
+#include "numa/room.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+static const char meminfo[] = "Node 1 MemTotal:         262144 kB\n"
+                              "Node 1 MemFree:          131072 kB\n"
+                              "Node 1 MemUsed:          131072 kB\n"
+                              "Node 1 Active:            20480 kB\n"
+                              "Node 1 Active(anon):      10240 kB\n"
+                              "Node 1 Inactive(anon):      512 kB\n"
+                              "Node 1 Active(file):       3072 kB\n"
+                              "Node 1 Inactive(file):     1024 kB\n";
+
+static void a_nodes_meminfo(void **state)
+{
+    (void)state;
+    struct room room;
+    assert_true(room_parse_node(meminfo, &room));
+    assert_int_equal(room.total, 256 * MIB);
+    assert_int_equal(room.free, 128 * MIB);
+    assert_int_equal(room.cache, 4 * MIB);
+    /* An older kernel's, without the lines about files. */
+    assert_true(room_parse_node("Node 0 MemTotal: 1024 kB\nNode 0 MemFree: 12 kB\n", &room));
+    assert_int_equal(room.total, MIB);
+    assert_int_equal(room.free, 12 << 10);
+    assert_int_equal(room.cache, 0);
+    assert_false(room_parse_node("", &room));
+    assert_false(room_parse_node("Node 0 MemTotal: 1024 kB\n", &room));
+}
+
+static void watermarks(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t total, mark;
+    } cases[] = {{0, 0},
+                 {64 * MIB, 16 * MIB},
+                 {256 * MIB, 32 * MIB},
+                 {1024 * MIB, 56 * MIB},
+                 {1 << 20, (1 << 20) / 4},
+                 {1024 * 1024 * MIB, 256 * MIB}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct room node = {.total = cases[i].total};
+        assert_int_equal(room_watermark(&node), cases[i].mark);
+    }
+}
+
+static void cgroup_path(void **state)
+{
+    (void)state;
+    char path[32];
+    assert_true(room_parse_cgroup("0::/\n", path, sizeof(path)));
+    assert_string_equal(path, "/");
+    assert_true(room_parse_cgroup("0::/system.slice/db.service", path, sizeof(path)));
+    assert_string_equal(path, "/system.slice/db.service");
+    assert_true(room_parse_cgroup("12:cpuset:/a\n1:name=systemd:/b\n0::/c\n", path, sizeof(path)));
+    assert_string_equal(path, "/c");
+    assert_false(room_parse_cgroup("12:memory:/a\n", path, sizeof(path)));
+    assert_false(room_parse_cgroup("", path, sizeof(path)));
+    /* Too long to be kept. */
+    assert_false(room_parse_cgroup("0::/0123456789012345678901234567890", path, sizeof(path)));
+}
+
+static void numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(room_parse_number("209715200\n"), 200 * MIB);
+    assert_int_equal(room_parse_number("0"), 0);
+    assert_int_equal(room_parse_number("max\n"), ROOM_BOUNDLESS);
+    assert_int_equal(room_parse_number(""), ROOM_BOUNDLESS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_nodes_meminfo),
+        cmocka_unit_test(watermarks),
+        cmocka_unit_test(cgroup_path),
+        cmocka_unit_test(numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
