@@ -12,30 +12,41 @@
 #define NUMA_SIM_MAGIC 0x4e480000 /* a displacement; its low 16 bits say what is meant */
 #define NUMA_SIM_START 1
 #define NUMA_SIM_STOP  2
+#define NUMA_SIM_GIVEN 3
+#define NUMA_SIM_OWN   4
 #define NUMA_SIM_CHECK 0x100 /* plus a node */
 
 #if defined __x86_64__
+#define NUMA_SIM_MARK(what)                                                                        \
+    __asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00; .long %c0" ::"i"(NUMA_SIM_MAGIC + (what))      \
+                     : "memory")
+#else
+#define NUMA_SIM_MARK(what) (void)(what)
+#endif
+
 /* Accesses of all CPUs count from here on, or no more. */
 static inline void numa_sim_start(void)
 {
-    __asm__ volatile(
-        ".byte 0x0f, 0x1f, 0x84, 0x00; .long %c0" ::"i"(NUMA_SIM_MAGIC + NUMA_SIM_START)
-        : "memory");
+    NUMA_SIM_MARK(NUMA_SIM_START);
 }
 
 static inline void numa_sim_stop(void)
 {
-    __asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00; .long %c0" ::"i"(NUMA_SIM_MAGIC + NUMA_SIM_STOP)
-                     : "memory");
-}
-#else
-static inline void numa_sim_start(void)
-{
+    NUMA_SIM_MARK(NUMA_SIM_STOP);
 }
 
-static inline void numa_sim_stop(void)
+/* What the calling CPU's thread, which is pinned there, touches from here on is
+ * where it is because of what the program does, whatever the allocator: objects
+ * of another thread, or from before a move.  Misses there are counted apart,
+ * until numa_sim_own. */
+static inline void numa_sim_given(void)
 {
+    NUMA_SIM_MARK(NUMA_SIM_GIVEN);
 }
-#endif
+
+static inline void numa_sim_own(void)
+{
+    NUMA_SIM_MARK(NUMA_SIM_OWN);
+}
 
 #endif

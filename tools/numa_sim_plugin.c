@@ -55,6 +55,8 @@ struct way {
 struct cpu {
     struct way *ways; /* a set's ways stand together, most recently used first */
     uint64_t loads, stores, misses[NODES_MAX];
+    uint64_t given_local, given_remote; /* misses between numa_sim_given and numa_sim_own */
+    bool given;
     unsigned node;
     bool left_out;    /* of the sum */
     int checked_node; /* the next access must be to this node; -1: no check due */
@@ -162,8 +164,14 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
     bool store = qemu_plugin_mem_is_store(info);
     cpu->stores += store;
     cpu->loads += !store;
-    if (!cache_access(cpu, vcpu, node_first_line[node] + (within >> line_shift), store))
+    if (cache_access(cpu, vcpu, node_first_line[node] + (within >> line_shift), store))
+        return;
+    if (!cpu->given)
         cpu->misses[node]++;
+    else if ((unsigned)node == cpu->node)
+        cpu->given_local++;
+    else
+        cpu->given_remote++;
 }
 
 static void on_marker(unsigned vcpu, void *data)
@@ -174,6 +182,8 @@ static void on_marker(unsigned vcpu, void *data)
         atomic_store(&counting, true);
     } else if (what == NUMA_SIM_STOP) {
         atomic_store(&counting, false);
+    } else if (what == NUMA_SIM_GIVEN || what == NUMA_SIM_OWN) {
+        cpus[vcpu].given = what == NUMA_SIM_GIVEN;
     } else if (what >= NUMA_SIM_CHECK) {
         cpus[vcpu].checked_node = (int)(what - NUMA_SIM_CHECK);
     }
@@ -204,7 +214,7 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 static void report(qemu_plugin_id_t id, void *data)
 {
-    uint64_t accesses = 0, local = 0, remote = 0, cost = 0;
+    uint64_t accesses = 0, local = 0, remote = 0, cost = 0, given_local = 0, given_remote = 0;
     uint64_t matrix[NODES_MAX][NODES_MAX] = {0};
     FILE *out = fopen(out_path, "w");
 
@@ -217,6 +227,8 @@ static void report(qemu_plugin_id_t id, void *data)
         if (cpus[i].left_out)
             continue;
         accesses += cpus[i].loads + cpus[i].stores;
+        given_local += cpus[i].given_local;
+        given_remote += cpus[i].given_remote;
         for (unsigned node = 0; node < node_count; node++) {
             uint64_t misses = cpus[i].misses[node];
             matrix[cpus[i].node][node] += misses;
@@ -227,11 +239,13 @@ static void report(qemu_plugin_id_t id, void *data)
     fprintf(
         out,
         "{\"total\":\n{\"accesses\": %llu, \"misses\": %llu, \"local\": %llu, \"remote\": %llu, "
-        "\"cost\": %llu.%llu, \"starts\": %llu, \"checks\": %llu, \"wrong_checks\": %llu, "
+        "\"cost\": %llu.%llu, \"given_local\": %llu, \"given_remote\": %llu, \"starts\": %llu, "
+        "\"checks\": %llu, \"wrong_checks\": %llu, "
         "\"unknown\": %llu},\n\"misses_by_node\": [",
         (unsigned long long)accesses, (unsigned long long)(local + remote),
         (unsigned long long)local, (unsigned long long)remote, (unsigned long long)(cost / 10),
-        (unsigned long long)(cost % 10), (unsigned long long)starts, (unsigned long long)checks,
+        (unsigned long long)(cost % 10), (unsigned long long)given_local,
+        (unsigned long long)given_remote, (unsigned long long)starts, (unsigned long long)checks,
         (unsigned long long)wrong_checks, (unsigned long long)unknown_accesses);
     for (unsigned i = 0; i < node_count; i++)
         for (unsigned node = 0; node < node_count; node++)

@@ -112,6 +112,15 @@ static inline void sim_delete(uint64_t *object)
     free(object);
 }
 
+/* Of another node's object, which the program chose to read here. */
+static inline void sim_delete_given(uint64_t *object)
+{
+    numa_sim_given();
+    sim_verify(object);
+    numa_sim_own();
+    free(object);
+}
+
 static inline void sim_rewrite(uint64_t *object, uint64_t seed)
 {
     sim_verify(object);

@@ -3,9 +3,10 @@
  * sim_moving_thread.c - threads with a working set of small objects move to
  * another node, and replace the set little by little.
  *
- * The old objects stay where they are; that is the price of the move.  The new
- * ones, which get most of the work, should be near: not the old ones' memory,
- * nor a cache's that came along with the thread.
+ * The old objects stay where they are; that is the price of the move, and what
+ * is done with them is counted apart.  The new ones, which get most of the work,
+ * should be near: not the old ones' memory, nor a cache's that came along with
+ * the thread.
  *
  *     sim_moving_thread [STEPS]
  */
@@ -40,13 +41,21 @@ static void *live(void *argument)
             for (int i = 0; i < REPLACE; i++) {
                 /* In turn, so that the set is new after OBJECTS / REPLACE steps. */
                 uint64_t **object = &objects[(step * REPLACE + i) % OBJECTS];
-                sim_delete(*object);
+                if (step * REPLACE < OBJECTS)
+                    sim_delete_given(*object);
+                else
+                    sim_delete(*object);
                 *object = sim_new(sim_size(&random, 16, 1024), (uint32_t)random);
                 for (int again = 1; again < REWRITE; again++)
                     sim_rewrite(*object, (uint32_t)random + (uint32_t)again);
             }
-            for (int i = 0; i < SAMPLED; i++)
-                sim_rewrite(objects[sim_random(&random) % OBJECTS], (uint32_t)random);
+            for (int i = 0; i < SAMPLED; i++) {
+                size_t which = sim_random(&random) % OBJECTS;
+                if ((int)which >= (step + 1) * REPLACE)
+                    numa_sim_given();
+                sim_rewrite(objects[which], (uint32_t)random);
+                numa_sim_own();
+            }
         }
     }
     for (int i = 0; i < OBJECTS; i++)

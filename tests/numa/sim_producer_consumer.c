@@ -4,7 +4,8 @@
  * as a server's requests and replies are.
  *
  * On every pair of CPUs of two nodes a producer writes objects and a consumer
- * reads and frees them; that traffic crosses nodes whatever the allocator does.
+ * reads and frees them; the reading crosses nodes whatever the allocator does,
+ * and is counted apart.
  * Both also have private objects that they replace and rewrite all the time.
  * Memory that an allocator hands to a thread because it was freed there, not
  * because it is near, makes the private work cross nodes too.
@@ -99,7 +100,7 @@ static void *consume(void *argument)
     for (int round = 0; round < rounds; round++) {
         wait_for(&pair->filled);
         for (int i = 0; i < BATCH; i++)
-            sim_delete(pair->queue[round % BATCHES][i]);
+            sim_delete_given(pair->queue[round % BATCHES][i]);
         sem_post(&pair->emptied);
         private_work(objects, &random);
     }
