@@ -16,7 +16,13 @@
  * them use no memory. */
 static struct topology at_boot, discovered;
 _Atomic(const struct topology *) topology_published;
+_Atomic uint32_t topology_change_count;
 static _Atomic bool discovering;
+
+void topology_count_change(void)
+{
+    atomic_fetch_add_explicit(&topology_change_count, 1, memory_order_release);
+}
 
 /* ---- Parsing ---- */
 
@@ -197,5 +203,6 @@ bool topology_discover(const char *spec)
     topology_sort_nearest(out);
     out->discovered = true;
     atomic_store_explicit(&topology_published, out, memory_order_release);
+    topology_count_change();
     return true;
 }

@@ -51,6 +51,16 @@ NH_INLINE const struct topology *topology_now(void)
     return atomic_load_explicit(&topology_published, memory_order_acquire);
 }
 
+/* Counts publications, and changes of which nodes may be used (usable.h): who
+ * chose a slot by an older count chooses anew.  The acquire pairs with the release
+ * of topology_count_change: what was counted is seen. */
+extern _Atomic uint32_t topology_change_count __attribute__((visibility("hidden")));
+NH_INLINE uint32_t topology_changes(void)
+{
+    return atomic_load_explicit(&topology_change_count, memory_order_acquire);
+}
+void topology_count_change(void);
+
 /* Asks hwloc, once, and publishes what it says.  Calls malloc and takes a
  * millisecond or more: only where the caller may wait, with no lock of the
  * engine held.  A second caller meanwhile returns at once.  True when hwloc's

@@ -8,11 +8,11 @@
 #include "numa/kernel_nodes.h"
 #include "numa/topology.h"
 
+#include <stdatomic.h>
+
 /* The slot to use xor the slot, so that zero, the beginning, is itself.
  * Relaxed: a reader acts on the one value it reads. */
 static _Atomic uint8_t instead[NH_NODES_MAX];
-
-_Atomic uint32_t usable_counter;
 
 unsigned usable_slot(unsigned slot)
 {
@@ -51,6 +51,6 @@ bool usable_refresh(void)
         }
     }
     if (changed)
-        atomic_fetch_add_explicit(&usable_counter, 1, memory_order_relaxed);
+        topology_count_change();
     return changed;
 }

@@ -15,22 +15,13 @@
 
 #include "base.h"
 
-#include <stdatomic.h>
-
-/* Asks the kernel and renews the entries.  True if one changed.  After
+/* Asks the kernel and renews the entries.  True if one changed, which counts as
+ * a change of the topology.  After
  * topology_boot; a system call; no malloc, no lock; errno is kept. */
 bool usable_refresh(void);
 
 /* The nearest slot with memory; `slot` itself if none has any. */
 unsigned usable_slot(unsigned slot);
-
-/* Counts the changes.  Relaxed: who sees the new number later, chooses anew
- * later. */
-extern _Atomic uint32_t usable_counter __attribute__((visibility("hidden")));
-NH_INLINE uint32_t usable_changes(void)
-{
-    return atomic_load_explicit(&usable_counter, memory_order_relaxed);
-}
 
 /* Slots that have memory, at least 1. */
 unsigned usable_count(void);

@@ -11,7 +11,6 @@
 #include "bad_pointer.h"
 #include "large.h"
 #include "numa/current.h"
-#include "numa/usable.h"
 #include "process.h"
 #include "span_table.h"
 
@@ -117,6 +116,13 @@ static void put_spare(struct cache *cache, unsigned cls, struct magazine *magazi
     atomic_store_explicit(&cache->spare[cls], magazine, memory_order_release);
 }
 
+static struct magazine *take_outbox(struct cache *cache, unsigned slot)
+{
+    if (atomic_load_explicit(&cache->outbox[slot], memory_order_relaxed) == NULL)
+        return NULL;
+    return atomic_exchange_explicit(&cache->outbox[slot], NULL, memory_order_acquire);
+}
+
 /* ---- Nodes ---- */
 
 /* Gives back everything.  The row is left with bins that are empty and full,
@@ -134,9 +140,11 @@ static void empty_cache(struct cache *cache)
             central_retire(&heap->central[cls], spare);
         cache->want[cls] = FIRST_WANT;
     }
-    struct magazine *outbox = atomic_exchange_explicit(&cache->outbox, NULL, memory_order_acquire);
-    if (outbox != NULL)
-        cache_deliver(outbox, heap_of(cache));
+    for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
+        struct magazine *outbox = take_outbox(cache, slot);
+        if (outbox != NULL)
+            heap_send(heap_if_exists(slot), outbox);
+    }
 }
 
 static void open_row(struct cache *cache, struct heap *heap)
@@ -158,10 +166,11 @@ static unsigned present_slot(const struct topology *topology, uint32_t thread_nu
 /* Makes the cache one of the node the thread runs on now. */
 static void follow_thread(struct cache *cache)
 {
-    cache->topology = topology_now();
-    cache->usable_seen = usable_changes();
+    cache->changes_seen = topology_changes(); /* before what it counts is read */
+    const struct topology *topology = topology_now();
+    bool follows = topology->slots > 1 && nh_thread.fixed_slot == 0;
     uint32_t cpu;
-    struct heap *heap = heap_get(present_slot(cache->topology, cache->thread_number, &cpu));
+    struct heap *heap = heap_get(present_slot(topology, cache->thread_number, &cpu));
     struct heap *before = heap_of(cache);
     if (heap != NULL && heap != before) {
         if (before != NULL)
@@ -170,9 +179,9 @@ static void follow_thread(struct cache *cache)
     }
     struct row *row = nh_thread.row;
     row->cpu = cpu;
-    row->cpu_now = NULL;
-    if (cache->topology->slots > 1 && nh_thread.fixed_slot == 0)
-        row->cpu_now = current_cpu_watch();
+    row->cpu_now = follows ? current_cpu_watch() : NULL;
+    /* Without the kernel's record, ask at each refill. */
+    cache->ask_always = follows && row->cpu_now == NULL;
     if (row->cpu_now == NULL)
         row->cpu_now = &row->cpu;
 }
@@ -180,11 +189,8 @@ static void follow_thread(struct cache *cache)
 static bool may_have_moved(const struct cache *cache)
 {
     const struct row *row = nh_thread.row;
-    if (cache->topology != topology_now() || *row->cpu_now != row->cpu ||
-        cache->usable_seen != usable_changes())
-        return true;
-    /* Without the kernel's record, ask at each refill. */
-    return cache->topology->slots > 1 && row->cpu_now == &row->cpu && nh_thread.fixed_slot == 0;
+    return *row->cpu_now != row->cpu || cache->changes_seen != topology_changes() ||
+           cache->ask_always;
 }
 
 /* ---- Beginning and end ---- */
@@ -314,6 +320,10 @@ void *cache_refill(unsigned cls)
         return pop(bin);
     }
 
+    /* What came home is put away by those who will want it. */
+    if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
+        heap_open_inbox(heap, 1);
+
     /* Both are empty: one goes for a full one. */
     unsigned want = cache->want[cls];
     if (want > central->rounds)
@@ -377,10 +387,10 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
     push(bin, object);
 }
 
-/* An object of another node waits in the outbox for company. */
+/* An object of another node waits in its outbox for company. */
 static void free_remote(struct cache *cache, struct heap *home, void *object)
 {
-    struct magazine *outbox = atomic_exchange_explicit(&cache->outbox, NULL, memory_order_acquire);
+    struct magazine *outbox = take_outbox(cache, home->slot);
     if (outbox == NULL)
         outbox = heap_magazine_new(heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
@@ -391,9 +401,9 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
     }
     outbox->slot[++outbox->count] = object;
     if (outbox->count == MAGAZINE_ROUNDS)
-        cache_deliver(outbox, heap_of(cache));
+        heap_send(home, outbox);
     else
-        atomic_store_explicit(&cache->outbox, outbox, memory_order_release);
+        atomic_store_explicit(&cache->outbox[home->slot], outbox, memory_order_release);
 }
 
 void cache_free_slow(void *ptr)

@@ -5,10 +5,10 @@
  *
  * A cache has at most two magazines of a class, all of the node the thread
  * runs on: one loaded in the row (row.h), touched by its thread alone, and a
- * spare.  Objects of other nodes wait in a third kind, the outbox, until a
- * batch is full.
+ * spare.  Objects of other nodes wait in magazines of a third kind, an outbox
+ * for each node, until one is full and goes home as it is.
  *
- * Spares and the outbox lie in atomic slots: whoever wants one, the owner too,
+ * Spares and outboxes lie in atomic slots: whoever wants one, the owner too,
  * exchanges it for NULL, and so has it alone; so others can collect what a
  * sleeping thread holds, at any time, and the fast paths pay nothing for it.
  * The exchange is acquire, the store that puts a magazine there release: the
@@ -20,20 +20,19 @@
 #include "heap.h"
 #include "row.h"
 
-struct topology;
-
 struct cache {
     /* In the registry; guarded by its lock. */
     struct cache *next, *prev;
     struct heap *_Atomic heap; /* of the thread's present node; relaxed: others read it as a hint */
     struct heap *birthplace;   /* whose memory the cache is; constant */
-    const struct topology *topology; /* by which heap was chosen; the thread's */
-    uint32_t thread_number;          /* constant while attached */
-    uint32_t usable_seen;            /* usable_changes by which heap was chosen; the thread's */
-    uint8_t want[NH_CLASSES];        /* objects the next refill takes from spans; the thread's */
+    uint32_t thread_number;    /* constant while attached */
+    uint32_t changes_seen;     /* topology_changes when heap was chosen; the thread's */
+    bool ask_always;           /* the CPU cannot be watched; the thread's */
+    uint8_t want[NH_CLASSES];  /* objects the next refill takes from spans; the thread's */
     _Atomic(struct magazine *) spare[NH_CLASSES];
     _Atomic uint8_t spare_count[NH_CLASSES]; /* objects in it when it was put there; statistics */
-    _Atomic(struct magazine *) outbox;       /* objects of any class and other nodes */
+    /* By home slot: objects of any class that other nodes wait for. */
+    _Atomic(struct magazine *) outbox[NH_NODES_MAX];
     /* topology_now()->slots of them. */
     struct row rows[] __attribute__((aligned(NH_CACHE_LINE)));
 };
@@ -76,12 +75,8 @@ void cache_init(void);
 void cache_register(struct cache *cache);
 void cache_unregister(struct cache *cache);
 
-/* Objects of any homes to where they belong, and the magazine itself to the
- * spare ones of `heap`. */
-void cache_deliver(struct magazine *magazine, struct heap *heap);
-
-/* Delivers the spare magazines of all caches that are of `heap`, and all
- * outboxes; or only the outboxes. */
+/* Gives back the spare magazines of all caches that are of `heap`, and all
+ * outboxes go home; or only these. */
 void cache_collect(struct heap *heap);
 void cache_collect_outboxes(void);
 

@@ -3,9 +3,8 @@
  * cache_registry.c - the list of all thread caches, and what others may do
  * with a cache that is not theirs.
  */
-#include "bad_pointer.h"
 #include "cache.h"
-#include "span_table.h"
+#include "numa/topology.h"
 
 static struct lock lock = LOCK_INIT(LOCK_REGISTRY);
 static struct cache *first; /* guarded by lock */
@@ -50,73 +49,57 @@ void cache_registry_only(struct cache *cache)
         cache->next = cache->prev = NULL;
 }
 
-void cache_deliver(struct magazine *magazine, struct heap *heap)
+/* Takes a magazine out of a slot into a list. */
+static void take(_Atomic(struct magazine *) *slot, struct magazine **list)
 {
-    while (magazine->count != 0) {
-        /* All objects with the home of the last one; the others close up. */
-        void *batch[MAGAZINE_ROUNDS];
-        unsigned n = 0, kept = 0;
-        batch[n++] = magazine->slot[magazine->count--];
-        uint32_t word = span_table_home((uintptr_t)batch[0]);
-        for (unsigned i = 1; i <= magazine->count; i++) {
-            void *object = magazine->slot[i];
-            if (span_table_home((uintptr_t)object) == word)
-                batch[n++] = object;
-            else
-                magazine->slot[++kept] = object;
-        }
-        magazine->count = kept;
-        unsigned cls = row_home_class(word);
-        if (nh_unlikely(cls == 0 || cls >= NH_CLASSES)) { /* its span went meanwhile */
-            bad_pointer_report("free", batch[0]);
-            continue;
-        }
-        struct heap *home = heap_if_exists(row_home_slot(word));
-        if (home != heap)
-            atomic_fetch_add_explicit(&home->freed_from[heap->slot], n, memory_order_relaxed);
-        central_put(&home->central[cls], batch, n);
+    if (atomic_load_explicit(slot, memory_order_relaxed) == NULL)
+        return;
+    struct magazine *magazine = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
+    if (magazine != NULL) {
+        magazine->next = *list;
+        *list = magazine;
     }
-    fixalloc_put(&heap->magazines, magazine);
 }
 
-/* Takes magazines under the lock, delivers them without it. */
-static void collect(struct heap *heap)
+/* Takes magazines under the lock, empties them without it. */
+static void collect_spares(const struct heap *heap)
 {
     struct magazine *taken = NULL;
-    struct heap *to = heap;
     lock_acquire(&lock);
-    for (struct cache *cache = first; cache != NULL; cache = cache->next) {
-        for (unsigned cls = 0; cls < NH_CLASSES; cls++) {
-            /* Class 0 has no spare; its turn is the outbox's. */
-            _Atomic(struct magazine *) *slot = cls == 0 ? &cache->outbox : &cache->spare[cls];
-            if (cls != 0 && atomic_load_explicit(&cache->heap, memory_order_relaxed) != heap)
-                break;
-            if (atomic_load_explicit(slot, memory_order_relaxed) == NULL)
-                continue;
-            struct magazine *magazine = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-            if (magazine != NULL) {
-                to = atomic_load_explicit(&cache->heap, memory_order_relaxed);
-                magazine->next = taken;
-                taken = magazine;
-            }
-        }
-    }
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+            if (atomic_load_explicit(&cache->heap, memory_order_relaxed) == heap)
+                take(&cache->spare[cls], &taken);
     lock_release(&lock);
     while (taken != NULL) {
         struct magazine *next = taken->next;
-        cache_deliver(taken, to);
+        heap_unpack(taken);
         taken = next;
+    }
+}
+
+void cache_collect_outboxes(void)
+{
+    if (topology_now()->slots == 1)
+        return;
+    for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
+        struct magazine *taken = NULL;
+        lock_acquire(&lock);
+        for (struct cache *cache = first; cache != NULL; cache = cache->next)
+            take(&cache->outbox[slot], &taken);
+        lock_release(&lock);
+        while (taken != NULL) {
+            struct magazine *next = taken->next;
+            heap_send(heap_if_exists(slot), taken);
+            taken = next;
+        }
     }
 }
 
 void cache_collect(struct heap *heap)
 {
-    collect(heap);
-}
-
-void cache_collect_outboxes(void)
-{
-    collect(NULL);
+    cache_collect_outboxes();
+    collect_spares(heap);
 }
 
 void cache_count(const struct heap *heap, uint64_t *threads, uint64_t *bytes)

@@ -30,6 +30,7 @@ static struct heap *create(unsigned slot)
         return NULL;
     heap->slot = slot;
     lock_init(&heap->reclaiming, LOCK_RECLAIM);
+    lock_init(&heap->inbox.lock, LOCK_INBOX);
     placement_assign(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE), slot);
     page_heap_init(&heap->pages, slot);
     page_heap_limit(&heap->pages, node_limit_pages(slot), NH_QUOTA_FIRST >> NH_PAGE_SHIFT);
@@ -74,8 +75,10 @@ struct magazine *heap_magazine_new(struct heap *heap)
         heap_reclaim(heap, true);
         magazine = fixalloc_get(&heap->magazines, &fresh);
     }
-    if (magazine != NULL)
+    if (magazine != NULL) {
         magazine->count = 0;
+        magazine->maker = heap->slot;
+    }
     return magazine;
 }
 
@@ -95,6 +98,7 @@ static void reclaim_locked(struct heap *heap, bool all)
 {
     if (all) {
         cache_collect(heap);
+        heap_open_inbox(heap, UINT32_MAX);
         atomic_fetch_add_explicit(&heap->reclaims, 1, memory_order_relaxed);
     }
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
@@ -135,6 +139,7 @@ void heap_tick(struct heap *heap)
         return;
     (void)usable_refresh();
     cache_collect_outboxes();
+    heap_open_all_inboxes();
     try_reclaim(heap, false);
     heap_repay(heap);
     heap_renew_quota(heap);
@@ -144,6 +149,7 @@ void heap_tick(struct heap *heap)
 
 void heap_lock_all(struct heap *heap)
 {
+    lock_acquire(&heap->inbox.lock);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         lock_acquire(&heap->central[cls].lock);
     lock_acquire(&heap->pages.releasing);
@@ -162,4 +168,5 @@ void heap_unlock_all(struct heap *heap)
     lock_release(&heap->pages.releasing);
     for (unsigned cls = NH_CLASSES - 1; cls > 0; cls--)
         lock_release(&heap->central[cls].lock);
+    lock_release(&heap->inbox.lock);
 }

@@ -13,6 +13,13 @@
 
 #include <stdatomic.h>
 
+/* Magazines of objects of this heap that threads of other nodes freed. */
+struct inbox {
+    struct lock lock;
+    _Atomic uint32_t count; /* changed under the lock; relaxed: a look tells whether to take it */
+    struct magazine *first; /* guarded by lock */
+} __attribute__((aligned(2 * NH_CACHE_LINE)));
+
 struct heap {
     struct page_heap pages;
     struct fixalloc magazines;
@@ -30,6 +37,7 @@ struct heap {
     /* Statistics, relaxed. */
     _Atomic size_t large_objects, large_pages;
     _Atomic uint64_t reclaims, refusals;
+    struct inbox inbox;
     struct central central[NH_CLASSES]; /* [0] unused */
 };
 
@@ -38,6 +46,18 @@ struct heap {
 struct heap *heap_get(unsigned slot);
 /* The same if it exists. */
 struct heap *heap_if_exists(unsigned slot);
+
+/* ---- heap_inbox.c ---- */
+
+/* Objects of `home`, freed by a thread of another node, in a magazine that its
+ * own node's heap made: they go home, and the magazine goes back when it is
+ * empty. */
+void heap_send(struct heap *home, struct magazine *magazine);
+/* Puts what at most `most` magazines hold into spans. */
+void heap_open_inbox(struct heap *heap, unsigned most);
+void heap_open_all_inboxes(void);
+/* Puts objects of any homes into their spans at once, and the magazine back. */
+void heap_unpack(struct magazine *magazine);
 
 /* ---- heap_span.c ---- */
 

@@ -18,9 +18,9 @@
 #define MAGAZINE_ROUNDS ((unsigned)(MAGAZINE_SLOTS - 1))
 
 struct magazine {
-    struct magazine *next; /* in the list that holds it; its owner's lock */
-    uint32_t count;        /* of objects, while no cache has it loaded */
-    uint32_t spare;
+    struct magazine *next;      /* in the list that holds it; its owner's lock */
+    uint32_t count;             /* of objects, while no cache has it loaded */
+    uint32_t maker;             /* slot of the heap whose magazine it is; constant while in use */
     void *slot[MAGAZINE_SLOTS]; /* slot[0] is NULL, objects from slot[1] on */
 };
 NH_STATIC(sizeof(struct magazine) == NH_MAGAZINE_BYTES, "magazines fill their alignment");

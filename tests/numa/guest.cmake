@@ -19,6 +19,8 @@ foreach(name exhausted placement_api live)
 endforeach()
 foreach(name producer_consumer moving_thread)
     program(sim_${name} GLIBC SOURCES numa/sim_${name}.c)
+    run(sim_${name} numa 900 COMMAND ${here}/sim.sh ${PROJECT_SOURCE_DIR}/tools/numa-sim
+        $<TARGET_FILE:nearheap> $<TARGET_FILE:sim_${name}>)
 endforeach()
 
 # guest(NAME numa-vm's arguments…)
