@@ -221,6 +221,21 @@ static void give_back_everything(struct heap *heap)
     page_heap_release(&heap->pages, 0);
 }
 
+/* Address space that other heaps do not use is room for this one, where a limit
+ * is on that: for the pages, and the descriptors of what it may borrow. */
+static struct span *grow_over_others(struct heap *heap, const struct span_request *want)
+{
+    struct span *span = NULL;
+    size_t pages = round_up(want->pages + want->align_pages, NH_HUGE_PAGES);
+    for (unsigned slot = 0; slot < NH_HEAPS && span == NULL; slot++) {
+        struct heap *other = heap_if_exists(slot);
+        if (other != NULL && other != heap && permitted(heap, want->pages, ANY_MEMORY) &&
+            page_heap_unmap(&other->pages, pages))
+            span = grow(heap, want, ANY_MEMORY);
+    }
+    return span;
+}
+
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
 {
     size_t mapped = page_heap_mapped(&heap->pages) >> NH_PAGE_SHIFT;
@@ -237,6 +252,8 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
         if (heap_if_exists(slot) != NULL)
             give_back_everything(heap_if_exists(slot));
     struct span *span = grow(heap, want, ANY_MEMORY);
+    if (span == NULL)
+        span = grow_over_others(heap, want);
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 

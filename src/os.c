@@ -42,11 +42,12 @@ void *os_map(size_t bytes, size_t alignment, uintptr_t hint)
     return at;
 }
 
-void os_unmap(void *at, size_t bytes)
+bool os_unmap(void *at, size_t bytes)
 {
     int saved = errno;
-    munmap(at, bytes);
+    bool done = munmap(at, bytes) == 0;
     errno = saved;
+    return done;
 }
 
 bool os_release(void *at, size_t bytes)

@@ -15,7 +15,9 @@
  * power of two of at least a system page), near `hint` if that is free; NULL
  * when the system refuses. */
 void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
-void os_unmap(void *at, size_t bytes);
+/* False when the system cannot (it would have to split a mapping, and there are
+ * too many): all is as before then. */
+bool os_unmap(void *at, size_t bytes);
 
 /* Gives the pages' memory back; they read as zeros afterwards.  False if the
  * system refuses (locked memory): contents are then unknown. */

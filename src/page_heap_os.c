@@ -34,7 +34,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     if (span_table_cover((uintptr_t)at, bytes >> NH_PAGE_SHIFT))
         span = page_heap_descriptor(heap, (uintptr_t)at, bytes >> NH_PAGE_SHIFT);
     if (span == NULL) {
-        os_unmap(at, bytes);
+        (void)os_unmap(at, bytes);
         return false;
     }
     placement_assign(at, bytes, heap->slot);
@@ -148,6 +148,38 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
     }
     return released;
+}
+
+bool page_heap_unmap(struct page_heap *heap, size_t pages)
+{
+    lock_acquire(&heap->lock);
+    struct span *from = free_set_fit(&heap->clean, pages);
+    struct span *piece = NULL;
+    if (from != NULL) {
+        /* The lower end, where a heap that grows downwards has its last mapping. */
+        piece = page_heap_carve(heap, from, from->base, pages, SPAN_MANUAL);
+    }
+    if (piece != NULL) {
+        page_heap_refund(heap, pages); /* nothing was taken */
+        span_table_set(piece->base, 1, NULL);
+        span_table_set(span_end(piece) - NH_PAGE, 1, NULL);
+    }
+    lock_release(&heap->lock);
+    if (piece == NULL)
+        return false;
+
+    /* Nobody has a pointer to it, and a lookup touches the table only. */
+    bool done = os_unmap((void *)piece->base, pages << NH_PAGE_SHIFT);
+    lock_acquire(&heap->lock);
+    if (done) {
+        heap->mapped_pages -= pages;
+        page_heap_retire(heap, piece);
+    } else {
+        span_set_state(piece, SPAN_FREE);
+        page_heap_insert_free(heap, piece);
+    }
+    lock_release(&heap->lock);
+    return done;
 }
 
 void page_heap_await_release(struct page_heap *heap)
