@@ -163,7 +163,7 @@ int nh_stats_read(struct nh_stats *out)
 int nh_node_stats_read(int node, struct nh_node_stats *out)
 {
     unsigned slot = NH_HEAP_INTERLEAVED;
-    if (node != -1 && !api_find_slot(node, &slot))
+    if (node != -1 && !api_find_any_slot(node, &slot))
         return -1;
     if (heap_if_exists(slot) == NULL) {
         errno = EINVAL;
@@ -178,7 +178,7 @@ int nh_node_stats_read(int node, struct nh_node_stats *out)
 int nh_pair_stats_read(int home, int other, struct nh_pair_stats *out)
 {
     unsigned slot, from;
-    if (!api_find_slot(home, &slot) || !api_find_slot(other, &from))
+    if (!api_find_any_slot(home, &slot) || !api_find_any_slot(other, &from))
         return -1;
     struct nh_pair_stats all;
     stats_of_pair(slot, from, &all);

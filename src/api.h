@@ -11,6 +11,9 @@
  * false and EINVAL without. */
 bool api_find_slot(int node, unsigned *slot);
 
+/* The slot of a node that has or had memory for us. */
+bool api_find_any_slot(int node, unsigned *slot);
+
 /* Copies what the caller's version of a struct, of `room` bytes, has room for;
  * struct_size, which comes first, becomes what was filled in.  -1 and EINVAL
  * when even the header of `header` bytes does not fit. */

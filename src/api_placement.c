@@ -20,13 +20,23 @@ NH_STATIC(NH_PAGE_BYTES == NH_PAGE, "the public page is the heap's");
 /* System pages asked about at once. */
 #define BATCH 512
 
-bool api_find_slot(int node, unsigned *slot)
+bool api_find_any_slot(int node, unsigned *slot)
 {
     process_start();
     const struct topology *topology = topology_now();
     for (*slot = 0; *slot < topology->slots; ++*slot)
-        if (topology->os_node[*slot] == node && usable_slot(*slot) == *slot)
+        if (topology->os_node[*slot] == node)
             return true;
+    errno = EINVAL;
+    return false;
+}
+
+bool api_find_slot(int node, unsigned *slot)
+{
+    if (!api_find_any_slot(node, slot))
+        return false;
+    if (usable_slot(*slot) == *slot)
+        return true;
     errno = EINVAL;
     return false;
 }
@@ -186,16 +196,9 @@ static void move_span(const struct span_view *view, int node, struct nh_migratio
 int nh_migrate_heap(int from, int to, struct nh_migration *out)
 {
     unsigned slot, target;
-    if (!api_find_slot(to, &target))
-        return -1;
     /* The node that is left may have no memory for us any more. */
-    const struct topology *topology = topology_now();
-    for (slot = 0; slot < topology->slots && topology->os_node[slot] != from; slot++)
-        ;
-    if (slot == topology->slots) {
-        errno = EINVAL;
+    if (!api_find_any_slot(from, &slot) || !api_find_slot(to, &target))
         return -1;
-    }
     if (!placement_works()) {
         errno = ENOSYS;
         return -1;

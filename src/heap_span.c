@@ -12,6 +12,7 @@
 #include "numa/placement.h"
 #include "numa/room.h"
 #include "numa/topology.h"
+#include "numa/usable.h"
 
 /* A heap collects what it is owed before it grows when that is at least this
  * part of its memory: less is not worth taking the depots apart for. */
@@ -172,7 +173,8 @@ static struct span *borrow_growing(struct heap *heap, const struct span_request 
 {
     const struct topology *topology = topology_now();
     for (unsigned i = 1; i < topology->slots; i++) {
-        struct heap *lender = heap_get(topology->nearest[heap->slot][i]);
+        unsigned near = topology->nearest[heap->slot][i];
+        struct heap *lender = usable_slot(near) == near ? heap_get(near) : NULL;
         if (lender == NULL || !permitted(lender, want->pages + want->align_pages - 1, pressure))
             continue;
         struct span *span = borrow_from(heap, lender, want, true);
