@@ -189,9 +189,9 @@ struct nh_stats {
     NH_NODE_STATS(NH_STATS_FIELD_)
 };
 
-/* Fill `out`, for node -1 with what interleaved memory has; 0, or -1 with errno EINVAL for a struct_size smaller than the
- * first version's header or a node without a heap.  Takes each lock of a heap
- * in turn, for a moment. */
+/* Fill `out`, for node -1 with what interleaved memory has; 0, or -1 with errno EINVAL for a
+ * struct_size smaller than the first version's header or a node without a heap.  Takes each lock of
+ * a heap in turn, for a moment. */
 NH_API int nh_stats_read(struct nh_stats *out);
 NH_API int nh_node_stats_read(int node, struct nh_node_stats *out);
 

@@ -138,7 +138,7 @@ static bool read_in(char *folder, const char *name, char *text, size_t room)
     size_t end = strlen(folder);
     if (end + strlen(name) >= PATH_MOST)
         return false;
-    strcpy(folder + end, name);
+    memcpy(folder + end, name, strlen(name) + 1);
     bool got = read_file(folder, text, room) > 0;
     folder[end] = '\0';
     return got;
