@@ -4,10 +4,12 @@
  * object by object, each written and verified.  Checks from which nodes it comes
  * and in which order, and that all that was borrowed goes home.
  *
- * usage: exhausted [--node N] [--fill] --order N[,N...] MEGABYTES
+ * usage: exhausted [--node N] [--fill] [--stray PERCENT] --order N[,N...] MEGABYTES
  *   --node N     the thread's node (default: the lowest)
  *   --order      the nodes on which the memory must lie, in this order; what
  *                lies on others, or on one after a later one was begun, is wrong
+ *   --stray      so much of it may be wrong (default 2): a node is out when the
+ *                kernel says so, now and then a little later than when it is
  *   --fill       there is less than MEGABYTES anywhere: malloc must at last
  *                return NULL with ENOMEM, and work again after a part is freed
  */
@@ -16,12 +18,6 @@
 #include "nearheap.h"
 
 #include <malloc.h>
-
-/* A fiftieth may lie elsewhere: a node is out when the kernel says so, which is
- * now and then a little later than when it is. */
-#define WRONG_SHARE 50
-
-#define WRONG_SHARE_FILL 10
 
 #define OBJECTS_MAX 200000
 
@@ -82,9 +78,12 @@ int main(int argc, char **argv)
     int thread_node = -1;
     size_t wanted = 0;
     bool fill = false;
+    unsigned stray = 2;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--fill") == 0) {
             fill = true;
+        } else if (strcmp(argv[i], "--stray") == 0) {
+            stray = (unsigned)atoi(argv[++i]);
         } else if (strcmp(argv[i], "--node") == 0) {
             thread_node = atoi(argv[++i]);
         } else if (strcmp(argv[i], "--order") == 0) {
@@ -129,8 +128,7 @@ int main(int argc, char **argv)
            (unsigned long long)(wrong >> 10), (unsigned long long)(got >> 20),
            (unsigned long long)(lent_bytes() >> 20));
     CHECK(refused == fill);
-    /* At the very end small objects fill what large ones left everywhere. */
-    CHECK(wrong <= got / (fill ? WRONG_SHARE_FILL : WRONG_SHARE));
+    CHECK(wrong <= got / 100 * stray);
     CHECK(step == steps - 1);
 
     if (fill) {

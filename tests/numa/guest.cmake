@@ -37,17 +37,22 @@ guest(placed_bind --cpus 1 --mem 200 --env ${preload} --env NEARHEAP_POLICY=bind
 set(line --nodes 4 --distances line --env NEARHEAP_VERBOSE=2)
 set(exhausted $<TARGET_FILE:exhausted>)
 guest(out_of_node ${line} --mem 256,512,256,256 -- ${exhausted} --order 0,1 600)
-guest(out_of_node_bind ${line} --mem 256,512,256,256 --env NEARHEAP_POLICY=bind --
-    ${exhausted} --order 0,1,2 600)
+guest(out_of_node_bind ${line} --mem 256,768,256,256 --env NEARHEAP_POLICY=bind --
+    ${exhausted} --order 0,1 600)
 guest(out_of_limit ${line} --mem 512 --env NEARHEAP_NODE_LIMIT=0=64m,1=64m --
     ${exhausted} --order 0,1,2 300)
+# At the very end small objects fill what large ones left everywhere.
 guest(out_of_all_limits ${line} --mem 256 --env NEARHEAP_NODE_LIMIT=32m --
-    ${exhausted} --order 0,1,2,3 --fill 300)
+    ${exhausted} --order 0,1,2,3 --stray 10 --fill 300)
 guest(out_of_cpuset ${line} --mem 256 --cgroup cpuset.mems=1-3 -- ${exhausted} --order 1 150)
-guest(out_of_cgroup ${line} --mem 256 --cgroup memory.max=200M -- ${exhausted} --order 0,1 --fill 3000)
-guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --fill 3000)
+guest(out_of_cgroup ${line} --mem 256 --cgroup memory.max=200M -- ${exhausted} --order 0,1 --stray 10
+    --fill 3000)
+# When all nodes are down to their watermarks, what is under these is used: an
+# eighth of nodes of 256 MiB.
+guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --stray 20
+    --fill 3000)
 guest(out_of_everything_bind ${line} --mem 256 --env NEARHEAP_POLICY=bind --
-    ${exhausted} --order 0,1,2,3 --fill 3000)
+    ${exhausted} --order 0,1,2,3 --stray 20 --fill 3000)
 
 guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)
 guest(live --nodes 3 --cpus 2 --mem 256 -- $<TARGET_FILE:live>)
