@@ -165,6 +165,31 @@ static void lenders_do_not_mix(void **state)
     assert_true(loan[0].lender != loan[1].lender);
 }
 
+static void address_space_is_given_back(void **state)
+{
+    (void)state;
+    struct page_heap *heap = heap_new();
+    page_heap_limit(heap, SIZE_MAX, 3000);
+    struct span *a = take(heap, 1000, true), *b = take(heap, 5, true);
+    page_heap_free(heap, a, false);
+    assert_false(page_heap_unmap(heap, 900)); /* resident */
+    page_heap_release(heap, 0);
+    size_t mapped = heap->mapped_pages, clean = heap->clean.pages, quota = heap->quota;
+    assert_true(page_heap_unmap(heap, 900));
+    assert_int_equal(heap->mapped_pages, mapped - 900);
+    assert_int_equal(heap->clean.pages, clean - 900);
+    assert_int_equal(heap->quota, quota);
+    assert_false(page_heap_unmap(heap, 900));
+    /* What is beside the gap still joins, splits and grows as ever. */
+    for (size_t pages = 1; pages < 300; pages = pages * 2 + 1) {
+        struct span *c = take(heap, pages, true);
+        assert_non_null(c);
+        page_heap_free(heap, c, false);
+    }
+    page_heap_free(heap, b, false);
+    assert_int_equal(heap->resident.pages + heap->clean.pages, heap->mapped_pages);
+}
+
 /* Threads lend, use and return at random among three heaps. */
 
 #define HEAPS 3
@@ -246,6 +271,7 @@ int main(void)
         cmocka_unit_test(quota_holds_when_kinds_merge_and_spans_grow),
         cmocka_unit_test(a_loan_and_its_return),
         cmocka_unit_test(lenders_do_not_mix),
+        cmocka_unit_test(address_space_is_given_back),
         cmocka_unit_test(trade_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
