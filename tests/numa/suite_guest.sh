@@ -16,7 +16,7 @@ while IFS= read -r line; do
     shift 2
     begun=$(date +%s)
     # shellcheck disable=SC2086 # NAME=VALUE words
-    output=$(env $environment timeout 300 "$@" 2>&1 </dev/null)
+    output=$(env $environment timeout 600 "$@" 2>&1 </dev/null)
     status=$?
     seconds=$(($(date +%s) - begun))
     [ $seconds -lt 10 ] || echo "$name took $seconds s"
