@@ -146,6 +146,9 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
     (void)data;
     if (!atomic_load_explicit(&counting, memory_order_relaxed) && cpu->checked_node < 0)
         return;
+    /* The processor's own, of tables of the kernel's, in the midst of an instruction. */
+    if (vaddr >> 63)
+        return;
     struct qemu_plugin_hwaddr *address = qemu_plugin_get_hwaddr(info, vaddr);
     if (!address || qemu_plugin_hwaddr_is_io(address))
         return;

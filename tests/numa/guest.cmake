@@ -20,8 +20,15 @@ endforeach()
 foreach(name producer_consumer moving_thread)
     program(sim_${name} GLIBC SOURCES numa/sim_${name}.c)
     run(sim_${name} numa 900 COMMAND ${here}/sim.sh ${PROJECT_SOURCE_DIR}/tools/numa-sim
-        $<TARGET_FILE:nearheap> $<TARGET_FILE:sim_${name}>)
+        $<TARGET_FILE:nearheap> -- $<TARGET_FILE:sim_${name}>)
 endforeach()
+find_program(REDIS_SERVER redis-server)
+find_program(REDIS_BENCHMARK redis-benchmark)
+if(REDIS_SERVER AND REDIS_BENCHMARK)
+    run(sim_redis numa 900 COMMAND ${here}/sim.sh ${PROJECT_SOURCE_DIR}/tools/numa-sim
+        $<TARGET_FILE:nearheap> --only-cpus 0,1,2 --copy ${REDIS_SERVER} --copy ${REDIS_BENCHMARK}
+        -- ${here}/sim_redis.sh moved)
+endif()
 
 # guest(NAME numa-vm's arguments…)
 function(guest name)
@@ -43,16 +50,13 @@ guest(out_of_limit ${line} --mem 512 --env NEARHEAP_NODE_LIMIT=0=64m,1=64m --
     ${exhausted} --order 0,1,2 300)
 # At the very end small objects fill what large ones left everywhere.
 guest(out_of_all_limits ${line} --mem 256 --env NEARHEAP_NODE_LIMIT=32m --
-    ${exhausted} --order 0,1,2,3 --stray 10 --fill 300)
+    ${exhausted} --order 0,1,2,3 --stray 5 --fill 300)
 guest(out_of_cpuset ${line} --mem 256 --cgroup cpuset.mems=1-3 -- ${exhausted} --order 1 150)
-guest(out_of_cgroup ${line} --mem 256 --cgroup memory.max=200M -- ${exhausted} --order 0,1 --stray 10
+guest(out_of_cgroup ${line} --mem 256 --cgroup memory.max=200M -- ${exhausted} --order 0,1 --stray 5
     --fill 3000)
-# When all nodes are down to their watermarks, what is under these is used: an
-# eighth of nodes of 256 MiB.
-guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --stray 20
-    --fill 3000)
+guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --fill 3000)
 guest(out_of_everything_bind ${line} --mem 256 --env NEARHEAP_POLICY=bind --
-    ${exhausted} --order 0,1,2,3 --stray 20 --fill 3000)
+    ${exhausted} --order 0,1,2,3 --fill 3000)
 
 guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)
 guest(live --nodes 3 --cpus 2 --mem 256 -- $<TARGET_FILE:live>)

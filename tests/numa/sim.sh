@@ -1,24 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# sim.sh NUMA-SIM LIBRARY PROGRAM: the program under nearheap, glibc and the peers
-# that are installed, in the simulator.  nearheap's remote misses must be no more
-# than any other's, and a fifth at most of those of whom a tenth or more of all
-# misses are remote.  Prints the table.
+# sim.sh NUMA-SIM LIBRARY [OPTION...] -- COMMAND [ARGUMENT...]: the command under
+# nearheap, glibc and the peers that are installed, in the simulator (its OPTIONs).
+# nearheap's remote misses must be no more than any other's, and a fifth at most of
+# those of whom a tenth or more of all misses are remote.  Prints the table.
 set -euo pipefail
-sim=$1 library=$2 program=$3
+sim=$1 library=$2
+shift 2
 command -v qemu-system-x86_64 >/dev/null && command -v busybox >/dev/null || {
     echo "skipped: there is no QEMU or no busybox"
     exit 77
 }
-preloads=(--preload glibc=)
+libraries=/usr/lib/$(uname -m)-linux-gnu
+# By its name also for programs that are linked to another allocator.
+preloads=(--preload "glibc=$libraries/libc.so.6")
 for peer in jemalloc=libjemalloc.so.2 mimalloc=libmimalloc.so.2 mimalloc=libmimalloc.so.2.0 \
     tcmalloc=libtcmalloc_minimal.so.4; do
-    file=/usr/lib/$(uname -m)-linux-gnu/${peer#*=}
+    file=$libraries/${peer#*=}
     case " ${preloads[*]} " in *" ${peer%%=*}="*) continue ;; esac
     [ ! -e "$file" ] || preloads+=(--preload "${peer%%=*}=$file")
 done
-table=$("$sim" --markers "${preloads[@]}" --preload nearheap="$library" -- "$program" 2>/dev/null)
+table=$("$sim" --markers "${preloads[@]}" --preload nearheap="$library" "$@" 2>/dev/null)
 printf '%s\n' "$table"
 printf '%s\n' "$table" | awk '
     NR > 1 { remote[$1] = $5; misses[$1] = $3 }
