@@ -107,7 +107,7 @@ static void calloc_work(struct workload_thread *thread)
             unsigned char *at = calloc(1, size);
             if (at == NULL)
                 workload_fail("calloc returned NULL");
-            for (size_t byte = 0; byte < size; byte += byte < 256 ? 1 : 509)
+            for (size_t byte = 0; byte < size; byte += 509)
                 if (at[byte] != 0)
                     workload_fail("calloc's memory is not zero");
             if (at[size - 1] != 0)
