@@ -141,20 +141,20 @@ NH_API size_t nh_scavenge(int node);
  * Each counter is declared once, here: X(field, unit, meaning).  Printed
  * lists, JSON and the README's table come from these lines.
  *
- * Counters of bytes held in thread caches are read while their owners run, so
+ * Counters of bytes held in caches are read while they are used, so
  * live_bytes and cached_bytes are exact only when other threads are quiet.
  */
 #define NH_NODE_STATS(X)                                                                           \
     X(mapped_bytes, "bytes", "address space obtained from the system for objects")                 \
     X(in_use_bytes, "bytes", "pages in spans that hold objects")                                   \
     X(live_bytes, "bytes", "objects the program holds, rounded up to their size class")            \
-    X(cached_bytes, "bytes", "free objects in thread caches and central magazines")                \
+    X(cached_bytes, "bytes", "free objects in caches and central magazines")                       \
     X(free_bytes, "bytes", "pages in free spans, resident or released")                            \
     X(released_bytes, "bytes", "pages of free spans given back to the system or never touched")    \
     X(metadata_bytes, "bytes", "address space of descriptors, magazines and caches")               \
     X(spans, "count", "spans in use")                                                              \
     X(large_objects, "count", "live objects with a span of their own")                             \
-    X(threads, "count", "thread caches whose thread runs on this node")                            \
+    X(caches, "count", "caches of this node's CPUs, or of threads on it")                          \
     X(refills, "count", "magazines taken from central lists")                                      \
     X(flushes, "count", "magazines given to central lists")                                        \
     X(local_frees, "count", "large objects, and others in full magazines, freed by own threads")   \
@@ -208,7 +208,7 @@ struct nh_pair_stats {
     NH_PAIR_STATS(NH_STATS_FIELD_)
 };
 
-/* As above. */
+/* As above.  Sends home what waits in outboxes, so that it is counted. */
 NH_API int nh_pair_stats_read(int home, int other, struct nh_pair_stats *out);
 
 /* "MAJOR.MINOR.PATCH" of the library in use. */

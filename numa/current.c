@@ -15,19 +15,16 @@
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
-/* struct rseq in <linux/rseq.h>: cpu_id_start, then cpu_id, which is negative
- * in a thread that could not register. */
+/* struct rseq: cpu_id_start, always the number of a CPU, then cpu_id, which is
+ * negative in a thread that is not registered. */
 #define RSEQ_CPU_ID_OFFSET 4
 
-const volatile uint32_t *current_cpu_watch(void)
+bool current_rseq_area(ptrdiff_t *offset)
 {
     if (&__rseq_size == NULL || &__rseq_offset == NULL || __rseq_size == 0)
-        return NULL;
-    const volatile uint32_t *watch =
-        (const volatile uint32_t *)(const volatile void *)((const char *)
-                                                               __builtin_thread_pointer() +
-                                                           __rseq_offset + RSEQ_CPU_ID_OFFSET);
-    return (int32_t)*watch >= 0 ? watch : NULL;
+        return false;
+    *offset = __rseq_offset;
+    return (int32_t)current_cpu(__rseq_offset + RSEQ_CPU_ID_OFFSET) >= 0;
 }
 
 static unsigned slot_of_node(const struct topology *topology, unsigned node)
@@ -40,10 +37,10 @@ static unsigned slot_of_node(const struct topology *topology, unsigned node)
 
 unsigned current_slot(const struct topology *topology, uint32_t thread_number, uint32_t *cpu)
 {
-    const volatile uint32_t *watch = current_cpu_watch();
     unsigned here = 0, node = 0;
-    if (watch != NULL) {
-        here = *watch;
+    ptrdiff_t area;
+    if (current_rseq_area(&area)) {
+        here = current_cpu(area);
     } else {
         int saved = errno;
         if (getcpu(&here, &node) != 0)

@@ -2,18 +2,26 @@
  *
  * current.h - where the calling thread runs now.
  *
- * Neither function allocates, locks or changes errno.
+ * No function here allocates, locks or changes errno.
  */
 #ifndef NH_CURRENT_H
 #define NH_CURRENT_H
 
 #include "numa/topology.h"
 
-/* The kernel's own record of the CPU the thread runs on, updated whenever the
- * thread moves (the cpu_id of its restartable-sequences area); reading it
- * costs a load.  NULL where the C library or the kernel has none; it is the
- * calling thread's alone and valid until the thread ends. */
-const volatile uint32_t *current_cpu_watch(void);
+/* Whether the C library registered an area for the kernel's restartable sequences
+ * (struct rseq of <linux/rseq.h>) for this thread, as it does for all or none; and
+ * where areas lie, counted from the thread pointer. */
+bool current_rseq_area(ptrdiff_t *offset);
+
+/* The CPU that a registered thread runs on, as the kernel last wrote into its area
+ * at `offset`: a load. */
+NH_INLINE uint32_t current_cpu(ptrdiff_t offset)
+{
+    return *(
+        const volatile uint32_t *)(const volatile void *)((const char *)__builtin_thread_pointer() +
+                                                          offset);
+}
 
 /* The heap slot of the CPU the thread runs on, and that CPU.  thread_number
  * tells threads apart: a synthetic topology with more processors than the

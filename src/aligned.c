@@ -7,8 +7,8 @@
  */
 #include "cache.h"
 #include "export.h"
+#include "fast.h"
 #include "large.h"
-#include "malloc_class.h"
 #include "size_class.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static void *alloc_aligned(size_t alignment, size_t size)
     if (alignment <= NH_CLASS_MAX && size <= NH_CLASS_MAX) {
         unsigned cls = size_class_aligned(size, alignment);
         if (cls != 0)
-            return malloc_class(cls);
+            return fast_malloc_class(cls);
     }
     struct heap *heap = large_heap(size);
     bool zeroed;

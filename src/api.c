@@ -5,8 +5,8 @@
 #include "api.h"
 #include "cache.h"
 #include "export.h"
+#include "fast.h"
 #include "large.h"
-#include "malloc_class.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
@@ -66,7 +66,7 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     unsigned cls = size_class_of(size == 0 ? 1 : size);
     /* The thread's own node has its cache; others' objects come one by one. */
     if (heap == cache_heap()) {
-        void *object = malloc_class(cls);
+        void *object = fast_malloc_class(cls);
         if (object == NULL || row_home_slot(span_table_home((uintptr_t)object)) == slot)
             return object;
         nh_free(object); /* the thread moved in between */
@@ -180,6 +180,8 @@ int nh_pair_stats_read(int home, int other, struct nh_pair_stats *out)
     unsigned slot, from;
     if (!api_find_any_slot(home, &slot) || !api_find_any_slot(other, &from))
         return -1;
+    /* What waits for company on its way home counts too. */
+    cache_collect_outboxes();
     struct nh_pair_stats all;
     stats_of_pair(slot, from, &all);
     return api_copy_out(out, out->struct_size, &all, sizeof(all),

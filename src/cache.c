@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * cache.c - the slow paths of a thread's own cache: refill, flush, frees that
- * are not local, moves between nodes, and the cache's beginning and end.
+ * cache.c - the slow paths of a cache: refill, flush, frees that are not local;
+ * and a thread's own: moves between nodes, beginning and end.
  *
  * A magazine is taken out of one place before it is put in the next, so that
  * nobody ever finds it in two.
@@ -9,6 +9,8 @@
 #include "cache.h"
 
 #include "bad_pointer.h"
+#include "cpu_cache.h"
+#include "fast.h"
 #include "large.h"
 #include "numa/current.h"
 #include "process.h"
@@ -26,24 +28,15 @@
 /* Refills between two looks at the clock. */
 #define TICK_REFILLS 64
 
-/* What bins without a magazine point to: empty, and full.  Aligned as a
- * magazine, so that it is not taken for a place inside one (cache_count). */
-static void *const no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
-#define NO_TOP ((void **)(uintptr_t)no_magazine)
+void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
+struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
+struct row row_boot_rows[NH_NODES_MAX];
 
-/* A thread without a cache: all bins of its row are empty and full, all bins
- * of its rows are full. */
-static struct row boot_row = {
-    .bin = {[0 ... NH_CLASSES - 1] = {.top = NO_TOP, .limit = NO_TOP}},
-    .cpu_now = &boot_row.cpu,
-};
-static struct row boot_rows[NH_NODES_MAX];
-
-_Thread_local struct thread_state nh_thread = {.row = &boot_row, .rows = boot_rows};
+_Thread_local struct thread_state nh_thread = {.row = &row_boot, .rows = row_boot_rows};
 
 static pthread_key_t end_key;
 static bool have_end_key;
-static _Atomic uint32_t threads_begun;
+static _Atomic uint32_t caches_begun;
 
 size_t cache_bytes(void)
 {
@@ -56,52 +49,46 @@ void cache_init(void)
     /* Fails only when the program has used up all keys; then the caches of
      * ended threads are lost. */
     have_end_key = pthread_key_create(&end_key, cache_thread_end) == 0;
+    cpu_cache_boot();
 }
 
-/* ---- Bins ---- */
+/* ---- Bins ----
+ * Of the row of the cache's present node.  A CPU's are swapped by a sequence, which
+ * fails when the thread has left that CPU; what a thread took it then has in hand
+ * and stows. */
 
-static struct heap *heap_of(const struct cache *cache)
+static struct row *row_of(struct cache *cache)
 {
-    return atomic_load_explicit(&cache->heap, memory_order_relaxed);
+    return &cache->rows[cache_heap_of(cache)->slot];
 }
 
-static void **top_of(const struct bin *bin)
+/* Takes the loaded magazine: its top, or NULL. */
+NH_INLINE void **unload(struct cache *cache, unsigned cls)
 {
-    return atomic_load_explicit(&bin->top, memory_order_relaxed);
+    struct row *row = row_of(cache);
+    void **top;
+    if (nh_likely(cache->cpu != CACHE_NO_CPU)) {
+        top = rseq_swap(row, cls, NULL, NO_TOP);
+    } else {
+        top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
+        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
+    }
+    return top != NO_TOP ? top : NULL;
 }
 
-static void set_bin(struct bin *bin, void **top, void **limit)
+/* False when the bin has a magazine already, or is no more the thread's to load. */
+NH_INLINE bool load(struct cache *cache, unsigned cls, void **top)
 {
-    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
-    bin->limit = limit;
+    struct row *row = row_of(cache);
+    if (nh_likely(cache->cpu != CACHE_NO_CPU))
+        return rseq_swap(row, cls, NO_TOP, top) != NULL;
+    if (atomic_load_explicit(&row->bin[cls], memory_order_relaxed) != NO_TOP)
+        return false;
+    atomic_store_explicit(&row->bin[cls], top, memory_order_relaxed);
+    return true;
 }
 
-/* The loaded magazine with its count set, or NULL; the bin has none then. */
-static struct magazine *unload(struct bin *bin)
-{
-    void **top = top_of(bin);
-    if (bin->limit == NO_TOP || bin->limit == NULL)
-        return NULL;
-    struct magazine *magazine = magazine_of(top);
-    magazine->count = (uint32_t)(top - magazine->slot);
-    set_bin(bin, NO_TOP, NO_TOP);
-    return magazine;
-}
-
-static void load(struct bin *bin, struct magazine *magazine, unsigned rounds)
-{
-    set_bin(bin, &magazine->slot[magazine->count], &magazine->slot[rounds]);
-}
-
-static void *pop(struct bin *bin)
-{
-    void **top = top_of(bin);
-    if (*top != NULL)
-        atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
-    return *top;
-}
-
-static struct magazine *take_spare(struct cache *cache, unsigned cls)
+NH_INLINE struct magazine *take_spare(struct cache *cache, unsigned cls)
 {
     /* A look first: an exchange costs more, and most slots are empty. */
     if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) == NULL)
@@ -109,11 +96,22 @@ static struct magazine *take_spare(struct cache *cache, unsigned cls)
     return atomic_exchange_explicit(&cache->spare[cls], NULL, memory_order_acquire);
 }
 
-static void put_spare(struct cache *cache, unsigned cls, struct magazine *magazine)
+/* Keeps a magazine as the spare; one that is there already, of a thread that was
+ * here meanwhile, goes to the central list. */
+NH_INLINE void put_spare(struct cache *cache, unsigned cls, struct magazine *magazine)
 {
-    /* The slot is empty: only the owner fills it. */
     atomic_store_explicit(&cache->spare_count[cls], (uint8_t)magazine->count, memory_order_relaxed);
-    atomic_store_explicit(&cache->spare[cls], magazine, memory_order_release);
+    struct magazine *there =
+        atomic_exchange_explicit(&cache->spare[cls], magazine, memory_order_acq_rel);
+    if (nh_unlikely(there != NULL))
+        central_retire(&cache_heap_of(cache)->central[cls], there);
+}
+
+/* Where a magazine goes that the thread has in hand. */
+NH_INLINE void stow(struct cache *cache, unsigned cls, void **top, unsigned rounds)
+{
+    if (nh_unlikely(!load(cache, cls, top)))
+        put_spare(cache, cls, magazine_unload(top, rounds));
 }
 
 static struct magazine *take_outbox(struct cache *cache, unsigned slot)
@@ -125,20 +123,20 @@ static struct magazine *take_outbox(struct cache *cache, unsigned slot)
 
 /* ---- Nodes ---- */
 
-/* Gives back everything.  The row is left with bins that are empty and full,
- * which serves a row of another node as well as zeros do. */
-static void empty_cache(struct cache *cache)
+void cache_empty(struct cache *cache)
 {
-    struct heap *heap = heap_of(cache);
+    struct heap *heap = cache_heap_of(cache);
     struct row *row = &cache->rows[heap->slot];
-    for (unsigned cls = 0; cls < NH_CLASSES; cls++) {
-        struct magazine *loaded = unload(&row->bin[cls]);
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+        struct central *central = &heap->central[cls];
+        void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
+        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = take_spare(cache, cls);
-        if (loaded != NULL)
-            central_retire(&heap->central[cls], loaded);
+        if (top != NO_TOP)
+            central_retire(central, magazine_unload(top, central->rounds));
         if (spare != NULL)
-            central_retire(&heap->central[cls], spare);
-        cache->want[cls] = FIRST_WANT;
+            central_retire(central, spare);
+        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
     }
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
         struct magazine *outbox = take_outbox(cache, slot);
@@ -147,103 +145,125 @@ static void empty_cache(struct cache *cache)
     }
 }
 
+/* Bins of no other node have magazines, and these none. */
 static void open_row(struct cache *cache, struct heap *heap)
 {
+    struct heap *before = cache_heap_of(cache);
+    for (unsigned cls = 0; before != NULL && cls < NH_CLASSES; cls++)
+        atomic_store_explicit(&cache->rows[before->slot].bin[cls], NULL, memory_order_relaxed);
     struct row *row = &cache->rows[heap->slot];
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
-        set_bin(&row->bin[cls], NO_TOP, NO_TOP);
+        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
     atomic_store_explicit(&cache->heap, heap, memory_order_relaxed);
-    nh_thread.row = row;
 }
 
 /* The slot the thread's memory comes from now. */
-static unsigned present_slot(const struct topology *topology, uint32_t thread_number, uint32_t *cpu)
+static unsigned present_slot(const struct topology *topology, uint32_t thread_number)
 {
-    unsigned slot = current_slot(topology, thread_number, cpu);
-    return nh_thread.fixed_slot != 0 ? nh_thread.fixed_slot - 1U : slot;
+    uint32_t cpu;
+    return nh_thread.fixed_slot != 0 ? nh_thread.fixed_slot - 1U
+                                     : current_slot(topology, thread_number, &cpu);
 }
 
-/* Makes the cache one of the node the thread runs on now. */
+/* Makes a thread's cache one of the node the thread runs on now. */
 static void follow_thread(struct cache *cache)
 {
-    cache->changes_seen = topology_changes(); /* before what it counts is read */
-    const struct topology *topology = topology_now();
-    bool follows = topology->slots > 1 && nh_thread.fixed_slot == 0;
-    uint32_t cpu;
-    struct heap *heap = heap_get(present_slot(topology, cache->thread_number, &cpu));
-    struct heap *before = heap_of(cache);
-    if (heap != NULL && heap != before) {
-        if (before != NULL)
-            empty_cache(cache);
-        open_row(cache, heap);
-    }
-    struct row *row = nh_thread.row;
-    row->cpu = cpu;
-    row->cpu_now = follows ? current_cpu_watch() : NULL;
-    /* Without the kernel's record, ask at each refill. */
-    cache->ask_always = follows && row->cpu_now == NULL;
-    if (row->cpu_now == NULL)
-        row->cpu_now = &row->cpu;
+    /* Before what it counts is read. */
+    atomic_store_explicit(&cache->changes_seen, topology_changes(), memory_order_relaxed);
+    struct heap *heap = heap_get(present_slot(topology_now(), cache->thread_number));
+    if (heap == NULL || heap == cache_heap_of(cache))
+        return;
+    cache_empty(cache);
+    open_row(cache, heap);
+    nh_thread.row = &cache->rows[heap->slot];
 }
 
 static bool may_have_moved(const struct cache *cache)
 {
-    const struct row *row = nh_thread.row;
-    return *row->cpu_now != row->cpu || cache->changes_seen != topology_changes() ||
-           cache->ask_always;
+    return (topology_now()->slots > 1 && nh_thread.fixed_slot == 0) ||
+           atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) != topology_changes();
 }
 
 /* ---- Beginning and end ---- */
 
-static NH_SLOW struct cache *begin(void)
+/* A cache with nothing in it. */
+static struct cache *cache_new(struct heap *heap, int32_t cpu)
 {
-    if (nh_thread.ended || !process_boot())
-        return NULL;
-    uint32_t number = atomic_fetch_add_explicit(&threads_begun, 1, memory_order_relaxed);
-    uint32_t cpu;
-    struct heap *heap = heap_get(present_slot(topology_now(), number, &cpu));
-    if (heap == NULL)
-        return NULL;
     bool fresh;
     struct cache *cache = fixalloc_get(&heap->caches, &fresh);
     if (cache == NULL)
         return NULL;
     /* A used one was left with empty rows and slots. */
     cache->birthplace = heap;
-    cache->thread_number = number;
+    cache->cpu = cpu;
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
-        cache->want[cls] = FIRST_WANT;
-    atomic_store_explicit(&cache->heap, NULL, memory_order_relaxed);
+        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
     open_row(cache, heap);
+    return cache;
+}
+
+struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu)
+{
+    struct cache *cache = cache_registry_find(heap, cpu);
+    if (cache == NULL && (cache = cache_new(heap, (int32_t)cpu)) != NULL)
+        cache_register(cache);
+    return cache;
+}
+
+/* The thread's own cache. */
+static NH_SLOW struct cache *begin(void)
+{
+    if (nh_thread.ended || !process_boot())
+        return NULL;
+    uint32_t number = atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed);
+    uint32_t changes = topology_changes();
+    struct heap *heap = heap_get(present_slot(topology_now(), number));
+    struct cache *cache = heap != NULL ? cache_new(heap, CACHE_NO_CPU) : NULL;
+    if (cache == NULL)
+        return NULL;
+    cache->thread_number = number;
+    atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
+    nh_thread.row = &cache->rows[heap->slot];
     nh_thread.rows = cache->rows;
     nh_thread.cache = cache;
-    follow_thread(cache);
+    cache_registry_lock();
     cache_register(cache);
+    cache_registry_unlock();
     /* May call calloc: the cache works by now. */
     if (have_end_key)
         (void)pthread_setspecific(end_key, cache);
     return cache;
 }
 
-void cache_thread_end(void *arg)
+/* Gives the thread's own cache back. */
+static void end(void)
 {
-    struct cache *cache = arg;
-    if (cache != nh_thread.cache)
-        return;
-    /* What the thread still frees and allocates goes without a cache. */
-    nh_thread.ended = true;
-    nh_thread.row = &boot_row;
-    nh_thread.rows = boot_rows;
+    struct cache *cache = nh_thread.cache;
+    nh_thread.row = &row_boot;
+    nh_thread.rows = row_boot_rows;
     nh_thread.cache = NULL;
+    cache_registry_lock();
     cache_unregister(cache);
-    empty_cache(cache);
+    cache_registry_unlock();
+    cache_empty(cache);
     fixalloc_put(&cache->birthplace->caches, cache);
 }
 
-/* The thread's cache, of the node it runs on; NULL when it can have none. */
-static struct cache *present(void)
+void cache_thread_end(void *arg)
+{
+    if (arg != nh_thread.cache || arg == NULL)
+        return;
+    /* What the thread still frees and allocates goes without a cache. */
+    nh_thread.ended = true;
+    end();
+}
+
+/* The cache to use now, of the node the thread runs on; NULL when there is none. */
+NH_INLINE struct cache *present(void)
 {
     struct cache *cache = nh_thread.cache;
+    if (cache == NULL && nh_likely(cpu_caches_used))
+        return cpu_cache_present();
     if (nh_unlikely(cache == NULL))
         return begin();
     if (nh_unlikely(may_have_moved(cache)))
@@ -255,36 +275,45 @@ struct heap *cache_heap(void)
 {
     struct cache *cache = present();
     if (nh_likely(cache != NULL))
-        return heap_of(cache);
-    if (!process_boot())
-        return NULL;
-    uint32_t cpu;
-    return heap_get(present_slot(topology_now(), 0, &cpu));
+        return cache_heap_of(cache);
+    return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
 }
 
 void cache_count_free(struct heap *heap)
 {
     const struct cache *cache = nh_thread.cache;
-    uint32_t cpu;
-    unsigned from = cache != NULL ? heap_of(cache)->slot : present_slot(topology_now(), 0, &cpu);
+    unsigned from = cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
     atomic_fetch_add_explicit(&heap->freed_from[from], 1, memory_order_relaxed);
 }
 
 void cache_fix_slot(unsigned slot)
 {
     nh_thread.fixed_slot = (uint8_t)(slot == CACHE_FOLLOW ? 0 : slot + 1);
-    if (nh_thread.cache != NULL)
+    if (cpu_caches_used && slot == CACHE_FOLLOW && nh_thread.cache != NULL) {
+        end();
+    } else if (nh_thread.cache != NULL) {
         follow_thread(nh_thread.cache);
+    } else if (slot != CACHE_FOLLOW && cpu_caches_used) {
+        fast_use(FAST_EITHER);
+        (void)begin();
+    }
 }
 
 void cache_flush(void)
 {
     struct cache *cache = nh_thread.cache;
-    if (cache == NULL)
-        return;
-    empty_cache(cache);
-    open_row(cache, heap_of(cache));
-    follow_thread(cache);
+    if (cache != NULL) {
+        cache_empty(cache);
+        follow_thread(cache);
+    }
+    if (cpu_caches_used) {
+        cache_registry_lock();
+        if (cpu_cache_close()) {
+            cache_registry_empty_cpus();
+            cpu_cache_open();
+        }
+        cache_registry_unlock();
+    }
 }
 
 /* ---- malloc ---- */
@@ -297,6 +326,27 @@ static void count_refill(struct heap *heap)
         heap_tick(heap);
 }
 
+/* A magazine with objects for one that has none, or for NULL; NULL without memory,
+ * the empty one is the caller's still then. */
+static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct magazine *empty)
+{
+    struct heap *heap = cache_heap_of(cache);
+    struct central *central = &heap->central[cls];
+    /* What came home is put away by those who will want it. */
+    if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
+        heap_open_inbox(heap, 1);
+    unsigned want = atomic_load_explicit(&cache->want[cls], memory_order_relaxed);
+    if (want > central->rounds)
+        want = central->rounds;
+    struct magazine *full = central_exchange_empty(central, empty, want);
+    if (nh_likely(full != NULL)) {
+        unsigned next = want * 2 > central->rounds ? central->rounds : want * 2;
+        atomic_store_explicit(&cache->want[cls], (uint8_t)next, memory_order_relaxed);
+        count_refill(heap);
+    }
+    return full;
+}
+
 void *cache_refill(unsigned cls)
 {
     struct cache *cache = present();
@@ -304,87 +354,73 @@ void *cache_refill(unsigned cls)
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
     }
-    struct bin *bin = &nh_thread.row->bin[cls];
-    void *object = pop(bin);
-    if (object != NULL)
-        return object;
-
-    struct heap *heap = heap_of(cache);
-    struct central *central = &heap->central[cls];
-    struct magazine *spare = take_spare(cache, cls);
-    struct magazine *loaded = unload(bin);
-    if (spare != NULL && spare->count != 0) {
-        load(bin, spare, central->rounds);
-        if (loaded != NULL)
-            put_spare(cache, cls, loaded);
-        return pop(bin);
+    unsigned rounds = cache_heap_of(cache)->central[cls].rounds;
+    void **top = unload(cache, cls);
+    struct magazine *spare = NULL;
+    /* Not empty if another thread of the CPU loaded one, or the thread has moved. */
+    if (nh_likely(top == NULL || *top == NULL)) {
+        struct magazine *loaded = top != NULL ? magazine_unload(top, rounds) : NULL;
+        struct magazine *full = take_spare(cache, cls);
+        if (full != NULL && full->count != 0) {
+            spare = loaded;
+        } else {
+            /* Both are empty: one goes for a full one. */
+            struct magazine *empty = full != NULL ? full : loaded;
+            spare = full != NULL ? loaded : NULL;
+            full = exchange_empty(cache, cls, empty);
+            if (nh_unlikely(full == NULL)) {
+                if (empty != NULL)
+                    stow(cache, cls, magazine_load(empty, rounds), rounds);
+                if (spare != NULL)
+                    put_spare(cache, cls, spare);
+                return NULL;
+            }
+        }
+        top = magazine_load(full, rounds);
     }
-
-    /* What came home is put away by those who will want it. */
-    if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
-        heap_open_inbox(heap, 1);
-
-    /* Both are empty: one goes for a full one. */
-    unsigned want = cache->want[cls];
-    if (want > central->rounds)
-        want = central->rounds;
-    struct magazine *given = spare != NULL ? spare : loaded;
-    struct magazine *kept = spare != NULL ? loaded : NULL;
-    struct magazine *full = central_exchange_empty(central, given, want);
-    if (nh_unlikely(full == NULL)) {
-        if (given != NULL)
-            load(bin, given, central->rounds);
-        if (kept != NULL)
-            put_spare(cache, cls, kept);
-        return NULL;
-    }
-    cache->want[cls] = (uint8_t)(want * 2 > central->rounds ? central->rounds : want * 2);
-    load(bin, full, central->rounds);
-    if (kept != NULL)
-        put_spare(cache, cls, kept);
-    object = pop(bin);
-    count_refill(heap);
+    void *object = *top;
+    stow(cache, cls, top + 1, rounds);
+    if (spare != NULL)
+        put_spare(cache, cls, spare);
     return object;
 }
 
 /* ---- free ---- */
 
-static void push(struct bin *bin, void *object)
-{
-    void **top = top_of(bin) + 1;
-    *top = object;
-    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
-}
-
 /* The bin of the object's class is full, or has no magazine. */
 static void free_local(struct cache *cache, unsigned cls, void *object)
 {
-    struct bin *bin = &nh_thread.row->bin[cls];
-    struct central *central = &heap_of(cache)->central[cls];
-    if (nh_unlikely(*top_of(bin) == object)) {
+    struct heap *heap = cache_heap_of(cache);
+    struct central *central = &heap->central[cls];
+    unsigned rounds = central->rounds;
+    void **top = unload(cache, cls);
+    if (nh_unlikely(top != NULL && *top == object)) {
+        stow(cache, cls, top, rounds);
         bad_pointer_report("free", object);
         return;
     }
-    if (top_of(bin) != bin->limit) { /* the thread had moved, and is home again */
-        push(bin, object);
-        return;
+    struct magazine *spare = NULL;
+    /* There is room, as in cache_refill, when others were here. */
+    if (nh_likely(top == NULL || magazine_top_full(top))) {
+        struct magazine *loaded = top != NULL ? magazine_unload(top, rounds) : NULL;
+        struct magazine *into = take_spare(cache, cls);
+        if (into != NULL && into->count != 0 && (loaded != NULL || into->count == rounds))
+            into = central_exchange_full(central, into);
+        if (into == NULL)
+            into = heap_magazine_new(heap);
+        if (nh_unlikely(into == NULL)) {
+            if (loaded != NULL)
+                stow(cache, cls, magazine_load(loaded, rounds), rounds);
+            central_put(central, &object, 1);
+            return;
+        }
+        spare = loaded;
+        top = magazine_load(into, rounds);
     }
-    struct magazine *spare = take_spare(cache, cls);
-    struct magazine *loaded = unload(bin);
-    if (spare != NULL && spare->count != 0 && loaded != NULL)
-        spare = central_exchange_full(central, spare);
-    if (spare == NULL)
-        spare = heap_magazine_new(heap_of(cache));
-    if (nh_unlikely(spare == NULL)) {
-        if (loaded != NULL)
-            load(bin, loaded, central->rounds);
-        central_put(central, &object, 1);
-        return;
-    }
-    load(bin, spare, central->rounds);
-    if (loaded != NULL)
-        put_spare(cache, cls, loaded);
-    push(bin, object);
+    *--top = object;
+    stow(cache, cls, top, rounds);
+    if (spare != NULL)
+        put_spare(cache, cls, spare);
 }
 
 /* An object of another node waits in its outbox for company. */
@@ -392,18 +428,19 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
 {
     struct magazine *outbox = take_outbox(cache, home->slot);
     if (outbox == NULL)
-        outbox = heap_magazine_new(heap_of(cache));
+        outbox = heap_magazine_new(cache_heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
         uint32_t word = span_table_home((uintptr_t)object);
         cache_count_free(home);
         central_put(&home->central[row_home_class(word)], &object, 1);
         return;
     }
-    outbox->slot[++outbox->count] = object;
-    if (outbox->count == MAGAZINE_ROUNDS)
+    outbox->slot[outbox->count++] = object;
+    if (outbox->count != MAGAZINE_ROUNDS)
+        outbox = atomic_exchange_explicit(&cache->outbox[home->slot], outbox, memory_order_acq_rel);
+    /* Full; or of a thread that was here meanwhile. */
+    if (outbox != NULL)
         heap_send(home, outbox);
-    else
-        atomic_store_explicit(&cache->outbox[home->slot], outbox, memory_order_release);
 }
 
 void cache_free_slow(void *ptr)
@@ -428,12 +465,12 @@ void cache_free_slow(void *ptr)
     /* glibc frees for a thread even after its destructors: a cache that began
      * there would never end. */
     struct cache *cache = NULL;
-    if (nh_thread.cache != NULL || nh_thread.frees_without++ >= FREES_WITHOUT)
+    if (nh_thread.cache != NULL || cpu_caches_used || nh_thread.frees_without++ >= FREES_WITHOUT)
         cache = present();
     if (nh_unlikely(cache == NULL)) {
         cache_count_free(home);
         central_put(&home->central[cls], &ptr, 1);
-    } else if (home == heap_of(cache)) {
+    } else if (home == cache_heap_of(cache)) {
         free_local(cache, cls, ptr);
     } else {
         free_remote(cache, home, ptr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * cache_registry.c - the list of all thread caches, and what others may do
- * with a cache that is not theirs.
+ * cache_registry.c - the list of all caches, and what others may do with one that
+ * is not theirs.
  */
 #include "cache.h"
 #include "numa/topology.h"
@@ -21,32 +21,46 @@ void cache_registry_unlock(void)
 
 void cache_register(struct cache *cache)
 {
-    lock_acquire(&lock);
     cache->prev = NULL;
     cache->next = first;
     if (first != NULL)
         first->prev = cache;
     first = cache;
-    lock_release(&lock);
 }
 
 void cache_unregister(struct cache *cache)
 {
-    lock_acquire(&lock);
     if (cache->prev != NULL)
         cache->prev->next = cache->next;
     else
         first = cache->next;
     if (cache->next != NULL)
         cache->next->prev = cache->prev;
-    lock_release(&lock);
 }
 
-void cache_registry_only(struct cache *cache)
+struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu)
 {
-    first = cache;
-    if (cache != NULL)
-        cache->next = cache->prev = NULL;
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        if (cache->cpu == (int32_t)cpu && cache_heap_of(cache) == heap)
+            return cache;
+    return NULL;
+}
+
+void cache_registry_empty_cpus(void)
+{
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        if (cache->cpu != CACHE_NO_CPU)
+            cache_empty(cache);
+}
+
+void cache_registry_only(struct cache *own)
+{
+    struct cache *next;
+    for (struct cache *cache = first; cache != NULL; cache = next) {
+        next = cache->next;
+        if (cache != own && cache->cpu == CACHE_NO_CPU)
+            cache_unregister(cache);
+    }
 }
 
 /* Takes a magazine out of a slot into a list. */
@@ -68,7 +82,7 @@ static void collect_spares(const struct heap *heap)
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next)
         for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-            if (atomic_load_explicit(&cache->heap, memory_order_relaxed) == heap)
+            if (cache_heap_of(cache) == heap)
                 take(&cache->spare[cls], &taken);
     lock_release(&lock);
     while (taken != NULL) {
@@ -102,23 +116,20 @@ void cache_collect(struct heap *heap)
     collect_spares(heap);
 }
 
-void cache_count(const struct heap *heap, uint64_t *threads, uint64_t *bytes)
+void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes)
 {
-    *threads = *bytes = 0;
+    *caches = *bytes = 0;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next) {
-        if (atomic_load_explicit(&cache->heap, memory_order_relaxed) != heap)
+        if (cache_heap_of(cache) != heap)
             continue;
-        ++*threads;
+        ++*caches;
         const struct row *row = &cache->rows[heap->slot];
         for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-            /* A magazine is aligned and its objects begin at slot[1], so the
-             * top alone tells how many there are. */
-            void **top = atomic_load_explicit(&row->bin[cls].top, memory_order_relaxed);
-            size_t into = (uintptr_t)top % NH_MAGAZINE_BYTES;
+            void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
             size_t objects = 0;
-            if (into > offsetof(struct magazine, slot))
-                objects = (into - offsetof(struct magazine, slot)) / sizeof(void *);
+            if (top != NULL && top != NO_TOP)
+                objects = heap->central[cls].rounds - (size_t)(top - magazine_of(top)->slot);
             if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) != NULL)
                 objects += atomic_load_explicit(&cache->spare_count[cls], memory_order_relaxed);
             *bytes += objects * size_class_bytes(cls);

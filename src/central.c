@@ -33,16 +33,13 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
 
 static unsigned take_from_spans(struct central *central, struct magazine *into, unsigned want)
 {
-    /* Filled from the top down, so that the lowest address is popped first;
-     * moved down when the spans have less than was wanted. */
-    void **end = &into->slot[1 + want];
     unsigned taken = 0;
     while (taken < want) {
         struct span *span = central->with_room.first;
         if (span == NULL)
             break;
         unsigned n = object_bits_take(&span->bits, &span->cursor, want - taken, span->base,
-                                      span->bytes, end - taken);
+                                      span->bytes, &into->slot[taken]);
         taken += n;
         span->free_objects = (uint16_t)(span->free_objects - n);
         if (span->free_objects == 0) {
@@ -50,9 +47,6 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
             span->listed = false;
         }
     }
-    if (taken < want)
-        for (unsigned i = 0; i < taken; i++)
-            into->slot[1 + i] = into->slot[1 + want - taken + i];
     central->free_in_spans -= taken;
     into->count = taken;
     return taken;
@@ -207,7 +201,7 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
 static void drain_and_unlock(struct central *central, struct magazine *magazine)
 {
     struct aftermath after = {.empty = NULL, .bad = NULL};
-    for (unsigned i = 1; i <= magazine->count; i++)
+    for (unsigned i = 0; i < magazine->count; i++)
         put_in_span(central, magazine->slot[i], &after);
     magazine->count = 0;
     lock_release(&central->lock);
@@ -262,7 +256,7 @@ void *central_take_one(struct central *central)
     struct magazine *magazine = central_exchange_empty(central, NULL, 1);
     if (magazine == NULL)
         return NULL;
-    void *object = magazine->slot[magazine->count--];
+    void *object = magazine->slot[--magazine->count];
     central_retire(central, magazine);
     return object;
 }

@@ -23,7 +23,7 @@ struct inbox {
 struct heap {
     struct page_heap pages;
     struct fixalloc magazines;
-    struct fixalloc caches;      /* thread caches of threads that began on this node */
+    struct fixalloc caches;      /* caches of CPUs of this node, and of threads that began there */
     unsigned slot;               /* index of this heap; constant */
     struct lock reclaiming;      /* no fields: one heap_reclaim at a time */
     _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */
@@ -76,7 +76,7 @@ void heap_repay(struct heap *heap);
 struct magazine *heap_magazine_new(struct heap *heap);
 
 /* Collects what the heap is owed into its page heap: with `all` the full
- * magazines of the depots, spare magazines of thread caches and batches waiting
+ * magazines of the depots, spare magazines of caches and batches waiting
  * for other nodes; else only the depots' magazines that lay unused since the
  * last time.  Waits for another that does. */
 void heap_reclaim(struct heap *heap, bool all);

@@ -22,14 +22,14 @@ void heap_unpack(struct magazine *magazine)
         /* All objects with the home of the last one; the others close up. */
         void *batch[MAGAZINE_ROUNDS];
         unsigned n = 0, kept = 0;
-        batch[n++] = magazine->slot[magazine->count--];
+        batch[n++] = magazine->slot[--magazine->count];
         uint32_t word = span_table_home((uintptr_t)batch[0]);
-        for (unsigned i = 1; i <= magazine->count; i++) {
+        for (unsigned i = 0; i < magazine->count; i++) {
             void *object = magazine->slot[i];
             if (span_table_home((uintptr_t)object) == word)
                 batch[n++] = object;
             else
-                magazine->slot[++kept] = object;
+                magazine->slot[kept++] = object;
         }
         magazine->count = kept;
         unsigned cls = row_home_class(word);

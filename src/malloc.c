@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * malloc.c - malloc and free, and what is built on them alone.
- *
- * The fast paths: no lock, no atomic read-modify-write, no call.  malloc pops
- * from the thread's bin of the size class; free pushes to the bin that the
- * span table names.  tests/instructions.budget holds what they may cost.
+ * malloc.c - malloc and free, and what is built on them alone.  Their fast paths
+ * are in fast.c.
  */
 #include "bad_pointer.h"
-#include "cache.h"
 #include "export.h"
+#include "fast.h"
 #include "large.h"
 #include "limits.h"
-#include "malloc_class.h"
 #include "row.h"
 #include "size_class.h"
 #include "span_table.h"
@@ -27,44 +23,9 @@ static NH_SLOW void *out_of_memory(void)
 
 /* ---- malloc ---- */
 
-/* The bin is empty, or the thread may have moved. */
-static NH_NOINLINE void *malloc_slow(size_t size)
-{
-    /* Size 0 led to the bin that is always empty. */
-    void *object = cache_refill(size_class_of(size != 0 ? size : 1));
-    return nh_likely(object != NULL) ? object : out_of_memory();
-}
-
-static NH_NOINLINE void *malloc_large(size_t size)
-{
-    struct heap *heap = large_heap(size);
-    bool zeroed;
-    void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
-    return nh_likely(object != NULL) ? object : out_of_memory();
-}
-
-static NH_NOINLINE void *malloc_medium(size_t size)
-{
-    if (nh_unlikely(size > NH_CLASS_MAX))
-        return malloc_large(size);
-    void *object = malloc_class(size_class_of(size));
-    return nh_likely(object != NULL) ? object : out_of_memory();
-}
-
-/* As malloc_class (malloc_class.h), but the slow path gets the size: so the
- * class is never computed here, only the bin's offset. */
 void *nh_malloc(size_t size)
 {
-    struct row *row = nh_thread.row;
-    if (nh_unlikely(size > NH_SMALL_MAX))
-        return malloc_medium(size);
-    struct bin *bin = row_bin_of_size(row, size);
-    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    void *object = *top;
-    if (nh_unlikely(object == NULL) || nh_unlikely(*row->cpu_now != row->cpu))
-        return malloc_slow(size);
-    atomic_store_explicit(&bin->top, top - 1, memory_order_relaxed);
-    return object;
+    return atomic_load_explicit(&fast_now.malloc, memory_order_relaxed)(size);
 }
 NH_LIBC_NAME(malloc, nh_malloc);
 
@@ -90,16 +51,7 @@ NH_LIBC_NAME(calloc, nh_calloc);
 
 void nh_free(void *ptr)
 {
-    uint32_t home = span_table_home((uintptr_t)ptr);
-    struct bin *bin = (struct bin *)(void *)((char *)nh_thread.rows + home);
-    void **top = atomic_load_explicit(&bin->top, memory_order_relaxed);
-    /* Full, or any of the cases that look full (row.h); or freed just before. */
-    if (nh_unlikely(top == bin->limit) || nh_unlikely(*top == ptr)) {
-        cache_free_slow(ptr);
-        return;
-    }
-    top[1] = ptr;
-    atomic_store_explicit(&bin->top, top + 1, memory_order_relaxed);
+    atomic_load_explicit(&fast_now.free, memory_order_relaxed)(ptr);
 }
 NH_LIBC_NAME(free, nh_free);
 

@@ -50,11 +50,10 @@ static inline bool object_bits_put(struct object_bits *bits, uint8_t *cursor, un
     return true;
 }
 
-/* Takes up to `want` free objects, lowest first, and stores their addresses
- * downwards from `end`, so that a stack that ends there hands them out in
- * rising order.  Returns how many. */
+/* Takes up to `want` free objects, lowest first, and stores their addresses from
+ * `into` on.  Returns how many. */
 static inline unsigned object_bits_take(struct object_bits *bits, uint8_t *cursor, unsigned want,
-                                        uintptr_t base, size_t bytes, void **end)
+                                        uintptr_t base, size_t bytes, void **into)
 {
     unsigned taken = 0;
     unsigned i = *cursor;
@@ -62,7 +61,7 @@ static inline unsigned object_bits_take(struct object_bits *bits, uint8_t *curso
         uint64_t word = bits->free[i];
         uintptr_t at = base + (size_t)i * 64 * bytes;
         while (word != 0 && taken < want) {
-            *--end = (void *)(at + (size_t)__builtin_ctzll(word) * bytes);
+            *into++ = (void *)(at + (size_t)__builtin_ctzll(word) * bytes);
             word &= word - 1;
             taken++;
         }

@@ -5,6 +5,7 @@
 #include "process.h"
 
 #include "cache.h"
+#include "cpu_cache.h"
 #include "lock.h"
 #include "node_limit.h"
 #include "numa/placement.h"
@@ -22,6 +23,8 @@ static _Atomic bool started;
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 
+static bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
+
 static void fork_prepare(void)
 {
     lock_rank_suspend();
@@ -30,6 +33,7 @@ static void fork_prepare(void)
         if (heap_if_exists(slot) != NULL)
             lock_acquire(&heap_if_exists(slot)->reclaiming);
     cache_registry_lock();
+    cpus_closed = cpu_cache_close();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_lock_all(heap_if_exists(slot));
@@ -44,6 +48,8 @@ static void fork_release(void)
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
             heap_unlock_all(heap_if_exists(slot));
+    if (cpus_closed)
+        cpu_cache_open();
     cache_registry_unlock();
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
@@ -55,6 +61,8 @@ static void fork_release(void)
 static void fork_child(void)
 {
     cache_registry_only(nh_thread.cache);
+    if (cpu_caches_used && !cpus_closed)
+        cpu_cache_forget();
     fork_release();
 }
 

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * row.h - what the fast paths touch of a thread's cache: for each node a row
- * of bins, one bin a size class.
+ * row.h - what the fast paths touch of a cache: for each node a row of bins,
+ * one bin a size class.
  *
- * malloc pops from the row of the node the thread runs on.  free pushes to the
- * bin that the span table's home word names: an offset from the thread's first
- * row that holds node and class in one number.  Only the row of the thread's
- * own node has magazines; every bin of the other rows is zero, which is a bin
- * that is always full.  So one comparison on free's path tells apart NULL,
- * foreign pointers, large objects, other nodes' objects, a thread without a
- * cache, and a full magazine: all of them take the slow path.
+ * A bin is the top of a loaded magazine (magazine.h), or NO_TOP, which is empty
+ * and full at once.  malloc pops from the row of the node it runs on.  free
+ * pushes to the bin that the span table's home word names: an offset from the
+ * cache's first row that holds node and class in one number.  Only the row of
+ * the cache's own node has magazines; every bin of the other rows is zero, and
+ * a top of zero is that of a full magazine.  So one test on free's path tells
+ * apart NULL, foreign pointers, large objects, other nodes' objects, a thread
+ * without a cache, and a full magazine: all of them take the slow path.
  *
- * A row belongs to its thread.  `top` is stored atomically (relaxed, a plain
- * store in machine code) because statistics read it from other threads; the
- * figure may be stale, never torn.
+ * A row is used by one thread, or by the threads of one CPU in turn (rseq.h).
+ * Bins are atomic (relaxed, plain loads and stores in machine code) because
+ * statistics read them from anywhere; the figure may be stale, never torn.
  */
 #ifndef NH_ROW_H
 #define NH_ROW_H
@@ -23,40 +24,24 @@
 
 #include <stdatomic.h>
 
-/* The stack's top: the slot of the object to be popped next.  *top is NULL
- * when the bin is empty; top equals limit when it is full. */
-struct bin {
-    void **_Atomic top;
-    void **limit;
-};
-
 struct row {
-    struct bin bin[NH_CLASSES];
-    /* The CPU the thread runs on now, in the kernel's restartable-sequences
-     * area, and the one it ran on when the row was chosen.  Where there is
-     * nothing to watch the first points to the second. */
-    const volatile uint32_t *cpu_now;
-    uint32_t cpu;
-    uint32_t spare;
-    struct bin no_class[NH_CLASS_SLOTS - NH_CLASSES - 1]; /* always zero */
-};
+    /* [0] is NO_TOP; those past NH_CLASSES are always zero. */
+    void **_Atomic bin[NH_CLASS_SLOTS];
+} __attribute__((aligned(NH_CACHE_LINE)));
 
-NH_STATIC(sizeof(struct bin) == NH_GRAIN, "a size rounded up to the grain is its bin's offset");
-NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(struct bin), "rows have no gaps");
-NH_STATIC(offsetof(struct row, cpu_now) / sizeof(struct bin) < NH_CLASS_LARGE,
-          "the bin of large objects stays zero");
-NH_STATIC(offsetof(struct row, no_class) / sizeof(struct bin) <= NH_CLASS_PAGES,
-          "and that of whole pages");
+NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(void **), "rows have no gaps");
+NH_STATIC(NH_CLASS_PAGES >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
+          "the bins of large objects and of whole pages stay zero");
 
 /* The home word of objects of `cls` at home in heap `slot`. */
 NH_INLINE uint32_t row_home(unsigned slot, unsigned cls)
 {
-    return (uint32_t)((slot * NH_CLASS_SLOTS + cls) * sizeof(struct bin));
+    return (uint32_t)((slot * NH_CLASS_SLOTS + cls) * sizeof(void **));
 }
 
 NH_INLINE unsigned row_home_class(uint32_t home)
 {
-    return home / (uint32_t)sizeof(struct bin) % NH_CLASS_SLOTS;
+    return home / (uint32_t)sizeof(void **) % NH_CLASS_SLOTS;
 }
 
 NH_INLINE unsigned row_home_slot(uint32_t home)
@@ -64,16 +49,14 @@ NH_INLINE unsigned row_home_slot(uint32_t home)
     return home / (uint32_t)sizeof(struct row);
 }
 
-/* The bin of a size up to NH_SMALL_MAX. */
-NH_INLINE struct bin *row_bin_of_size(struct row *row, size_t size)
-{
-    return (struct bin *)(void *)((char *)row + round_up(size, NH_GRAIN));
-}
+/* What bins without a magazine point to. */
+extern void *const row_no_magazine[] __attribute__((visibility("hidden")));
+#define NO_TOP ((void **)(uintptr_t)row_no_magazine)
 
 struct cache;
 
-/* All thread-local state.  A thread without a cache has a row of bins that
- * are always empty, and rows of bins that are always full. */
+/* All thread-local state.  A thread without a cache of its own has a row of bins
+ * that are always empty, and rows of bins that are always full. */
 struct thread_state {
     struct row *row;        /* malloc's: of the node the thread was last seen on */
     struct row *rows;       /* free's: row of slot 0 */
@@ -85,5 +68,9 @@ struct thread_state {
 
 extern _Thread_local struct thread_state nh_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* What a thread without a cache and a CPU without one have. */
+extern struct row row_boot __attribute__((visibility("hidden")));
+extern struct row row_boot_rows[NH_NODES_MAX] __attribute__((visibility("hidden")));
 
 #endif

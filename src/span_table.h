@@ -60,10 +60,13 @@ extern struct span_table span_table __attribute__((visibility("hidden")));
  * when it comes back to its span. */
 NH_INLINE uint32_t span_table_home(uintptr_t address)
 {
-    const char *leaf =
-        (const char *)&span_table +
-        atomic_load_explicit(&span_table.leaf[(uint16_t)(address >> TABLE_LEAF_SHIFT)],
-                             memory_order_relaxed);
+    const struct span_table *table = &span_table;
+    /* One register for both uses: the compiler would compute a second address. */
+    __asm__("" : "+r"(table));
+    const char *leaf = (const char *)table +
+                       atomic_load_explicit(&table->leaf[(uint16_t)(address >> TABLE_LEAF_SHIFT)],
+                                            memory_order_relaxed);
+    __asm__("" : "+r"(leaf));
     const _Atomic uint32_t *home =
         (const _Atomic uint32_t *)(const void *)(leaf + offsetof(struct span_table, none));
     return atomic_load_explicit(&home[(uint32_t)address >> NH_PAGE_SHIFT], memory_order_relaxed);

@@ -56,7 +56,7 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
     read_pages(&heap->pages, out);
 
     uint64_t in_caches;
-    cache_count(heap, &out->threads, &in_caches);
+    cache_count(heap, &out->caches, &in_caches);
     size_t given_out = 0, in_depots = 0;
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
         struct central *central = &heap->central[cls];

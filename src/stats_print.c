@@ -3,6 +3,7 @@
  * stats_print.c - the counters as text and as JSON.
  */
 #include "log.h"
+#include "cache.h"
 #include "numa/topology.h"
 #include "options.h"
 #include "stats.h"
@@ -53,6 +54,7 @@ static void print_pairs(int fd, struct text *text, bool json)
 {
     unsigned slots = topology_now()->slots;
     bool first = true;
+    cache_collect_outboxes();
     for (unsigned i = 0; slots > 1 && i < slots * slots; i++) {
         struct nh_pair_stats pair;
         stats_of_pair(i / slots, i % slots, &pair);

@@ -49,7 +49,7 @@ for bad in "" -2 86400001 +5 0x10 "5 " 5k 99999999999999999999 -9999999999999999
     line "NEARHEAP_DECAY=${bad/+/\\+} $number -1 to 86400000; using 10000" "NEARHEAP_DECAY=$bad"
 done
 for bad in -1 17m 1kk k 16777217 9223372036854775807k; do
-    line "NEARHEAP_CACHE=$bad $number 0 to 16777216 .*; using 262144" "NEARHEAP_CACHE=$bad"
+    line "NEARHEAP_CACHE=$bad $number 0 to 16777216 .*; using 524288" "NEARHEAP_CACHE=$bad"
 done
 for bad in "" abor aborts ABORT 0; do
     line "NEARHEAP_BAD_FREE=$bad is not one of abort.report.ignore; using abort" \

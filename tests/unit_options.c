@@ -299,7 +299,7 @@ static void wrong_values_are_named(void **state)
         {"NEARHEAP_DECAY=",
          "nearheap: NEARHEAP_DECAY= is not a whole number from -1 to 86400000; using 10000\n"},
         {"NEARHEAP_CACHE=17m", "nearheap: NEARHEAP_CACHE=17m is not a whole number from 0 to "
-                               "16777216 (k, m or g may follow); using 262144\n"},
+                               "16777216 (k, m or g may follow); using 524288\n"},
         {"NEARHEAP_HUGE=Never",
          "nearheap: NEARHEAP_HUGE=Never is not one of default|always|never; using default\n"},
         {long_text, "nearheap: NEARHEAP_STATS is longer than 511 characters; ignoring it\n"},

@@ -32,7 +32,7 @@ endif()
 
 # guest(NAME numa-vm's arguments…)
 function(guest name)
-    run(${name} numa 900 COMMAND ${here}/guest.sh ${vm} ${ARGN})
+    run(${name} numa 900 COMMAND ${here}/guest.sh ${vm} --timeout 600 ${ARGN})
 endfunction()
 
 set(preload LD_PRELOAD=$<TARGET_FILE:nearheap>)
