@@ -13,16 +13,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies know");
+
 #define POSSIBLE_CPUS "/sys/devices/system/cpu/possible"
 
 bool cpu_caches_used;
-struct cpu_entry *_Atomic cpu_entries;
+struct cpu_table *_Atomic cpu_table;
 ptrdiff_t cpu_area;
 
-/* Both have an entry for every CPU there may ever be.  An entry is changed under
- * the registry's lock, and only from no cache to one while it is not closed. */
-static struct cpu_entry *open_entries, *closed_entries;
-static unsigned cpu_count; /* of entries; constant after boot */
+/* An entry of the open one is changed under the registry's lock; while it is open
+ * only from no cache to one. */
+static struct cpu_table *open_table, *closed_table;
+static unsigned cpu_count; /* CPUs there may ever be; constant after boot */
 
 static long membarrier(int command)
 {
@@ -50,17 +52,18 @@ void cpu_cache_boot(void)
     cpu_count = possible_cpus();
     if (cpu_count == 0 || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) != 0)
         return;
-    size_t bytes = round_up(cpu_count * sizeof *open_entries, NH_SYSTEM_PAGE);
-    struct cpu_entry *entries = os_map(2 * bytes, NH_SYSTEM_PAGE, 0);
-    if (entries == NULL)
+    struct cpu_table *tables = os_map(2 * sizeof *tables, NH_SYSTEM_PAGE, 0);
+    if (tables == NULL)
         return;
-    open_entries = entries;
-    closed_entries = (struct cpu_entry *)(void *)((char *)entries + bytes);
+    open_table = &tables[0];
+    closed_table = &tables[1];
     for (unsigned cpu = 0; cpu < cpu_count; cpu++)
-        open_entries[cpu] = closed_entries[cpu] =
-            (struct cpu_entry){.own = &row_boot, .rows = row_boot_rows};
+        for (unsigned i = 0; i < 2; i++) {
+            tables[i].own[cpu] = &row_boot;
+            tables[i].rows[cpu] = row_boot_rows;
+        }
     cpu_area = area;
-    atomic_store_explicit(&cpu_entries, open_entries, memory_order_relaxed);
+    atomic_store_explicit(&cpu_table, open_table, memory_order_relaxed);
     cpu_caches_used = true;
     fast_use(FAST_CPU);
 }
@@ -69,7 +72,7 @@ bool cpu_cache_close(void)
 {
     if (!cpu_caches_used || (lock_depth & LOCK_FORKING) != 0)
         return cpu_caches_used;
-    atomic_store_explicit(&cpu_entries, closed_entries, memory_order_relaxed);
+    atomic_store_explicit(&cpu_table, closed_table, memory_order_relaxed);
     if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) == 0))
         return true;
     cpu_cache_open();
@@ -80,16 +83,18 @@ void cpu_cache_open(void)
 {
     /* What was changed while closed is seen by who finds them open. */
     if (cpu_caches_used && (lock_depth & LOCK_FORKING) == 0)
-        atomic_store_explicit(&cpu_entries, open_entries, memory_order_release);
+        atomic_store_explicit(&cpu_table, open_table, memory_order_release);
 }
 
 void cpu_cache_forget(void)
 {
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        struct cache *cache = atomic_load_explicit(&open_entries[cpu].cache, memory_order_relaxed);
+        struct cache *cache = atomic_load_explicit(&open_table->cache[cpu], memory_order_relaxed);
         if (cache != NULL)
             cache_unregister(cache);
-        open_entries[cpu] = closed_entries[cpu];
+        open_table->own[cpu] = &row_boot;
+        open_table->rows[cpu] = row_boot_rows;
+        atomic_store_explicit(&open_table->cache[cpu], NULL, memory_order_relaxed);
     }
 }
 
@@ -102,23 +107,22 @@ static NH_SLOW struct cache *renew(void)
     if (heap == NULL)
         return NULL;
     cache_registry_lock();
-    struct cpu_entry *entry = &open_entries[cpu];
-    struct cache *before = atomic_load_explicit(&entry->cache, memory_order_relaxed);
+    struct cache *before = atomic_load_explicit(&open_table->cache[cpu], memory_order_relaxed);
     struct cache *cache = before;
     if (before == NULL || cache_heap_of(before) != heap)
         cache = cache_for_cpu(heap, cpu);
-    /* An entry without a cache may change under everybody's eyes: all of its old
-     * and new parts go together. */
+    /* What a CPU without a cache has may change under everybody's eyes: all of the old
+     * and new goes together. */
     bool closed = before != NULL && cache != before && cpu_cache_close();
     if (before != NULL && cache != before && !closed)
         cache = before;
     if (closed)
         cache_empty(before);
     if (cache != NULL && cache != before) {
-        entry->rows = cache->rows;
-        entry->own = &cache->rows[heap->slot];
+        open_table->rows[cpu] = cache->rows;
+        open_table->own[cpu] = &cache->rows[heap->slot];
         /* Pairs with the acquire in cpu_cache_present. */
-        atomic_store_explicit(&entry->cache, cache, memory_order_release);
+        atomic_store_explicit(&open_table->cache[cpu], cache, memory_order_release);
     }
     if (closed)
         cpu_cache_open();
@@ -130,11 +134,11 @@ static NH_SLOW struct cache *renew(void)
 
 struct cache *cpu_cache_present(void)
 {
-    struct cpu_entry *entries = atomic_load_explicit(&cpu_entries, memory_order_acquire);
-    if (nh_unlikely(entries == closed_entries))
+    struct cpu_table *table = atomic_load_explicit(&cpu_table, memory_order_acquire);
+    if (nh_unlikely(table == closed_table))
         return NULL;
     struct cache *cache =
-        atomic_load_explicit(&entries[current_cpu(cpu_area)].cache, memory_order_acquire);
+        atomic_load_explicit(&table->cache[current_cpu(cpu_area)], memory_order_acquire);
     if (nh_likely(cache != NULL) &&
         nh_likely(atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) ==
                   topology_changes()))

@@ -3,7 +3,7 @@
  * fast.c - the fast paths of malloc and free: no lock, no atomic read-modify-write,
  * no call.  malloc pops from the bin of the size class; free pushes to the bin that
  * the span table names.  tests/instructions.budget holds what those may cost that
- * work with threads' caches; those of CPUs' (rseq.h) cost six more a pair.
+ * work with threads' caches; those of CPUs' (rseq.h) cost ten more a pair.
  */
 #include "fast.h"
 
@@ -115,14 +115,14 @@ static void *cpu_malloc(size_t size)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return malloc_medium(size);
-    void *object = rseq_pop(small_class(size));
-    return nh_likely(object != NULL) ? object : malloc_slow(size);
+    void *object;
+    return nh_likely(rseq_pop(small_class(size), &object)) ? object : malloc_slow(size);
 }
 
 static void *cpu_malloc_class(unsigned cls)
 {
-    void *object = rseq_pop(cls);
-    return nh_likely(object != NULL) ? object : cache_refill(cls);
+    void *object;
+    return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
 }
 
 static void cpu_free(void *ptr)

@@ -24,21 +24,19 @@
 struct row;
 struct cache;
 
-/* What a CPU has; on its own half cache line. */
-struct cpu_entry {
-    struct row *own;  /* malloc's: of the CPU's node */
-    struct row *rows; /* free's: row of slot 0 */
-    struct cache *_Atomic cache;
-    void *unused;
-};
-#define CPU_ENTRY_SHIFT 5
-NH_STATIC(sizeof(struct cpu_entry) == 1 << CPU_ENTRY_SHIFT, "sequences index entries by shifting");
-NH_STATIC(offsetof(struct cpu_entry, own) == 0 && offsetof(struct cpu_entry, rows) == 8,
-          "sequences know where the rows are");
+#define CPUS_MAX ((size_t)1 << 12)
 
-/* By CPU number; or the table of nothing while caches are closed (cpu_cache.h).
- * Sequences read it first: after a membarrier nobody uses what was there before. */
-extern struct cpu_entry *_Atomic cpu_entries __attribute__((visibility("hidden")));
+/* By CPU number, what each has: so in three arrays, for an index that an
+ * instruction can scale.  Of these, pages are touched for the CPUs there are. */
+struct cpu_table {
+    struct row *own[CPUS_MAX];  /* malloc's: of the CPU's node */
+    struct row *rows[CPUS_MAX]; /* free's: row of slot 0 */
+    struct cache *_Atomic cache[CPUS_MAX];
+};
+
+/* The table; or that of nothing while caches are closed (cpu_cache.h).  Sequences
+ * read it in their midst: after a membarrier nobody uses what was there before. */
+extern struct cpu_table *_Atomic cpu_table __attribute__((visibility("hidden")));
 /* Where glibc's area is, counted from the thread pointer; constant when used. */
 extern ptrdiff_t cpu_area __attribute__((visibility("hidden")));
 
@@ -51,8 +49,8 @@ extern ptrdiff_t cpu_area __attribute__((visibility("hidden")));
 #define RSEQ_SIGNATURE "0x53053053"
 
 /* The sequence between labels 1 and 2; interrupted it goes on at 0.  Sets the area's
- * rseq_cs (offset 8), then reads cpu_id_start (offset 0) and makes %[at] the CPU's
- * entry.  (Not asm goto with outputs, which GCC 12 gets wrong on the way to labels.) */
+ * rseq_cs (offset 8), then reads cpu_id_start (offset 0) into %[cpu] and the table
+ * into %[at]. */
 #define RSEQ_BEGIN                                                                                 \
     "0:\n\t"                                                                                       \
     ".pushsection __rseq_cs, \"aw\"\n\t"                                                           \
@@ -67,26 +65,28 @@ extern ptrdiff_t cpu_area __attribute__((visibility("hidden")));
     ".popsection\n\t"                                                                              \
     "leaq 3b(%%rip), %[at]\n\t"                                                                    \
     "movq %[at], %%fs:8(%[area])\n"                                                                \
-    "1:\tmovl %%fs:(%[area]), %k[at]\n\t"                                                          \
-    "shlq $5, %[at]\n\t"                                                                           \
-    "addq %[entries], %[at]\n\t"
+    "1:\tmovl %%fs:(%[area]), %k[cpu]\n\t"                                                         \
+    "movq %[table], %[at]\n\t"
 #define RSEQ_END "2:\n\t"
+NH_STATIC(offsetof(struct cpu_table, own) == 0, "sequences index it so");
 
-/* Pops an object of `cls` of the CPU's node; NULL when the bin is empty. */
-NH_INLINE void *rseq_pop(size_t cls)
+/* Pops an object of `cls` of the CPU's node; false when the bin is empty. */
+NH_INLINE bool rseq_pop(size_t cls, void **out)
 {
     void *at, *top, *object;
-    __asm__ volatile(RSEQ_BEGIN "movq (%[at]), %[at]\n\t"
-                                "movq (%[at],%[cls],8), %[top]\n\t"
-                                "movq (%[top]), %[object]\n\t"
+    bool empty;
+    __asm__ volatile(RSEQ_BEGIN "movq (%[at],%[cpu],8), %[at]\n\t"
+                                "movq (%[at],%[cls],8), %[cpu]\n\t"
+                                "movq (%[cpu]), %[object]\n\t"
                                 "testq %[object], %[object]\n\t"
                                 "jz 2f\n\t"
-                                "addq $8, %[top]\n\t"
-                                "movq %[top], (%[at],%[cls],8)\n" RSEQ_END
-                     : [at] "=&r"(at), [top] "=&r"(top), [object] "=&r"(object)
-                     : [area] "r"(cpu_area), [entries] "m"(cpu_entries), [cls] "r"(cls)
-                     : "memory", "cc");
-    return object;
+                                "addq $8, %[cpu]\n\t" /* never 0: clears ZF */
+                                "movq %[cpu], (%[at],%[cls],8)\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&a"(object), "=@ccz"(empty)
+                     : [area] "r"(cpu_area), [table] "m"(cpu_table), [cls] "r"(cls)
+                     : "memory");
+    *out = object;
+    return !empty;
 }
 
 /* Pushes an object to the bin `home` bytes from the CPU's first row; false when
@@ -95,19 +95,20 @@ NH_INLINE bool rseq_push(size_t home, void *object)
 {
     void *at, *top;
     bool not_pushed;
-    __asm__ volatile(RSEQ_BEGIN "movq 8(%[at]), %[at]\n\t"
-                                "movq (%[at],%[home]), %[top]\n\t"
-                                "testl %[mask], %k[top]\n\t"
-                                "jz 2f\n\t"
-                                "cmpq %[object], (%[top])\n\t"
-                                "je 2f\n\t"
-                                "movq %[object], -8(%[top])\n\t"
-                                "subq $8, %[top]\n\t" /* never 0: clears ZF */
-                                "movq %[top], (%[at],%[home])\n" RSEQ_END
-                     : [at] "=&r"(at), [top] "=&r"(top), "=@ccz"(not_pushed)
-                     : [area] "r"(cpu_area), [entries] "m"(cpu_entries), [home] "r"(home),
-                       [object] "r"(object), [mask] "i"(NH_MAGAZINE_BYTES - 1)
-                     : "memory");
+    __asm__ volatile(
+        RSEQ_BEGIN "movq %c[rows](%[at],%[cpu],8), %[at]\n\t"
+                   "movq (%[at],%[home]), %[cpu]\n\t"
+                   "testl %[mask], %k[cpu]\n\t"
+                   "jz 2f\n\t"
+                   "cmpq %[object], (%[cpu])\n\t"
+                   "je 2f\n\t"
+                   "movq %[object], -8(%[cpu])\n\t"
+                   "subq $8, %[cpu]\n\t" /* never 0: clears ZF */
+                   "movq %[cpu], (%[at],%[home])\n" RSEQ_END
+        : [at] "=&r"(at), [cpu] "=&r"(top), "=@ccz"(not_pushed)
+        : [area] "r"(cpu_area), [table] "m"(cpu_table), [home] "r"(home), [object] "r"(object),
+          [mask] "i"(NH_MAGAZINE_BYTES - 1), [rows] "i"(offsetof(struct cpu_table, rows))
+        : "memory");
     return !not_pushed;
 }
 
@@ -118,20 +119,19 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
 {
     void *at;
     void **was;
-    __asm__ volatile(RSEQ_BEGIN "xorl %k[was], %k[was]\n\t"
-                                "cmpq %[row], (%[at])\n\t"
+    __asm__ volatile(RSEQ_BEGIN "cmpq %[row], (%[at],%[cpu],8)\n\t"
+                                "movl $0, %k[cpu]\n\t"
                                 "jne 2f\n\t"
-                                "movq (%[row],%[cls],8), %[was]\n\t"
+                                "movq (%[row],%[cls],8), %[at]\n\t"
                                 "testq %[before], %[before]\n\t"
                                 "jz 5f\n\t"
-                                "cmpq %[before], %[was]\n\t"
-                                "je 5f\n\t"
-                                "xorl %k[was], %k[was]\n\t"
-                                "jmp 2f\n"
-                                "5:\tmovq %[after], (%[row],%[cls],8)\n" RSEQ_END
-                     : [at] "=&r"(at), [was] "=&r"(was)
-                     : [area] "r"(cpu_area), [entries] "m"(cpu_entries), [row] "r"(row),
-                       [cls] "r"(cls), [before] "r"(before), [after] "r"(after)
+                                "cmpq %[before], %[at]\n\t"
+                                "jne 2f\n"
+                                "5:\tmovq %[at], %[cpu]\n\t"
+                                "movq %[after], (%[row],%[cls],8)\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(was)
+                     : [area] "r"(cpu_area), [table] "m"(cpu_table), [row] "r"(row), [cls] "r"(cls),
+                       [before] "r"(before), [after] "r"(after)
                      : "memory", "cc");
     return was;
 }
@@ -139,10 +139,10 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
 #else
 #define NH_RSEQ 0
 
-NH_INLINE void *rseq_pop(size_t cls)
+NH_INLINE bool rseq_pop(size_t cls, void **out)
 {
-    (void)cls;
-    return NULL;
+    (void)cls, (void)out;
+    return false;
 }
 
 NH_INLINE bool rseq_push(size_t home, void *object)

@@ -2,8 +2,8 @@
  *
  * stats_print.c - the counters as text and as JSON.
  */
-#include "log.h"
 #include "cache.h"
+#include "log.h"
 #include "numa/topology.h"
 #include "options.h"
 #include "stats.h"
