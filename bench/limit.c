@@ -4,13 +4,13 @@
  *
  * Each thread has a list of free objects a size class: malloc takes the first, free
  * puts one in front, and a table tells the class of an address.  Nothing is checked,
- * nothing goes back to the system, an object stays with the thread that freed it,
- * and what a thread has is lost when it ends.  Only lists that have grown long are
- * left to other threads, whole: else producers and consumers would measure nothing
- * but page faults.  No server could use it; it shows how much of a workload's time
- * is the allocator's at all.
+ * nothing goes back to the system, and an object stays with the thread that freed it.
+ * Only lists that have grown long are left to other threads, whole, and all when the
+ * thread ends: else producers and consumers would measure nothing but page faults.  No
+ * server could use it; it shows how much of a workload's time is the allocator's at all.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,8 +53,8 @@
 
 struct object {
     struct object *next;
-    struct object *list; /* of a list's first object, once the list is left to others:
-                            the first object of another such list */
+    atomic_uintptr_t list; /* of the first of a list that was left: the first object of
+                              the list left before it, or 0 */
 };
 
 #define THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
@@ -63,15 +63,25 @@ THREAD struct {
     size_t room; /* so many may be added */
 } lists[CLASSES];
 THREAD struct {
-    struct object *lists; /* taken over from others */
-    char *fresh;          /* the rest of its chunk, never used and therefore zero */
-    size_t left;          /* bytes of it */
-} stores[CLASSES];
+    char *fresh; /* the rest of its chunk, never used and therefore zero */
+    size_t left; /* bytes of it */
+} chunks[CLASSES];
+THREAD bool known; /* to the key */
 
 static atomic_uintptr_t reserved; /* where; 0 before the first object */
 static atomic_size_t reserved_used;
 static uint8_t chunk_class[RESERVE >> CHUNK_SHIFT]; /* by chunk_at */
-static _Atomic(struct object *) shared[CLASSES];    /* lists that were left */
+
+/* Lists that were left: the address of the last one's first object, and above it a
+ * count of takings.  With the count a taker sees that the list he found was taken and
+ * another, or the same one with others behind it, left in its place. */
+static atomic_uint_fast64_t shared[CLASSES];
+#define ADDRESS_BITS 48
+#define ADDRESS      (((uint64_t)1 << ADDRESS_BITS) - 1)
+
+/* Its destructor leaves an ending thread's lists. */
+static pthread_key_t key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 
 static inline size_t class_of(size_t size)
 {
@@ -145,53 +155,86 @@ static char *take_chunk(size_t length, size_t alignment)
     return (char *)base + offset;
 }
 
+/* Leaves the thread's list to others. */
+static void leave_list(size_t cls)
+{
+    struct object *first = lists[cls].first;
+    if (first != NULL) {
+        uint64_t there = atomic_load(&shared[cls]);
+        do
+            atomic_store_explicit(&first->list, there & ADDRESS, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak(&shared[cls], &there,
+                                             (there & ~ADDRESS) | (uintptr_t)first));
+    }
+    lists[cls].first = NULL;
+    lists[cls].room = room_of(cls);
+}
+
+static void leave_all(void *unused)
+{
+    (void)unused;
+    for (size_t cls = 0; cls < CLASSES; cls++)
+        leave_list(cls);
+}
+
+static void make_key(void)
+{
+    pthread_key_create(&key, leave_all);
+}
+
+/* A thread that is to have a list leaves it when it ends. */
+static void make_known(void)
+{
+    if (known)
+        return;
+    known = true; /* before: the key may need memory */
+    pthread_once(&key_once, make_key);
+    pthread_setspecific(key, &known); /* any address: the destructor is called for it */
+}
+
+/* For an object to be freed; there is none in a thread that is new. */
+static __attribute__((noinline)) void make_room(size_t cls)
+{
+    make_known();
+    leave_list(cls);
+}
+
+/* Takes a list over that was left.  Its first object, or NULL. */
+static __attribute__((noinline)) void *take_list(size_t cls)
+{
+    uint64_t there = atomic_load(&shared[cls]), next;
+    struct object *first;
+    do {
+        first = (struct object *)(uintptr_t)(there & ADDRESS);
+        if (first == NULL)
+            return NULL;
+        next = atomic_load_explicit(&first->list, memory_order_relaxed) & ADDRESS;
+    } while (!atomic_compare_exchange_weak(&shared[cls], &there,
+                                           ((there & ~ADDRESS) + ADDRESS + 1) | next));
+    lists[cls].first = first->next;
+    lists[cls].room = room_of(cls);
+    make_known();
+    return first;
+}
+
 /* An object that was never used. */
 static __attribute__((noinline)) void *fresh(size_t cls)
 {
     size_t bytes = class_bytes(cls);
-    if (stores[cls].left < bytes) {
+    if (chunks[cls].left < bytes) {
         size_t length = bytes > CHUNK ? bytes : CHUNK;
         char *chunk = take_chunk(length, length);
         if (chunk == NULL)
             return no_memory();
         chunk_class[chunk_at(chunk)] = (uint8_t)cls;
         size_t colour = cls * COLOUR % PAGE / bytes * bytes;
-        stores[cls].fresh = chunk + colour;
-        stores[cls].left = length - colour;
+        chunks[cls].fresh = chunk + colour;
+        chunks[cls].left = length - colour;
     }
-    void *object = stores[cls].fresh;
-    stores[cls].fresh += bytes;
-    stores[cls].left -= bytes;
+    void *object = chunks[cls].fresh;
+    chunks[cls].fresh += bytes;
+    chunks[cls].left -= bytes;
     return object;
-}
-
-/* Takes a list over that others left; they are taken all at once, so that none can
- * come back while it is looked at.  Its first object, or NULL. */
-static __attribute__((noinline)) void *take_list(size_t cls)
-{
-    struct object *first = stores[cls].lists;
-    if (first == NULL)
-        first = atomic_exchange_explicit(&shared[cls], NULL, memory_order_acquire);
-    if (first == NULL)
-        return NULL;
-    stores[cls].lists = first->list;
-    lists[cls].first = first->next;
-    lists[cls].room = room_of(cls);
-    return first;
-}
-
-/* Leaves the thread's list to others. */
-static __attribute__((noinline)) void leave_list(size_t cls)
-{
-    struct object *first = lists[cls].first;
-    if (first != NULL) {
-        first->list = atomic_load_explicit(&shared[cls], memory_order_relaxed);
-        while (!atomic_compare_exchange_weak_explicit(&shared[cls], &first->list, first,
-                                                      memory_order_release, memory_order_relaxed))
-            continue;
-    }
-    lists[cls].first = NULL;
-    lists[cls].room = room_of(cls);
 }
 
 /* A used object, or NULL. */
@@ -221,7 +264,7 @@ EXPORT void free(void *pointer)
     struct object *object = pointer;
     size_t cls = class_at(object);
     if (__builtin_expect(lists[cls].room == 0, 0))
-        leave_list(cls);
+        make_room(cls);
     object->next = lists[cls].first;
     lists[cls].first = object;
     lists[cls].room--;
