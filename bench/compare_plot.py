@@ -3,7 +3,8 @@
 
 To the right, on a logarithmic axis, is how much longer a workload takes, or how much
 more memory it has at its peak, than with the best peer of that line, who is at 1:
-where our dot is left of 1, in the tinted part, none is better."""
+where our dot is left of 1, in the tinted part, none is better.  Dots are medians over
+medians; the tables' medians of paired ratios are for those who want it exactly."""
 
 import math
 import shutil

@@ -102,7 +102,8 @@ class Compare(unittest.TestCase):
         self.assertNotIn("time: limit", lines)
 
     def test_tables(self):
-        said = self.good("--allocators", ",".join(THREE), "--rounds", "1", "--threads", "1,2").stdout
+        said = self.good("--allocators", ",".join(THREE), "--rounds", "1",
+                         "--threads", "1,2").stdout
         for title in ("time, threads: 1 ", "time ratio, threads: 2 ", "peak memory, threads: 2 ",
                       "page faults, threads: 1 ", "summary, threads: 1 ",
                       "speed-up, threads: 1 to 2 "):
