@@ -34,8 +34,16 @@ KNOWN = {
     "jemalloc": ["libjemalloc.so.2"],
     "mimalloc": ["libmimalloc.so.2.*", "libmimalloc.so.2", "libmimalloc.so.3", "libmimalloc.so"],
     "tcmalloc": ["libtcmalloc_minimal.so.4"],
+    "tbbmalloc": ["libtbbmalloc_proxy.so.2"],
 }
-# The ones a comparison uses when it is not told: tcmalloc only if asked for.
+# Debian's packages of those that not every system has.
+PACKAGES = {
+    "jemalloc": "libjemalloc2",
+    "mimalloc": "libmimalloc2.0",
+    "tcmalloc": "libtcmalloc-minimal4",
+    "tbbmalloc": "libtbbmalloc2",
+}
+# The ones a comparison uses when it is not told: the others only if asked for.
 USUAL = ["glibc", "jemalloc", "mimalloc"]
 
 
@@ -67,37 +75,56 @@ def find_library(name):
     return None
 
 
-def allocators(wanted, lib):
+def allocators(wanted, built, usual=None):
     """A dict from name to path of the library to preload, ours first.
 
     `wanted` is the text of --allocators: names, or name=path, with commas
-    between; None means ours and the usual ones that are installed.  `lib` is
-    our library.  The C library is preloaded like the others: it then also takes
-    the place of an allocator that a program is linked with.
+    between; None means what is built here and those of `usual` that are installed.
+    `built` is the path of our library, or a dict of all that are built here.  The C
+    library is preloaded like the others: it then also takes the place of an
+    allocator that a program is linked with.
     """
+    if isinstance(built, str):
+        built = {BASE: built}
+    known = list(built) + list(KNOWN)
     chosen = {}
-    for word in (wanted or ",".join([BASE] + USUAL)).split(","):
+    for word in (wanted or ",".join(list(built) + (usual or USUAL))).split(","):
         name, _, path = word.strip().partition("=")
-        if name == BASE and not path:
-            path = lib
+        if name in built and not path:
+            path = built[name]
             if not os.path.exists(path):
                 raise Failed(f"no library at {path}: build it (cmake -S . -B build && "
-                             f"cmake --build build) or name it with --lib")
+                             f"cmake --build build), or give --build or --lib")
         elif not path:
             if name not in KNOWN:
                 raise Failed(f"--allocators: no allocator is known as '{name}': "
-                             f"use one of {BASE}, {', '.join(KNOWN)}, or name=path")
+                             f"use one of {', '.join(known)}, or name=path")
             path = find_library(name)
+            package = f" (Debian: {PACKAGES[name]})" if name in PACKAGES else ""
             if path is None and wanted is None:
-                progress(f"{name} is not installed and left out")
+                progress(f"{name} is not installed and left out{package}")
                 continue
             if path is None:
-                raise Failed(f"--allocators: {name} is not installed: "
+                raise Failed(f"--allocators: {name} is not installed{package}: "
                              f"looked for {' '.join(KNOWN[name])}")
         if not os.path.exists(path):
             raise Failed(f"--allocators: {name}: there is no file {path}")
         chosen[name] = os.path.abspath(path)
     return {name: chosen[name] for name in sorted(chosen, key=lambda n: n != BASE)}
+
+
+def install(names):
+    """Installs the Debian packages of the known allocators that are missing, as root
+    or with sudo; those that this release does not have stay missing."""
+    packages = ["?" + PACKAGES[n] for n in names if n in PACKAGES and find_library(n) is None]
+    if not packages:
+        return
+    # The script's own name, which lib.sh's lines begin with, comes first.
+    ran = subprocess.run(["bash", "-c", 'set -euo pipefail; source "$1"; shift; need_packages "$@"',
+                          sys.argv[0], os.path.join(ROOT, "tools", "lib.sh")] + packages,
+                         stdout=sys.stderr)
+    if ran.returncode != 0:
+        raise Failed("packages could not be installed; see above")
 
 
 def environment(path, **more):

@@ -52,15 +52,18 @@ static void draw_sizes(void)
 }
 
 /* ---- Threads --------------------------------------------------------------
- * All wait at the gate until the clock has started. */
+ * All wait at the gate until the clock has started, which it does when they all are
+ * there: read after the gate had opened, by a thread that has to get a CPU first, it
+ * would miss part of their work, or all. */
 
 static struct workload_thread parts[WORKLOAD_THREADS_MAX];
 static pthread_t threads[WORKLOAD_THREADS_MAX];
-static pthread_barrier_t gate;
+static pthread_barrier_t ready, gate;
 static const struct workload *chosen;
 
 static void *thread_main(void *argument)
 {
+    pthread_barrier_wait(&ready);
     pthread_barrier_wait(&gate);
     chosen->work(argument);
     return NULL;
@@ -77,6 +80,7 @@ static double now(void)
 static double run_threads(unsigned count, double scale)
 {
     uint64_t seed = 0x9e3779b97f4a7c15ULL;
+    pthread_barrier_init(&ready, NULL, count + 1);
     pthread_barrier_init(&gate, NULL, count + 1);
     for (unsigned i = 0; i < count; i++) {
         parts[i] = (struct workload_thread){
@@ -84,11 +88,13 @@ static double run_threads(unsigned count, double scale)
         if (pthread_create(&threads[i], NULL, thread_main, &parts[i]) != 0)
             workload_fail("no thread could be created");
     }
-    pthread_barrier_wait(&gate);
+    pthread_barrier_wait(&ready);
     double begun = now();
+    pthread_barrier_wait(&gate);
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     double ended = now();
+    pthread_barrier_destroy(&ready);
     pthread_barrier_destroy(&gate);
     return ended - begun;
 }

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""compare_test.py BUILD NEARHEAP BROKEN: bench/compare from its options to its tables,
+with very little work; what it prints is computed again from its single runs.  BROKEN is
+a malloc with which workloads fail."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench")
+sys.path.insert(0, BENCH)
+import compare_runs
+
+BUILD, NEARHEAP, BROKEN = sys.argv[1:4]
+WORKLOADS = {"small", "vectors"}
+THREE = ["nearheap", "glibc", "limit"]
+SECONDS_MOST = 60
+
+
+def command(*more):
+    return [os.path.join(BENCH, "compare"), "--build", BUILD, "--lib", NEARHEAP,
+            "--workloads", "smal?,vec.*", "--scale", "0.01"] + list(more)
+
+
+def compare(*more):
+    return subprocess.run(command(*more), capture_output=True, text=True, timeout=SECONDS_MOST)
+
+
+def key(run):
+    return compare_runs.group_of(run), run["allocator"]
+
+
+class Compare(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="nearheap-")
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def good(self, *more):
+        ran = compare(*more)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        return ran
+
+    def refused(self, why, *more):
+        ran = compare(*more)
+        self.assertEqual(ran.returncode, 1, ran.stderr)
+        self.assertIn(why, ran.stderr)
+
+    def test_runs_and_figures(self):
+        told = json.loads(self.good("--allocators", ",".join(THREE), "--add", f"again={NEARHEAP}",
+                                    "--rounds", "2", "--threads", "2,1", "--settle", "0.02",
+                                    "--json", "--csv", self.path("runs.csv")).stdout)
+        names = ["nearheap", "glibc", "again", "limit"]
+        self.assertEqual(list(told["allocators"]), names)
+        wanted = {(compare_runs.Group("timed", turn, threads, workload), name) for turn in (0, 1)
+                  for threads in (1, 2) for workload in WORKLOADS for name in names}
+        wanted |= {(compare_runs.Group("settled", 0, 2, workload), name)
+                   for workload in WORKLOADS for name in names}
+        self.assertEqual(sorted(key(run) for run in told["runs"]), sorted(wanted))
+
+        with open(self.path("runs.csv"), newline="") as file:
+            reader = csv.DictReader(file)
+            written = list(reader)
+        self.assertEqual(reader.fieldnames, compare_runs.COLUMNS)
+        self.assertEqual([{n: str(run.get(n, "")) for n in compare_runs.COLUMNS}
+                          for run in told["runs"]], written)
+
+        def seconds(workload, name):
+            return [float(run["seconds"]) for run in written if (
+                run["kind"], run["workload"], run["threads"], run["allocator"]) ==
+                ("timed", workload, "2", name)]
+        products = {"glibc": 1, "limit": 1}
+        for workload in WORKLOADS:
+            row = told["threads"]["2"]["rows"]["time"][workload]
+            for name in names:
+                self.assertGreater(min(seconds(workload, name)), 0)
+                self.assertEqual(row["medians"][name], statistics.median(seconds(workload, name)))
+            for name in products:
+                ratio = statistics.median(a / b for a, b in zip(seconds(workload, "nearheap"),
+                                                                seconds(workload, name)))
+                self.assertAlmostEqual(row["ratios"][name]["ratio"], ratio)
+                products[name] *= ratio
+        lines = {line["what"]: line for line in told["threads"]["2"]["summary"]}
+        self.assertAlmostEqual(lines["time: glibc"]["nearheap/peer"], math.sqrt(products["glibc"]))
+        self.assertAlmostEqual(lines["time: glibc"]["nearheap/limit"], math.sqrt(products["limit"]))
+        fastest = lines["time: fastest peer of each row"]
+        self.assertEqual(fastest["rows"], len(WORKLOADS))
+        self.assertIn("settled memory: leanest peer of each row", lines)
+        self.assertNotIn("time: limit", lines)
+
+    def test_tables(self):
+        said = self.good("--allocators", ",".join(THREE), "--rounds", "1",
+                         "--threads", "1,2").stdout
+        for title in ("time, threads: 1 ", "time ratio, threads: 2 ", "peak memory, threads: 2 ",
+                      "page faults, threads: 1 ", "summary, threads: 1 ",
+                      "speed-up, threads: 1 to 2 "):
+            table = [block for block in said.split("\n\n") if block.strip().startswith(title)]
+            self.assertEqual(len(table), 1, f"{title} in {said}")
+            if "summary" not in title:
+                rows = [line.split()[0] for line in table[0].strip().splitlines()[1:3]]
+                self.assertEqual(set(rows), WORKLOADS)
+        self.assertNotIn("settled memory", said)
+
+    def interrupt(self, state, options):
+        """Kills a comparison that has done some runs; what its journal then has."""
+        process = subprocess.Popen(command(*options), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        enough = 5  # lines: a whole group of three, and a part of the next
+        while process.poll() is None:
+            if os.path.exists(state) and open(state).read().count("\n") >= enough:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+            time.sleep(0.002)
+        self.assertEqual(process.wait(), -signal.SIGKILL)
+        with open(state) as file:
+            return file.read().split("\n")
+
+    def test_resume(self):
+        state = self.path("state")
+        options = ["--allocators", ",".join(THREE), "--rounds", "6", "--resume", state]
+        lines = self.interrupt(state, options)
+        before = [json.loads(line) for line in lines[1:-1]]
+        whole = before[:len(before) // len(THREE) * len(THREE)]
+        self.assertGreater(len(whole), 0)
+        with open(state, "a") as file:
+            file.write('{"kind": "timed", "rou')
+        told = json.loads(self.good("--json", *options).stdout)["runs"]
+        self.assertEqual(sorted(key(run) for run in told), sorted(
+            (compare_runs.Group("timed", turn, 2, workload), name)
+            for turn in range(6) for workload in WORKLOADS for name in THREE))
+        self.assertEqual(told[:len(whole)], whole)
+        with open(state) as file:
+            finished = file.read()
+        self.assertEqual([json.loads(line) for line in finished.splitlines()[1:]], told)
+        # Once all is there, nothing is measured; and never what would not fit.
+        self.good(*options)
+        with open(state) as file:
+            self.assertEqual(file.read(), finished)
+        self.refused("another scale", *options, "--scale", "0.02")
+        self.refused("another allocators", *options, "--add", f"again={NEARHEAP}")
+
+    def test_failures(self):
+        ran = self.good("--allocators", f"nearheap,broken={BROKEN},glibc", "--rounds", "2")
+        self.assertIn("FAILED: broken: small, threads: 2: status 1: workload: FAILED: "
+                      "an object's contents changed", ran.stderr)
+        self.assertIn("nearheap itself did not fail", ran.stderr)
+        row = next(line for line in ran.stdout.splitlines() if line.startswith("small"))
+        self.assertEqual(row.split().count("failed"), 1)
+        self.refused("FAILED: nearheap: small", "--lib", BROKEN, "--allocators", "nearheap,glibc",
+                     "--rounds", "1")
+        self.refused("FAILED: nearheap: small, threads: 2: not finished", "--allocators",
+                     "nearheap,glibc", "--rounds", "1", "--timeout", "0.0001")
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_plot(self):
+        picture = self.path("it's.png")
+        self.good("--allocators", ",".join(THREE), "--rounds", "1", "--plot", picture)
+        with open(picture, "rb") as file:
+            self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
+
+    def test_refusals(self):
+        with_glibc = ("--allocators", "nearheap,glibc")
+        self.refused("and not of", *with_glibc, "--add",
+                     f"none={os.path.join(BUILD, 'bench', 'workload')}")
+        self.refused("there is a glibc already", *with_glibc, "--add", f"glibc={NEARHEAP}")
+        self.refused("none matches 'no_such'", *with_glibc, "--workloads", "no_such")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
