@@ -40,9 +40,7 @@ int nh_posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
     void *object = alloc_aligned(alignment, size);
-    errno = saved;
     if (object == NULL)
         return ENOMEM;
     *out = object;

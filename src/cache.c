@@ -20,7 +20,8 @@
 
 /* Objects of the first refill of a class; each further one takes twice as
  * many, up to a magazine: a thread that allocates little holds little. */
-#define FIRST_WANT 4
+#define FIRST_WANT   4
+#define NEVER_WANTED 0
 
 /* Frees of a thread without a cache before it gets one. */
 #define FREES_WITHOUT 16
@@ -136,7 +137,7 @@ void cache_empty(struct cache *cache)
             central_retire(central, magazine_unload(top, central->rounds));
         if (spare != NULL)
             central_retire(central, spare);
-        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
+        atomic_store_explicit(&cache->want[cls], NEVER_WANTED, memory_order_relaxed);
     }
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
         struct magazine *outbox = take_outbox(cache, slot);
@@ -197,7 +198,7 @@ static struct cache *cache_new(struct heap *heap, int32_t cpu)
     cache->birthplace = heap;
     cache->cpu = cpu;
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
-        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
+        atomic_store_explicit(&cache->want[cls], NEVER_WANTED, memory_order_relaxed);
     open_row(cache, heap);
     return cache;
 }
@@ -336,6 +337,8 @@ static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct
     if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
         heap_open_inbox(heap, 1);
     unsigned want = atomic_load_explicit(&cache->want[cls], memory_order_relaxed);
+    if (want == NEVER_WANTED)
+        want = FIRST_WANT;
     if (want > central->rounds)
         want = central->rounds;
     struct magazine *full = central_exchange_empty(central, empty, want);
@@ -397,6 +400,14 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
     if (nh_unlikely(top != NULL && *top == object)) {
         stow(cache, cls, top, rounds);
         bad_pointer_report("free", object);
+        return;
+    }
+    /* Made elsewhere, as this cache never had one of its class: its neighbours are in use
+     * there, perhaps on the same cache line. */
+    if (nh_unlikely(top == NULL && atomic_load_explicit(&cache->want[cls], memory_order_relaxed) ==
+                                       NEVER_WANTED)) {
+        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
+        central_put(central, &object, 1);
         return;
     }
     struct magazine *spare = NULL;

@@ -31,9 +31,43 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
 
 /* ---- Spans; the caller holds the lock ---- */
 
+/* Who takes few objects has few, and may write them often: up to so many come in
+ * whole cache lines where there are some. */
+#define SHY_WANT  8
+#define SHY_SPANS 4 /* that are looked at */
+
+static void taken_from(struct central *central, struct span *span, unsigned n)
+{
+    span->free_objects = (uint16_t)(span->free_objects - n);
+    central->free_in_spans -= n;
+    if (span->free_objects == 0) {
+        span_list_remove(&central->with_room, span);
+        span->listed = false;
+    }
+}
+
+static unsigned take_lines(struct central *central, struct magazine *into, unsigned want)
+{
+    struct span *span = central->with_room.first;
+    for (unsigned i = 0; span != NULL && i < SHY_SPANS; i++, span = span->next) {
+        unsigned n = object_bits_take_lines(&span->bits, &span->cursor, want, span->base,
+                                            span->bytes, into->slot);
+        if (n != 0) {
+            taken_from(central, span, n);
+            return n;
+        }
+    }
+    return 0;
+}
+
 static unsigned take_from_spans(struct central *central, struct magazine *into, unsigned want)
 {
     unsigned taken = 0;
+    if (want <= SHY_WANT && central->cut.bytes < NH_CACHE_LINE &&
+        NH_CACHE_LINE % central->cut.bytes == 0 && want % (NH_CACHE_LINE / central->cut.bytes) == 0)
+        taken = into->count = take_lines(central, into, want);
+    if (taken != 0)
+        return taken;
     while (taken < want) {
         struct span *span = central->with_room.first;
         if (span == NULL)
@@ -41,13 +75,8 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
         unsigned n = object_bits_take(&span->bits, &span->cursor, want - taken, span->base,
                                       span->bytes, &into->slot[taken]);
         taken += n;
-        span->free_objects = (uint16_t)(span->free_objects - n);
-        if (span->free_objects == 0) {
-            span_list_remove(&central->with_room, span);
-            span->listed = false;
-        }
+        taken_from(central, span, n);
     }
-    central->free_in_spans -= taken;
     into->count = taken;
     return taken;
 }

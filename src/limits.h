@@ -89,9 +89,10 @@
 /* Address space for metadata is obtained in chunks of this size. */
 #define NH_META_CHUNK ((size_t)256 << 10)
 
-/* realloc moves pages instead of copying from this size on: below it the
- * system call and the page faults that follow cost more than the copy. */
-#define NH_MREMAP_MIN ((size_t)256 << 10)
+/* realloc moves pages instead of copying from this size on: below it the system
+ * call, the page faults that follow, and what both cost other threads (the address
+ * space's lock, TLBs) are more than the copy. */
+#define NH_MREMAP_MIN ((size_t)2 << 20)
 
 /* Moves of pages in a process: each may leave a mapping or two behind, out of
  * the system's 65530. */

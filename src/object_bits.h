@@ -73,4 +73,29 @@ static inline unsigned object_bits_take(struct object_bits *bits, uint8_t *curso
     return taken;
 }
 
+/* The same, but only all objects of cache lines that are wholly free, of spans with 2
+ * or 4 objects to a line: whoever gets them shares no line with another.  `want` is a
+ * multiple of that. */
+static inline unsigned object_bits_take_lines(struct object_bits *bits, const uint8_t *cursor,
+                                              unsigned want, uintptr_t base, size_t bytes,
+                                              void **into)
+{
+    unsigned in_line = (unsigned)(NH_CACHE_LINE / bytes);
+    uint64_t firsts = in_line == 2 ? 0x5555555555555555ULL : 0x1111111111111111ULL;
+    unsigned taken = 0;
+    for (unsigned i = *cursor; i < OBJECT_BITS_WORDS && taken < want; i++) {
+        uint64_t whole = bits->free[i] & bits->free[i] >> 1;
+        if (in_line == 4)
+            whole &= whole >> 2;
+        for (whole &= firsts; whole != 0 && taken < want; whole &= whole - 1) {
+            unsigned at = (unsigned)__builtin_ctzll(whole);
+            for (unsigned j = at; j < at + in_line; j++) {
+                bits->free[i] &= ~((uint64_t)1 << j);
+                into[taken++] = (void *)(base + ((size_t)i * 64 + j) * bytes);
+            }
+        }
+    }
+    return taken;
+}
+
 #endif

@@ -45,7 +45,11 @@ void size_class_describe(unsigned cls, struct size_class *out)
 
 unsigned size_class_aligned(size_t size, size_t alignment)
 {
-    unsigned cls = size_class_of(round_up(size == 0 ? 1 : size, alignment));
+    size_t rounded = round_up(size == 0 ? 1 : size, alignment);
+    unsigned cls = size_class_of(rounded);
+    /* Of these classes each is a multiple of the grain, and this one of the alignment. */
+    if (nh_likely(rounded <= NH_SMALL_MAX))
+        return cls;
     /* A span of its own wastes less than an object much smaller than its
      * alignment. */
     if (cls == 0 || (alignment > NH_PAGE && size < alignment / 2))

@@ -59,11 +59,54 @@ static void against_a_model(void **state)
     }
 }
 
+/* Only objects of lines that are wholly free, lowest first, no more than wanted. */
+static void lines_are_whole(void **state)
+{
+    (void)state;
+    uint64_t random = 7;
+    for (size_t bytes = 16; bytes <= 32; bytes *= 2) {
+        unsigned in_line = (unsigned)(NH_CACHE_LINE / bytes);
+        for (int round = 0; round < 2000; round++) {
+            unsigned count = 1 + (unsigned)random_below(&random, NH_SPAN_OBJECTS_MAX);
+            struct object_bits bits;
+            uint8_t cursor = 0;
+            void *taken[NH_SPAN_OBJECTS_MAX];
+            bool model[NH_SPAN_OBJECTS_MAX];
+            object_bits_fill(&bits, count);
+            unsigned used = (unsigned)random_below(&random, count);
+            for (unsigned i = 0; i < used; i++) {
+                unsigned at = (unsigned)random_below(&random, count);
+                bits.free[at / 64] &= ~((uint64_t)1 << at % 64);
+            }
+            for (unsigned i = 0; i < count; i++)
+                model[i] = object_bits_is_free(&bits, i);
+            unsigned want = in_line * (1 + (unsigned)random_below(&random, 4));
+            unsigned n = object_bits_take_lines(&bits, &cursor, want, BASE, bytes, taken);
+            unsigned expected = 0;
+            for (unsigned first = 0; first + in_line <= count; first += in_line) {
+                unsigned whole = 0;
+                while (whole < in_line && model[first + whole])
+                    whole++;
+                if (whole != in_line || expected == want)
+                    continue;
+                for (unsigned i = first; i < first + in_line; i++) {
+                    assert_ptr_equal(taken[expected++], (void *)(BASE + i * bytes));
+                    model[i] = false;
+                }
+            }
+            assert_int_equal(n, expected);
+            for (unsigned i = 0; i < count; i++)
+                assert_int_equal(object_bits_is_free(&bits, i), model[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fill_is_exact),
         cmocka_unit_test(against_a_model),
+        cmocka_unit_test(lines_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
