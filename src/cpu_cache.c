@@ -119,6 +119,9 @@ static NH_SLOW struct cache *renew(void)
     if (closed)
         cache_empty(before);
     if (cache != NULL && cache != before) {
+        /* Its bins, before those who find them here without a load of ours to pair
+         * with: they depend on the address. */
+        atomic_thread_fence(memory_order_release);
         open_table->rows[cpu] = cache->rows;
         open_table->own[cpu] = &cache->rows[heap->slot];
         /* Pairs with the acquire in cpu_cache_present. */
