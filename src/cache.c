@@ -211,11 +211,15 @@ struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu)
     return cache;
 }
 
-/* The thread's own cache. */
+/* The first cache of a thread: its own, unless CPUs turn out to have them. */
 static NH_SLOW struct cache *begin(void)
 {
     if (nh_thread.ended || !process_boot())
         return NULL;
+    /* That boot may have been just now: its thread's own cache would be one that the
+     * fast paths, which are CPUs' from here on, do not look at. */
+    if (cpu_caches_used && nh_thread.fixed_slot == 0)
+        return cpu_cache_present();
     uint32_t number = atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed);
     uint32_t changes = topology_changes();
     struct heap *heap = heap_get(present_slot(topology_now(), number));

@@ -27,9 +27,9 @@ static long values[OPTIONS] = {
 #undef OPTION
 };
 
+static bool loaded;
 /* Texts are copied: the environment may change under us. */
 static char texts[OPTIONS][OPTION_TEXT_MAX];
-static bool loaded;
 
 long options_get(enum option_id id)
 {
@@ -151,10 +151,22 @@ static void load_variable(const char *variable, bool verbosity)
         values[i] = parsed;
 }
 
-void options_load(void)
+/* Before glibc's own constructor, which .preinit_array comes before, `environ` is not
+ * set yet; what it will be lies above argc and argv, where the loader found them. */
+static char **environment(void)
 {
     extern char **environ;
-    if (loaded || environ == NULL)
+    extern void *__libc_stack_end __attribute__((weak));
+    if (environ != NULL || &__libc_stack_end == NULL)
+        return environ;
+    const long *argc = __libc_stack_end;
+    return (char **)(uintptr_t)(argc + 1) + *argc + 1;
+}
+
+void options_load(void)
+{
+    char **variables = environment();
+    if (loaded || variables == NULL)
         return;
     loaded = true;
     /* A program with more rights than its caller takes no orders from there. */
@@ -162,7 +174,7 @@ void options_load(void)
         return;
     /* How much is said comes first, wherever it stands. */
     for (int pass = 0; pass < 2; pass++)
-        for (char **at = environ; *at != NULL; at++)
+        for (char **at = variables; *at != NULL; at++)
             if (strncmp(*at, OPTION_PREFIX, sizeof(OPTION_PREFIX) - 1) == 0)
                 load_variable(*at, pass == 0);
 }

@@ -25,8 +25,8 @@ long options_get(enum option_id id);
 /* The value of a TEXT option; "" when unset. */
 const char *options_text(enum option_id id);
 
-/* Reads the environment once; later calls do nothing.  Does nothing either
- * when the C library has not set `environ` yet.  Prints a line for each value
+/* Reads the environment once, also before the C library has set `environ`; later
+ * calls do nothing.  Prints a line for each value
  * that is ill-formed and each unknown NEARHEAP_ variable.  Never allocates.
  * Not to be called by two threads at once. */
 void options_load(void);

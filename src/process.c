@@ -97,7 +97,6 @@ void process_start(void)
     process_boot();
     if (atomic_exchange_explicit(&started, true, memory_order_acq_rel))
         return;
-    options_load(); /* if the first allocation came before the environment */
     const char *spec = options_text(OPT_TOPOLOGY);
     if ((topology_now()->slots > 1 || *spec != '\0') && topology_discover(spec)) {
         (void)usable_refresh(); /* the nearest are known now */

@@ -12,8 +12,13 @@
 #include "check.h"
 #include "nearheap.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+
 /* Weak, so that the same program runs with glibc alone; then it asks nothing. */
 #pragma weak nh_node_of
+#pragma weak nh_stats_read
 
 enum stage { PREINIT, FIRST, CONSTRUCTOR, IN_MAIN, HANDLER, STAGES };
 #define OBJECTS 64
@@ -75,8 +80,55 @@ __attribute__((destructor(101))) static void last(void)
 
 int early_late_library_works(void);
 
+/* ---- Whose caches: this thread, which allocated before all else, is no exception ---- */
+
+#define SPARE_THREADS 2
+
+static pthread_barrier_t all_allocated, all_counted;
+
+static void *allocate_on_cpu(void *arg)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)(uintptr_t)arg, &set);
+    CHECK(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0);
+    verify_free(filled(100), 100);
+    pthread_barrier_wait(&all_allocated);
+    pthread_barrier_wait(&all_counted);
+    return NULL;
+}
+
+/* CPUs have caches, or all threads alive do, more than there are CPUs. */
+static void count_caches(void)
+{
+    cpu_set_t allowed;
+    CHECK(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+    unsigned cpus = (unsigned)CPU_COUNT(&allowed), threads = cpus + SPARE_THREADS;
+    pthread_t *thread = malloc(threads * sizeof(*thread));
+    CHECK(pthread_barrier_init(&all_allocated, NULL, threads + 1) == 0);
+    CHECK(pthread_barrier_init(&all_counted, NULL, threads + 1) == 0);
+    size_t cpu = 0;
+    for (unsigned i = 0; i < threads; i++) {
+        while (!CPU_ISSET(cpu % CPU_SETSIZE, &allowed))
+            cpu++;
+        CHECK(pthread_create(&thread[i], NULL, allocate_on_cpu,
+                             (void *)(uintptr_t)(cpu++ % CPU_SETSIZE)) == 0);
+    }
+    pthread_barrier_wait(&all_allocated);
+    struct nh_stats stats = {.struct_size = sizeof(stats)};
+    CHECK(nh_stats_read(&stats) == 0);
+    printf("%u CPUs, %u threads, %u caches\n", cpus, threads + 1, (unsigned)stats.caches);
+    CHECK(stats.caches <= cpus || stats.caches == threads + 1);
+    pthread_barrier_wait(&all_counted);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(thread[i], NULL);
+    free(thread);
+}
+
 int main(void)
 {
+    if (nh_stats_read != NULL)
+        count_caches();
     release(CONSTRUCTOR, 1);
     allocate(IN_MAIN);
     CHECK(atexit(handler) == 0);
