@@ -211,16 +211,15 @@ struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu)
     return cache;
 }
 
-/* The first cache of a thread: its own, unless CPUs turn out to have them. */
+/* The first cache of a thread: its own, unless CPUs have them by now. */
 static NH_SLOW struct cache *begin(void)
 {
     if (nh_thread.ended || !process_boot())
         return NULL;
-    /* That boot may have been just now: its thread's own cache would be one that the
-     * fast paths, which are CPUs' from here on, do not look at. */
-    if (cpu_caches_used && nh_thread.fixed_slot == 0)
-        return cpu_cache_present();
     uint32_t number = atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed);
+    cpu_cache_consider(number);
+    if (cpu_caches_used() && nh_thread.fixed_slot == 0)
+        return cpu_cache_present();
     uint32_t changes = topology_changes();
     struct heap *heap = heap_get(present_slot(topology_now(), number));
     struct cache *cache = heap != NULL ? cache_new(heap, CACHE_NO_CPU) : NULL;
@@ -267,8 +266,11 @@ void cache_thread_end(void *arg)
 NH_INLINE struct cache *present(void)
 {
     struct cache *cache = nh_thread.cache;
-    if (cache == NULL && nh_likely(cpu_caches_used))
+    if (cpu_caches_used() && nh_likely(nh_thread.fixed_slot == 0)) {
+        if (nh_unlikely(cache != NULL))
+            end();
         return cpu_cache_present();
+    }
     if (nh_unlikely(cache == NULL))
         return begin();
     if (nh_unlikely(may_have_moved(cache)))
@@ -294,14 +296,15 @@ void cache_count_free(struct heap *heap)
 void cache_fix_slot(unsigned slot)
 {
     nh_thread.fixed_slot = (uint8_t)(slot == CACHE_FOLLOW ? 0 : slot + 1);
-    if (cpu_caches_used && slot == CACHE_FOLLOW && nh_thread.cache != NULL) {
-        end();
-    } else if (nh_thread.cache != NULL) {
-        follow_thread(nh_thread.cache);
-    } else if (slot != CACHE_FOLLOW && cpu_caches_used) {
-        fast_use(FAST_EITHER);
-        (void)begin();
+    if (slot != CACHE_FOLLOW) {
+        cache_registry_lock();
+        fast_use_told();
+        cache_registry_unlock();
     }
+    /* The cache that the thread has, or should have, from now on. */
+    struct cache *cache = present();
+    if (cache != NULL && cache == nh_thread.cache)
+        follow_thread(cache);
 }
 
 void cache_flush(void)
@@ -311,14 +314,12 @@ void cache_flush(void)
         cache_empty(cache);
         follow_thread(cache);
     }
-    if (cpu_caches_used) {
-        cache_registry_lock();
-        if (cpu_cache_close()) {
-            cache_registry_empty_cpus();
-            cpu_cache_open();
-        }
-        cache_registry_unlock();
+    cache_registry_lock();
+    if (cpu_cache_close()) {
+        cache_registry_empty_cpus();
+        cpu_cache_open();
     }
+    cache_registry_unlock();
 }
 
 /* ---- malloc ---- */
@@ -480,7 +481,7 @@ void cache_free_slow(void *ptr)
     /* glibc frees for a thread even after its destructors: a cache that began
      * there would never end. */
     struct cache *cache = NULL;
-    if (nh_thread.cache != NULL || cpu_caches_used || nh_thread.frees_without++ >= FREES_WITHOUT)
+    if (nh_thread.cache != NULL || cpu_caches_used() || nh_thread.frees_without++ >= FREES_WITHOUT)
         cache = present();
     if (nh_unlikely(cache == NULL)) {
         cache_count_free(home);

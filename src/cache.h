@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * cache.h - the front: a cache, and the slow paths behind the fast ones of
- * fast.c.  Caches are CPUs' (cpu_cache.h); where that cannot be, and for threads
- * that were told their node, threads'.
+ * fast.c.  Caches are CPUs'; where that cannot be or does not pay (cpu_cache.h), and
+ * for threads that were told their node, threads'.
  *
  * A cache has at most two magazines of a class, all of its node: one loaded in
  * the row (row.h), and a spare.  Objects of other nodes wait in magazines of a

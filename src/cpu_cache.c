@@ -9,7 +9,9 @@
 #include "numa/read_file.h"
 #include "os.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,18 +19,28 @@ NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies
 
 #define POSSIBLE_CPUS "/sys/devices/system/cpu/possible"
 
-bool cpu_caches_used;
+/* Threads that get caches of their own before CPUs take over, for each CPU that the
+ * process may use. */
+#define THREADS_PER_CPU 2
+
+_Atomic bool cpu_caches_on;
 struct cpu_table *_Atomic cpu_table;
 ptrdiff_t cpu_area;
 
 /* An entry of the open one is changed under the registry's lock; while it is open
  * only from no cache to one. */
 static struct cpu_table *open_table, *closed_table;
-static unsigned cpu_count; /* CPUs there may ever be; constant after boot */
+static unsigned cpu_count; /* CPUs there may ever be; constant while caches are used */
+/* Most threads with caches; UINT32_MAX where CPUs can have none.  Changed under the
+ * registry's lock; relaxed: a look tells whether to take it. */
+static _Atomic uint32_t threads_most = UINT32_MAX;
 
-static long membarrier(int command)
+static bool membarrier(int command)
 {
-    return syscall(SYS_membarrier, command, 0, 0);
+    int saved = errno;
+    bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    errno = saved;
+    return done;
 }
 
 /* One more than the highest number of a CPU; 0 if it is not known. */
@@ -42,19 +54,15 @@ static unsigned possible_cpus(void)
     return count > 0 && count <= TOPOLOGY_CPUS_MAX ? (unsigned)numbers[count - 1] + 1 : 0;
 }
 
-void cpu_cache_boot(void)
+/* What CPUs need to have caches; false where they cannot. */
+static bool prepare(void)
 {
-    const struct topology *topology = topology_now();
-    ptrdiff_t area;
-    /* Processors of a synthetic topology are dealt out to threads. */
-    if (!NH_RSEQ || (topology->synthetic && topology->slots > 1) || !current_rseq_area(&area))
-        return;
     cpu_count = possible_cpus();
-    if (cpu_count == 0 || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) != 0)
-        return;
+    if (cpu_count == 0)
+        return false;
     struct cpu_table *tables = os_map(2 * sizeof *tables, NH_SYSTEM_PAGE, 0);
     if (tables == NULL)
-        return;
+        return false;
     open_table = &tables[0];
     closed_table = &tables[1];
     for (unsigned cpu = 0; cpu < cpu_count; cpu++)
@@ -62,18 +70,52 @@ void cpu_cache_boot(void)
             tables[i].own[cpu] = &row_boot;
             tables[i].rows[cpu] = row_boot_rows;
         }
-    cpu_area = area;
     atomic_store_explicit(&cpu_table, open_table, memory_order_relaxed);
-    cpu_caches_used = true;
-    fast_use(FAST_CPU);
+    return true;
+}
+
+static NH_SLOW void take_over(void)
+{
+    cache_registry_lock();
+    if (!cpu_caches_used()) {
+        if (prepare()) {
+            atomic_store_explicit(&cpu_caches_on, true, memory_order_release);
+            fast_use_cpus();
+        } else {
+            atomic_store_explicit(&threads_most, UINT32_MAX, memory_order_relaxed);
+        }
+    }
+    cache_registry_unlock();
+}
+
+void cpu_cache_consider(uint32_t threads)
+{
+    if (threads >= atomic_load_explicit(&threads_most, memory_order_relaxed))
+        take_over();
+}
+
+void cpu_cache_boot(void)
+{
+    const struct topology *topology = topology_now();
+    /* Processors of a synthetic topology are dealt out to threads. */
+    if (!NH_RSEQ || (topology->synthetic && topology->slots > 1) || !current_rseq_area(&cpu_area))
+        return;
+    /* Now, while there is one thread: later the kernel waits for a grace period. */
+    if (!membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+        return;
+    cpu_set_t set;
+    unsigned cpus =
+        sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : sizeof set * 8;
+    atomic_store_explicit(&threads_most, topology->slots > 1 ? 0 : cpus * THREADS_PER_CPU,
+                          memory_order_relaxed);
 }
 
 bool cpu_cache_close(void)
 {
-    if (!cpu_caches_used || (lock_depth & LOCK_FORKING) != 0)
-        return cpu_caches_used;
+    if (!cpu_caches_used() || (lock_depth & LOCK_FORKING) != 0)
+        return cpu_caches_used();
     atomic_store_explicit(&cpu_table, closed_table, memory_order_relaxed);
-    if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) == 0))
+    if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)))
         return true;
     cpu_cache_open();
     return false;
@@ -82,7 +124,7 @@ bool cpu_cache_close(void)
 void cpu_cache_open(void)
 {
     /* What was changed while closed is seen by who finds them open. */
-    if (cpu_caches_used && (lock_depth & LOCK_FORKING) == 0)
+    if (cpu_caches_used() && (lock_depth & LOCK_FORKING) == 0)
         atomic_store_explicit(&cpu_table, open_table, memory_order_release);
 }
 

@@ -153,18 +153,32 @@ static void either_free(void *ptr)
 
 struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};
 
-void fast_use(enum fast_kind kind)
+static void use(void *(*malloc)(size_t), void (*free)(void *), void *(*malloc_class)(unsigned))
 {
-    static const struct {
-        void *(*malloc)(size_t);
-        void (*free)(void *);
-        void *(*malloc_class)(unsigned);
-    } kinds[] = {
-        [FAST_THREAD] = {thread_malloc, thread_free, thread_malloc_class},
-        [FAST_CPU] = {cpu_malloc, cpu_free, cpu_malloc_class},
-        [FAST_EITHER] = {either_malloc, either_free, either_malloc_class},
-    };
-    atomic_store_explicit(&fast_now.malloc, kinds[kind].malloc, memory_order_relaxed);
-    atomic_store_explicit(&fast_now.free, kinds[kind].free, memory_order_relaxed);
-    atomic_store_explicit(&fast_now.malloc_class, kinds[kind].malloc_class, memory_order_relaxed);
+    atomic_store_explicit(&fast_now.malloc, malloc, memory_order_relaxed);
+    atomic_store_explicit(&fast_now.free, free, memory_order_relaxed);
+    atomic_store_explicit(&fast_now.malloc_class, malloc_class, memory_order_relaxed);
+}
+
+/* Both guarded by the registry's lock. */
+static bool cpus, told;
+
+static void choose(void)
+{
+    if (cpus && told)
+        use(either_malloc, either_free, either_malloc_class);
+    else if (cpus)
+        use(cpu_malloc, cpu_free, cpu_malloc_class);
+}
+
+void fast_use_cpus(void)
+{
+    cpus = true;
+    choose();
+}
+
+void fast_use_told(void)
+{
+    told = true;
+    choose();
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * fast.h - the fast paths, of which there are three: with caches of threads, with
- * caches of CPUs, and with either, where some threads were told their node.
- * Which of them, is decided when the process boots, or when the first thread is told;
- * all three work at any time, for what a thread or a CPU does not have looks empty
- * and full.
+ * caches of CPUs (cpu_cache.h), and with either, where some threads were told their
+ * node and keep caches of their own.  Which of them, changes at most twice; all
+ * three work at any time, for what a thread or a CPU does not have looks empty and
+ * full.
  */
 #ifndef NH_FAST_H
 #define NH_FAST_H
@@ -12,8 +12,6 @@
 #include "base.h"
 
 #include <stdatomic.h>
-
-enum fast_kind { FAST_THREAD, FAST_CPU, FAST_EITHER };
 
 /* Relaxed: any of them will do. */
 struct fast {
@@ -24,8 +22,10 @@ struct fast {
 };
 extern struct fast fast_now __attribute__((visibility("hidden")));
 
-/* Makes it so. */
-void fast_use(enum fast_kind kind);
+/* CPUs have caches from now on; some thread was told its node.  The caller holds
+ * the registry's lock. */
+void fast_use_cpus(void);
+void fast_use_told(void);
 
 NH_INLINE void *fast_malloc_class(unsigned cls)
 {

@@ -61,7 +61,7 @@ static void fork_release(void)
 static void fork_child(void)
 {
     cache_registry_only(nh_thread.cache);
-    if (cpu_caches_used && !cpus_closed)
+    if (cpu_caches_used() && !cpus_closed)
         cpu_cache_forget();
     fork_release();
 }

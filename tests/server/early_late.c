@@ -82,9 +82,16 @@ int early_late_library_works(void);
 
 /* ---- Whose caches: this thread, which allocated before all else, is no exception ---- */
 
-#define SPARE_THREADS 2
+/* More than may have caches of their own where CPUs can have them. */
+#define THREADS_OF(cpus) (2 * (cpus) + 2)
 
-static pthread_barrier_t all_allocated, all_counted;
+static pthread_barrier_t all_begun, all_allocated, all_counted;
+
+/* Past the fast paths. */
+static void allocate_slowly(void)
+{
+    verify_free(filled((size_t)1 << 20), (size_t)1 << 20);
+}
 
 static void *allocate_on_cpu(void *arg)
 {
@@ -93,6 +100,8 @@ static void *allocate_on_cpu(void *arg)
     CPU_SET((size_t)(uintptr_t)arg, &set);
     CHECK(pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0);
     verify_free(filled(100), 100);
+    pthread_barrier_wait(&all_begun);
+    allocate_slowly();
     pthread_barrier_wait(&all_allocated);
     pthread_barrier_wait(&all_counted);
     return NULL;
@@ -103,8 +112,9 @@ static void count_caches(void)
 {
     cpu_set_t allowed;
     CHECK(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
-    unsigned cpus = (unsigned)CPU_COUNT(&allowed), threads = cpus + SPARE_THREADS;
+    unsigned cpus = (unsigned)CPU_COUNT(&allowed), threads = THREADS_OF(cpus);
     pthread_t *thread = malloc(threads * sizeof(*thread));
+    CHECK(pthread_barrier_init(&all_begun, NULL, threads + 1) == 0);
     CHECK(pthread_barrier_init(&all_allocated, NULL, threads + 1) == 0);
     CHECK(pthread_barrier_init(&all_counted, NULL, threads + 1) == 0);
     size_t cpu = 0;
@@ -114,6 +124,8 @@ static void count_caches(void)
         CHECK(pthread_create(&thread[i], NULL, allocate_on_cpu,
                              (void *)(uintptr_t)(cpu++ % CPU_SETSIZE)) == 0);
     }
+    pthread_barrier_wait(&all_begun);
+    allocate_slowly();
     pthread_barrier_wait(&all_allocated);
     struct nh_stats stats = {.struct_size = sizeof(stats)};
     CHECK(nh_stats_read(&stats) == 0);
