@@ -19,6 +19,9 @@
 /* Out of line and away from the hot code. */
 #define NH_SLOW     __attribute__((noinline, cold))
 #define NH_NOINLINE __attribute__((noinline))
+/* Begins with a cache line of its own, so that what it costs does not depend on its
+ * neighbours. */
+#define NH_FAST __attribute__((aligned(64)))
 
 #define NH_STATIC(condition, text) _Static_assert(condition, text)
 

@@ -24,8 +24,7 @@ NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies
 #define THREADS_PER_CPU 2
 
 _Atomic bool cpu_caches_on;
-struct cpu_table *_Atomic cpu_table;
-ptrdiff_t cpu_area;
+struct cpu_access cpu_access;
 
 /* An entry of the open one is changed under the registry's lock; while it is open
  * only from no cache to one. */
@@ -70,7 +69,7 @@ static bool prepare(void)
             tables[i].own[cpu] = &row_boot;
             tables[i].rows[cpu] = row_boot_rows;
         }
-    atomic_store_explicit(&cpu_table, open_table, memory_order_relaxed);
+    atomic_store_explicit(&cpu_access.table, open_table, memory_order_relaxed);
     return true;
 }
 
@@ -98,7 +97,8 @@ void cpu_cache_boot(void)
 {
     const struct topology *topology = topology_now();
     /* Processors of a synthetic topology are dealt out to threads. */
-    if (!NH_RSEQ || (topology->synthetic && topology->slots > 1) || !current_rseq_area(&cpu_area))
+    if (!NH_RSEQ || (topology->synthetic && topology->slots > 1) ||
+        !current_rseq_area(&cpu_access.area))
         return;
     /* Now, while there is one thread: later the kernel waits for a grace period. */
     if (!membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
@@ -114,7 +114,7 @@ bool cpu_cache_close(void)
 {
     if (!cpu_caches_used() || (lock_depth & LOCK_FORKING) != 0)
         return cpu_caches_used();
-    atomic_store_explicit(&cpu_table, closed_table, memory_order_relaxed);
+    atomic_store_explicit(&cpu_access.table, closed_table, memory_order_relaxed);
     if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)))
         return true;
     cpu_cache_open();
@@ -125,7 +125,7 @@ void cpu_cache_open(void)
 {
     /* What was changed while closed is seen by who finds them open. */
     if (cpu_caches_used() && (lock_depth & LOCK_FORKING) == 0)
-        atomic_store_explicit(&cpu_table, open_table, memory_order_release);
+        atomic_store_explicit(&cpu_access.table, open_table, memory_order_release);
 }
 
 void cpu_cache_forget(void)
@@ -179,11 +179,11 @@ static NH_SLOW struct cache *renew(void)
 
 struct cache *cpu_cache_present(void)
 {
-    struct cpu_table *table = atomic_load_explicit(&cpu_table, memory_order_acquire);
+    struct cpu_table *table = atomic_load_explicit(&cpu_access.table, memory_order_acquire);
     if (nh_unlikely(table == closed_table))
         return NULL;
     struct cache *cache =
-        atomic_load_explicit(&table->cache[current_cpu(cpu_area)], memory_order_acquire);
+        atomic_load_explicit(&table->cache[current_cpu(cpu_access.area)], memory_order_acquire);
     if (nh_likely(cache != NULL) &&
         nh_likely(atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) ==
                   topology_changes()))

@@ -89,7 +89,7 @@ NH_INLINE bool thread_push(uint32_t home, void *ptr)
     return true;
 }
 
-static void *thread_malloc(size_t size)
+static NH_FAST void *thread_malloc(size_t size)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return malloc_medium(size);
@@ -103,7 +103,7 @@ static void *thread_malloc_class(unsigned cls)
     return nh_likely(object != NULL) ? object : cache_refill(cls);
 }
 
-static void thread_free(void *ptr)
+static NH_FAST void thread_free(void *ptr)
 {
     if (nh_unlikely(!thread_push(span_table_home((uintptr_t)ptr), ptr)))
         cache_free_slow(ptr);
@@ -111,7 +111,7 @@ static void thread_free(void *ptr)
 
 /* ---- CPUs' caches ---- */
 
-static void *cpu_malloc(size_t size)
+static NH_FAST void *cpu_malloc(size_t size)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return malloc_medium(size);
@@ -125,7 +125,7 @@ static void *cpu_malloc_class(unsigned cls)
     return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
 }
 
-static void cpu_free(void *ptr)
+static NH_FAST void cpu_free(void *ptr)
 {
     if (nh_unlikely(!rseq_push(span_table_home((uintptr_t)ptr), ptr)))
         cache_free_slow(ptr);
@@ -133,7 +133,7 @@ static void cpu_free(void *ptr)
 
 /* ---- Either: a thread that was told its node has a cache of its own ---- */
 
-static void *either_malloc(size_t size)
+static NH_FAST void *either_malloc(size_t size)
 {
     return nh_thread.cache != NULL ? thread_malloc(size) : cpu_malloc(size);
 }
@@ -143,7 +143,7 @@ static void *either_malloc_class(unsigned cls)
     return nh_thread.cache != NULL ? thread_malloc_class(cls) : cpu_malloc_class(cls);
 }
 
-static void either_free(void *ptr)
+static NH_FAST void either_free(void *ptr)
 {
     if (nh_thread.cache != NULL)
         thread_free(ptr);

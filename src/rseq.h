@@ -34,11 +34,15 @@ struct cpu_table {
     struct cache *_Atomic cache[CPUS_MAX];
 };
 
-/* The table; or that of nothing while caches are closed (cpu_cache.h).  Sequences
- * read it in their midst: after a membarrier nobody uses what was there before. */
-extern struct cpu_table *_Atomic cpu_table __attribute__((visibility("hidden")));
-/* Where glibc's area is, counted from the thread pointer; constant when used. */
-extern ptrdiff_t cpu_area __attribute__((visibility("hidden")));
+/* Read at each malloc and free: a cache line that is hardly ever written. */
+struct cpu_access {
+    /* The table; or that of nothing while caches are closed (cpu_cache.h).  Sequences
+     * read it in their midst: after a membarrier nobody uses what was there before. */
+    struct cpu_table *_Atomic table;
+    /* Where glibc's area is, counted from the thread pointer; constant when used. */
+    ptrdiff_t area;
+} __attribute__((aligned(NH_CACHE_LINE)));
+extern struct cpu_access cpu_access __attribute__((visibility("hidden")));
 
 /* ThreadSanitizer does not see what assembly does. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
@@ -83,7 +87,7 @@ NH_INLINE bool rseq_pop(size_t cls, void **out)
                                 "addq $8, %[cpu]\n\t" /* never 0: clears ZF */
                                 "movq %[cpu], (%[at],%[cls],8)\n" RSEQ_END
                      : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&a"(object), "=@ccz"(empty)
-                     : [area] "r"(cpu_area), [table] "m"(cpu_table), [cls] "r"(cls)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [cls] "r"(cls)
                      : "memory");
     *out = object;
     return !empty;
@@ -95,20 +99,20 @@ NH_INLINE bool rseq_push(size_t home, void *object)
 {
     void *at, *top;
     bool not_pushed;
-    __asm__ volatile(
-        RSEQ_BEGIN "movq %c[rows](%[at],%[cpu],8), %[at]\n\t"
-                   "movq (%[at],%[home]), %[cpu]\n\t"
-                   "testl %[mask], %k[cpu]\n\t"
-                   "jz 2f\n\t"
-                   "cmpq %[object], (%[cpu])\n\t"
-                   "je 2f\n\t"
-                   "movq %[object], -8(%[cpu])\n\t"
-                   "subq $8, %[cpu]\n\t" /* never 0: clears ZF */
-                   "movq %[cpu], (%[at],%[home])\n" RSEQ_END
-        : [at] "=&r"(at), [cpu] "=&r"(top), "=@ccz"(not_pushed)
-        : [area] "r"(cpu_area), [table] "m"(cpu_table), [home] "r"(home), [object] "r"(object),
-          [mask] "i"(NH_MAGAZINE_BYTES - 1), [rows] "i"(offsetof(struct cpu_table, rows))
-        : "memory");
+    __asm__ volatile(RSEQ_BEGIN "movq %c[rows](%[at],%[cpu],8), %[at]\n\t"
+                                "movq (%[at],%[home]), %[cpu]\n\t"
+                                "testl %[mask], %k[cpu]\n\t"
+                                "jz 2f\n\t"
+                                "cmpq %[object], (%[cpu])\n\t"
+                                "je 2f\n\t"
+                                "movq %[object], -8(%[cpu])\n\t"
+                                "subq $8, %[cpu]\n\t" /* never 0: clears ZF */
+                                "movq %[cpu], (%[at],%[home])\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(top), "=@ccz"(not_pushed)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [home] "r"(home),
+                       [object] "r"(object), [mask] "i"(NH_MAGAZINE_BYTES - 1),
+                       [rows] "i"(offsetof(struct cpu_table, rows))
+                     : "memory");
     return !not_pushed;
 }
 
@@ -130,8 +134,8 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
                                 "5:\tmovq %[at], %[cpu]\n\t"
                                 "movq %[after], (%[row],%[cls],8)\n" RSEQ_END
                      : [at] "=&r"(at), [cpu] "=&r"(was)
-                     : [area] "r"(cpu_area), [table] "m"(cpu_table), [row] "r"(row), [cls] "r"(cls),
-                       [before] "r"(before), [after] "r"(after)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [row] "r"(row),
+                       [cls] "r"(cls), [before] "r"(before), [after] "r"(after)
                      : "memory", "cc");
     return was;
 }
