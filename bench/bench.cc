@@ -40,6 +40,17 @@ benchmark::Counter::Flags flags_of(enum bench_counter kind)
     return benchmark::Counter::kDefaults;
 }
 
+benchmark::BigO curve_of(enum bench_curve curve)
+{
+    switch (curve) {
+    case BENCH_FLAT:
+        return benchmark::o1;
+    case BENCH_LOG_N:
+        break;
+    }
+    return benchmark::oLogN;
+}
+
 } // namespace
 
 struct bench *bench_register(const char *name, bench_fn *fn)
@@ -86,9 +97,9 @@ void bench_min_time(struct bench *b, double seconds)
     library(b)->MinTime(seconds);
 }
 
-void bench_complexity(struct bench *b)
+void bench_complexity(struct bench *b, enum bench_curve curve)
 {
-    library(b)->Complexity();
+    library(b)->Complexity(curve_of(curve));
 }
 
 int bench_main(int argc, char **argv)
@@ -109,6 +120,11 @@ bool bench_next_(struct bench_state *state)
         return false;
     state->left = s.max_iterations - 1;
     return true;
+}
+
+bool bench_keep_running_batch(struct bench_state *state, int64_t count)
+{
+    return library(state).KeepRunningBatch(count);
 }
 
 int64_t bench_range(const struct bench_state *state, size_t index)

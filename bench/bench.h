@@ -69,8 +69,14 @@ void bench_with_threads(struct bench *b, int threads);
 void bench_real_time(struct bench *b);
 /* Least seconds to run for, unless the command line says otherwise. */
 void bench_min_time(struct bench *b, double seconds);
-/* Fit the times to a curve of bench_complexity_n and print which. */
-void bench_complexity(struct bench *b);
+enum bench_curve {
+    BENCH_FLAT, /* O(1) */
+    BENCH_LOG_N
+};
+/* Fit the times to this curve of bench_complexity_n; printed are the curve's
+ * factor and how far, as root mean square, the times are from it.  Not for what may
+ * be skipped with all its arguments: version 1.7 of the library crashes then. */
+void bench_complexity(struct bench *b, enum bench_curve curve);
 
 /* Parses the command line, runs what it selects and prints.  Returns what
  * main should: 0, or 1 when an argument was not understood (which is printed). */
@@ -98,6 +104,11 @@ static inline bool bench_keep_running(struct bench_state *state)
     return bench_next_(state);
 }
 
+/* The same for a loop whose body does `count` operations: an iteration is then
+ * one of them, in what is printed and fitted.  A call into the library, some
+ * nanoseconds.  A benchmark uses either this or bench_keep_running. */
+bool bench_keep_running_batch(struct bench_state *state, int64_t count);
+
 /* Argument number `index` of this run; the process ends by a failed assertion
  * if the benchmark was registered with fewer. */
 int64_t bench_range(const struct bench_state *state, size_t index);
@@ -113,7 +124,7 @@ int64_t bench_iterations(const struct bench_state *state);
 void bench_pause(struct bench_state *state);
 void bench_resume(struct bench_state *state);
 
-/* Inside or before the loop: give up and print `why` instead of a result.
+/* Before, in or after the loop: give up and print `why` instead of a result.
  * bench_keep_running returns false from then on. */
 void bench_skip(struct bench_state *state, const char *why);
 
@@ -141,6 +152,12 @@ void bench_count(struct bench_state *state, const char *name, double value,
 static inline void bench_use(const void *pointer)
 {
     __asm__ volatile("" : : "r"(pointer) : "memory");
+}
+
+/* The compiler must compute `number`. */
+static inline void bench_use_number(uint64_t number)
+{
+    __asm__ volatile("" : : "r"(number));
 }
 
 #ifdef __cplusplus
