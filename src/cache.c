@@ -13,15 +13,11 @@
 #include "fast.h"
 #include "large.h"
 #include "numa/current.h"
+#include "options.h"
 #include "process.h"
 #include "span_table.h"
 
 #include <pthread.h>
-
-/* Objects of the first refill of a class; each further one takes twice as
- * many, up to a magazine: a thread that allocates little holds little. */
-#define FIRST_WANT   4
-#define NEVER_WANTED 0
 
 /* Frees of a thread without a cache before it gets one. */
 #define FREES_WITHOUT 16
@@ -109,10 +105,29 @@ NH_INLINE void put_spare(struct cache *cache, unsigned cls, struct magazine *mag
 }
 
 /* Where a magazine goes that the thread has in hand. */
-NH_INLINE void stow(struct cache *cache, unsigned cls, void **top, unsigned rounds)
+NH_INLINE void stow(struct cache *cache, unsigned cls, void **top)
 {
     if (nh_unlikely(!load(cache, cls, top)))
-        put_spare(cache, cls, magazine_unload(top, rounds));
+        put_spare(cache, cls, magazine_unload(top));
+}
+
+/* Makes a magazine loaded, with as many rounds as its class has now, or objects. */
+NH_INLINE void **top_of(const struct cache *cache, unsigned cls, struct magazine *magazine)
+{
+    unsigned rounds = cache_share_rounds(&cache->share, cls);
+    unsigned least = magazine->count > 1 ? magazine->count : 1;
+    return magazine_load(magazine, rounds > least ? rounds : least);
+}
+
+/* The same with as much room again: the spare is wanted, and would be over and over
+ * if what is now taken and comes back would not fit beside what stays. */
+NH_INLINE void **top_of_spare(const struct cache *cache, unsigned cls, struct magazine *spare)
+{
+    unsigned most = cache_heap_of(cache)->central[cls].rounds;
+    unsigned rounds = 2 * cache_share_rounds(&cache->share, cls);
+    if (rounds > most)
+        rounds = most;
+    return magazine_load(spare, rounds > spare->count ? rounds : spare->count);
 }
 
 static struct magazine *take_outbox(struct cache *cache, unsigned slot)
@@ -134,11 +149,11 @@ void cache_empty(struct cache *cache)
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = take_spare(cache, cls);
         if (top != NO_TOP)
-            central_retire(central, magazine_unload(top, central->rounds));
+            central_retire(central, magazine_unload(top));
         if (spare != NULL)
             central_retire(central, spare);
-        atomic_store_explicit(&cache->want[cls], NEVER_WANTED, memory_order_relaxed);
     }
+    cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
         struct magazine *outbox = take_outbox(cache, slot);
         if (outbox != NULL)
@@ -179,7 +194,7 @@ static void follow_thread(struct cache *cache)
     nh_thread.row = &cache->rows[heap->slot];
 }
 
-static bool may_have_moved(const struct cache *cache)
+NH_INLINE bool may_have_moved(const struct cache *cache)
 {
     return (topology_now()->slots > 1 && nh_thread.fixed_slot == 0) ||
            atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) != topology_changes();
@@ -194,11 +209,10 @@ static struct cache *cache_new(struct heap *heap, int32_t cpu)
     struct cache *cache = fixalloc_get(&heap->caches, &fresh);
     if (cache == NULL)
         return NULL;
-    /* A used one was left with empty rows and slots. */
+    /* A used one was left with empty rows and slots, and no share. */
     cache->birthplace = heap;
     cache->cpu = cpu;
-    for (unsigned cls = 0; cls < NH_CLASSES; cls++)
-        atomic_store_explicit(&cache->want[cls], NEVER_WANTED, memory_order_relaxed);
+    cache->share.limit = (size_t)options_get(OPT_CACHE);
     open_row(cache, heap);
     return cache;
 }
@@ -332,27 +346,35 @@ static void count_refill(struct heap *heap)
         heap_tick(heap);
 }
 
+/* The class goes to its central list: what it may hold from now on. */
+NH_INLINE unsigned ask(struct cache *cache, const struct central *central)
+{
+    return cache_share_ask(&cache->share, central->cls, central->rounds);
+}
+
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,
  * the empty one is the caller's still then. */
-static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct magazine *empty)
+static struct magazine *exchange_empty(struct heap *heap, struct central *central,
+                                       struct magazine *empty, unsigned want)
 {
-    struct heap *heap = cache_heap_of(cache);
-    struct central *central = &heap->central[cls];
     /* What came home is put away by those who will want it. */
     if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
         heap_open_inbox(heap, 1);
-    unsigned want = atomic_load_explicit(&cache->want[cls], memory_order_relaxed);
-    if (want == NEVER_WANTED)
-        want = FIRST_WANT;
-    if (want > central->rounds)
-        want = central->rounds;
     struct magazine *full = central_exchange_empty(central, empty, want);
-    if (nh_likely(full != NULL)) {
-        unsigned next = want * 2 > central->rounds ? central->rounds : want * 2;
-        atomic_store_explicit(&cache->want[cls], (uint8_t)next, memory_order_relaxed);
+    if (nh_likely(full != NULL))
         count_refill(heap);
-    }
     return full;
+}
+
+/* For a class of which the cache holds none. */
+static NH_NOINLINE void *take_one(struct heap *heap, struct central *central)
+{
+    struct magazine *full = exchange_empty(heap, central, NULL, 1);
+    if (full == NULL)
+        return NULL;
+    void *object = full->slot[--full->count];
+    central_retire(central, full);
+    return object;
 }
 
 void *cache_refill(unsigned cls)
@@ -362,32 +384,37 @@ void *cache_refill(unsigned cls)
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
     }
-    unsigned rounds = cache_heap_of(cache)->central[cls].rounds;
+    struct heap *heap = cache_heap_of(cache);
+    struct central *central = &heap->central[cls];
     void **top = unload(cache, cls);
     struct magazine *spare = NULL;
     /* Not empty if another thread of the CPU loaded one, or the thread has moved. */
     if (nh_likely(top == NULL || *top == NULL)) {
-        struct magazine *loaded = top != NULL ? magazine_unload(top, rounds) : NULL;
+        struct magazine *loaded = top != NULL ? magazine_unload(top) : NULL;
         struct magazine *full = take_spare(cache, cls);
         if (full != NULL && full->count != 0) {
+            top = top_of_spare(cache, cls, full);
             spare = loaded;
         } else {
+            unsigned want = ask(cache, central);
+            if (want == 0 && full == NULL && loaded == NULL)
+                return take_one(heap, central);
             /* Both are empty: one goes for a full one. */
             struct magazine *empty = full != NULL ? full : loaded;
             spare = full != NULL ? loaded : NULL;
-            full = exchange_empty(cache, cls, empty);
+            full = exchange_empty(heap, central, empty, want != 0 ? want : 1);
             if (nh_unlikely(full == NULL)) {
                 if (empty != NULL)
-                    stow(cache, cls, magazine_load(empty, rounds), rounds);
+                    stow(cache, cls, top_of(cache, cls, empty));
                 if (spare != NULL)
                     put_spare(cache, cls, spare);
                 return NULL;
             }
+            top = top_of(cache, cls, full);
         }
-        top = magazine_load(full, rounds);
     }
     void *object = *top;
-    stow(cache, cls, top + 1, rounds);
+    stow(cache, cls, top + 1);
     if (spare != NULL)
         put_spare(cache, cls, spare);
     return object;
@@ -398,43 +425,43 @@ void *cache_refill(unsigned cls)
 /* The bin of the object's class is full, or has no magazine. */
 static void free_local(struct cache *cache, unsigned cls, void *object)
 {
-    struct heap *heap = cache_heap_of(cache);
-    struct central *central = &heap->central[cls];
-    unsigned rounds = central->rounds;
+    struct central *central = &cache_heap_of(cache)->central[cls];
     void **top = unload(cache, cls);
     if (nh_unlikely(top != NULL && *top == object)) {
-        stow(cache, cls, top, rounds);
+        stow(cache, cls, top);
         bad_pointer_report("free", object);
         return;
     }
     /* Made elsewhere, as this cache never had one of its class: its neighbours are in use
      * there, perhaps on the same cache line. */
-    if (nh_unlikely(top == NULL && atomic_load_explicit(&cache->want[cls], memory_order_relaxed) ==
-                                       NEVER_WANTED)) {
-        atomic_store_explicit(&cache->want[cls], FIRST_WANT, memory_order_relaxed);
+    if (nh_unlikely(top == NULL && cache_share_rounds(&cache->share, cls) == 0)) {
+        (void)ask(cache, central);
         central_put(central, &object, 1);
         return;
     }
     struct magazine *spare = NULL;
     /* There is room, as in cache_refill, when others were here. */
     if (nh_likely(top == NULL || magazine_top_full(top))) {
-        struct magazine *loaded = top != NULL ? magazine_unload(top, rounds) : NULL;
+        struct magazine *loaded = top != NULL ? magazine_unload(top) : NULL;
         struct magazine *into = take_spare(cache, cls);
-        if (into != NULL && into->count != 0 && (loaded != NULL || into->count == rounds))
+        if (into != NULL && into->count != 0 &&
+            (loaded != NULL || into->count >= cache_share_rounds(&cache->share, cls))) {
+            (void)ask(cache, central);
             into = central_exchange_full(central, into);
+        }
         if (into == NULL)
-            into = heap_magazine_new(heap);
+            into = central_new_magazine(central);
         if (nh_unlikely(into == NULL)) {
             if (loaded != NULL)
-                stow(cache, cls, magazine_load(loaded, rounds), rounds);
+                stow(cache, cls, top_of(cache, cls, loaded));
             central_put(central, &object, 1);
             return;
         }
         spare = loaded;
-        top = magazine_load(into, rounds);
+        top = top_of(cache, cls, into);
     }
     *--top = object;
-    stow(cache, cls, top, rounds);
+    stow(cache, cls, top);
     if (spare != NULL)
         put_spare(cache, cls, spare);
 }

@@ -5,8 +5,8 @@
  * for threads that were told their node, threads'.
  *
  * A cache has at most two magazines of a class, all of its node: one loaded in
- * the row (row.h), and a spare.  Objects of other nodes wait in magazines of a
- * third kind, an outbox for each node, until one is full and goes home as it is.
+ * the row (row.h), and a spare; how large, cache_share.h says.  Objects of other nodes wait in
+ * magazines of a third kind, an outbox for each node, until one is full and goes home as it is.
  *
  * Who wants a magazine takes it, and has it alone: out of a CPU's bin by a
  * restartable sequence, out of a thread's, which nobody else touches, as it
@@ -19,6 +19,7 @@
 #ifndef NH_CACHE_H
 #define NH_CACHE_H
 
+#include "cache_share.h"
 #include "heap.h"
 #include "row.h"
 
@@ -30,11 +31,11 @@ struct cache {
     /* The node it serves: a CPU's cache always the same, a thread's that of the thread's
      * present one; relaxed: others read it as a hint. */
     struct heap *_Atomic heap;
-    struct heap *birthplace;          /* whose memory the cache is; constant */
-    int32_t cpu;                      /* whose it is, or CACHE_NO_CPU; constant while in use */
-    uint32_t thread_number;           /* of a thread's; constant while attached */
-    _Atomic uint32_t changes_seen;    /* topology_changes when heap was chosen; relaxed */
-    _Atomic uint8_t want[NH_CLASSES]; /* objects the next refill takes from spans; relaxed */
+    struct heap *birthplace;       /* whose memory the cache is; constant */
+    int32_t cpu;                   /* whose it is, or CACHE_NO_CPU; constant while in use */
+    uint32_t thread_number;        /* of a thread's; constant while attached */
+    _Atomic uint32_t changes_seen; /* topology_changes when heap was chosen; relaxed */
+    struct cache_share share;
     _Atomic uint8_t spare_count[NH_CLASSES]; /* objects in it when it was put there; statistics */
     _Atomic(struct magazine *) spare[NH_CLASSES];
     /* By home slot: objects of any class that other nodes wait for. */
@@ -102,6 +103,8 @@ void cache_registry_empty_cpus(void);
  * outboxes go home; or only these. */
 void cache_collect(struct heap *heap);
 void cache_collect_outboxes(void);
+/* The same of spares whose class its cache had no use for since the last call. */
+void cache_collect_idle(struct heap *heap);
 
 /* Caches on `heap` and the bytes of objects in their magazines; approximate
  * while their threads run. */

@@ -75,14 +75,14 @@ static void take(_Atomic(struct magazine *) *slot, struct magazine **list)
     }
 }
 
-/* Takes magazines under the lock, empties them without it. */
-static void collect_spares(const struct heap *heap)
+/* Takes spares under the lock, empties them without it. */
+static void collect_spares(const struct heap *heap, bool idle_only)
 {
     struct magazine *taken = NULL;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next)
-        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-            if (cache_heap_of(cache) == heap)
+        for (unsigned cls = 1; cache_heap_of(cache) == heap && cls < NH_CLASSES; cls++)
+            if (!idle_only || cache_share_shrink(&cache->share, cls))
                 take(&cache->spare[cls], &taken);
     lock_release(&lock);
     while (taken != NULL) {
@@ -113,7 +113,12 @@ void cache_collect_outboxes(void)
 void cache_collect(struct heap *heap)
 {
     cache_collect_outboxes();
-    collect_spares(heap);
+    collect_spares(heap, false);
+}
+
+void cache_collect_idle(struct heap *heap)
+{
+    collect_spares(heap, true);
 }
 
 void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes)
@@ -129,7 +134,8 @@ void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes)
             void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
             size_t objects = 0;
             if (top != NULL && top != NO_TOP)
-                objects = heap->central[cls].rounds - (size_t)(top - magazine_of(top)->slot);
+                objects =
+                    magazine_rounds(magazine_of(top)) - (size_t)(top - magazine_of(top)->slot);
             if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) != NULL)
                 objects += atomic_load_explicit(&cache->spare_count[cls], memory_order_relaxed);
             *bytes += objects * size_class_bytes(cls);

@@ -23,10 +23,7 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
     if (most > MAGAZINE_ROUNDS)
         most = MAGAZINE_ROUNDS;
     central->rounds = (uint8_t)(most == 0 ? 1 : most);
-    size_t depot = NH_DEPOT_BYTES / (central->rounds * (size_t)central->cut.bytes);
-    if (depot > NH_DEPOT_MAGAZINES)
-        depot = NH_DEPOT_MAGAZINES;
-    central->depot_most = (uint16_t)depot;
+    central->depot_room = NH_DEPOT_FIRST / central->cut.bytes;
 }
 
 /* ---- Spans; the caller holds the lock ---- */
@@ -36,19 +33,64 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
 #define SHY_WANT  8
 #define SHY_SPANS 4 /* that are looked at */
 
+/* Spans are listed by how many free objects they have, in powers of two.  Objects are
+ * taken from the fullest spans that have a good part of what is wanted: the others have
+ * a chance to become free, and a refill still comes from few spans. */
+#define WORTH_SHIFT 1
+
+static unsigned list_for(unsigned free_objects)
+{
+    return 31U - (unsigned)__builtin_clz(free_objects);
+}
+
+static void list(struct central *central, struct span *span)
+{
+    unsigned n = list_for(span->free_objects);
+    span_list_push(&central->with_room[n], span);
+    central->nonempty |= 1U << n;
+    span->listed = true;
+}
+
+static void unlist(struct central *central, struct span *span, unsigned n)
+{
+    span_list_remove(&central->with_room[n], span);
+    if (span_list_is_empty(&central->with_room[n]))
+        central->nonempty &= ~(1U << n);
+    span->listed = false;
+}
+
+/* After its free objects changed from `before`. */
+static void relist(struct central *central, struct span *span, unsigned before)
+{
+    if (before != 0 && span->free_objects != 0 && list_for(before) == list_for(span->free_objects))
+        return;
+    if (before != 0)
+        unlist(central, span, list_for(before));
+    if (span->free_objects != 0)
+        list(central, span);
+}
+
+/* The span to take `want` objects from, or NULL. */
+static struct span *fullest(const struct central *central, unsigned want)
+{
+    unsigned worth = list_for(want > 1U << WORTH_SHIFT ? want >> WORTH_SHIFT : 1);
+    uint32_t lists = central->nonempty & ~0U << worth;
+    if (lists != 0)
+        return central->with_room[__builtin_ctz(lists)].first;
+    return central->nonempty != 0 ? central->with_room[list_for(central->nonempty)].first : NULL;
+}
+
 static void taken_from(struct central *central, struct span *span, unsigned n)
 {
-    span->free_objects = (uint16_t)(span->free_objects - n);
+    unsigned before = span->free_objects;
+    span->free_objects = (uint16_t)(before - n);
     central->free_in_spans -= n;
-    if (span->free_objects == 0) {
-        span_list_remove(&central->with_room, span);
-        span->listed = false;
-    }
+    relist(central, span, before);
 }
 
 static unsigned take_lines(struct central *central, struct magazine *into, unsigned want)
 {
-    struct span *span = central->with_room.first;
+    struct span *span = fullest(central, want);
     for (unsigned i = 0; span != NULL && i < SHY_SPANS; i++, span = span->next) {
         unsigned n = object_bits_take_lines(&span->bits, &span->cursor, want, span->base,
                                             span->bytes, into->slot);
@@ -60,16 +102,11 @@ static unsigned take_lines(struct central *central, struct magazine *into, unsig
     return 0;
 }
 
-static unsigned take_from_spans(struct central *central, struct magazine *into, unsigned want)
+static unsigned take_any(struct central *central, struct magazine *into, unsigned want)
 {
     unsigned taken = 0;
-    if (want <= SHY_WANT && central->cut.bytes < NH_CACHE_LINE &&
-        NH_CACHE_LINE % central->cut.bytes == 0 && want % (NH_CACHE_LINE / central->cut.bytes) == 0)
-        taken = into->count = take_lines(central, into, want);
-    if (taken != 0)
-        return taken;
     while (taken < want) {
-        struct span *span = central->with_room.first;
+        struct span *span = fullest(central, want - taken);
         if (span == NULL)
             break;
         unsigned n = object_bits_take(&span->bits, &span->cursor, want - taken, span->base,
@@ -77,7 +114,18 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
         taken += n;
         taken_from(central, span, n);
     }
-    into->count = taken;
+    return taken;
+}
+
+static unsigned take_from_spans(struct central *central, struct magazine *into, unsigned want)
+{
+    unsigned taken = 0;
+    if (want <= SHY_WANT && central->cut.bytes < NH_CACHE_LINE &&
+        NH_CACHE_LINE % central->cut.bytes == 0 && want % (NH_CACHE_LINE / central->cut.bytes) == 0)
+        taken = take_lines(central, into, want);
+    if (taken == 0)
+        taken = take_any(central, into, want);
+    into->count = (uint16_t)taken;
     return taken;
 }
 
@@ -92,6 +140,51 @@ static struct magazine *take_full(struct central *central)
     return full;
 }
 
+/* The depot has more room where objects go out of it into spans and come back from
+ * there: after SWINGS between overflowing and empty, or at once if a thread had to wait
+ * for the lock meanwhile, which is held for longer then. */
+#define SWINGS 2
+
+static NH_SLOW void widen_depot(struct central *central)
+{
+    central->swings = 0;
+    if (central->depot_room <= NH_DEPOT_MOST / central->cut.bytes / 2)
+        central->depot_room = central->depot_room * 2 + MAGAZINE_ROUNDS;
+}
+
+static bool put_full(struct central *central, struct magazine *full, bool waited)
+{
+    if (nh_unlikely(central->free_in_depot + full->count > central->depot_room)) {
+        central->overflowed = true;
+        if (waited)
+            widen_depot(central);
+        return false;
+    }
+    full->next = central->full;
+    central->full = full;
+    central->fulls++;
+    central->free_in_depot += full->count;
+    return true;
+}
+
+static void depot_was_empty(struct central *central, bool waited)
+{
+    central->full_least = 0;
+    if (waited || (central->overflowed && ++central->swings == SWINGS))
+        widen_depot(central);
+    central->overflowed = false;
+}
+
+static struct magazine *take_empty(struct central *central)
+{
+    struct magazine *empty = central->empty;
+    if (empty != NULL) {
+        central->empty = empty->next;
+        central->empties--;
+    }
+    return empty;
+}
+
 static void put_empty(struct central *central, struct magazine *empty)
 {
     empty->next = central->empty;
@@ -102,8 +195,7 @@ static void put_empty(struct central *central, struct magazine *empty)
 static void add_span(struct central *central, struct span *span)
 {
     span->free_objects = span->objects;
-    span->listed = true;
-    span_list_push(&central->with_room, span);
+    list(central, span);
     central->spans++;
     central->free_in_spans += span->objects;
 }
@@ -130,19 +222,17 @@ static void put_in_span(struct central *central, void *object, struct aftermath 
         after->bad = object;
         return;
     }
-    span->free_objects++;
+    unsigned before = span->free_objects++;
     central->free_in_spans++;
     if (span->free_objects == span->objects) {
-        if (span->listed)
-            span_list_remove(&central->with_room, span);
-        span->listed = false;
+        if (before != 0)
+            unlist(central, span, list_for(before));
         central->spans--;
         central->free_in_spans -= span->objects;
         span->next = after->empty;
         after->empty = span;
-    } else if (!span->listed) {
-        span_list_push(&central->with_room, span);
-        span->listed = true;
+    } else {
+        relist(central, span, before);
     }
 }
 
@@ -183,7 +273,7 @@ static void settle(struct central *central, const struct aftermath *after)
 struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
                                         unsigned want)
 {
-    lock_acquire(&central->lock);
+    bool waited = lock_acquire(&central->lock);
     central->refills++;
     struct magazine *full = NULL;
     if (nh_likely(central->full != NULL)) {
@@ -193,14 +283,8 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
         lock_release(&central->lock);
         return full;
     }
-    central->full_least = 0;
-
-    struct magazine *magazine = empty;
-    if (magazine == NULL && central->empty != NULL) {
-        magazine = central->empty;
-        central->empty = magazine->next;
-        central->empties--;
-    }
+    depot_was_empty(central, waited);
+    struct magazine *magazine = empty != NULL ? empty : take_empty(central);
     if (magazine == NULL) {
         lock_release(&central->lock);
         magazine = heap_magazine_new(central->heap);
@@ -237,24 +321,24 @@ static void drain_and_unlock(struct central *central, struct magazine *magazine)
     settle(central, &after);
 }
 
-struct magazine *central_exchange_full(struct central *central, struct magazine *full)
+struct magazine *central_new_magazine(struct central *central)
 {
     lock_acquire(&central->lock);
+    struct magazine *empty = take_empty(central);
+    lock_release(&central->lock);
+    return empty != NULL ? empty : heap_magazine_new(central->heap);
+}
+
+struct magazine *central_exchange_full(struct central *central, struct magazine *full)
+{
+    bool waited = lock_acquire(&central->lock);
     central->flushes++;
     central->freed += full->count;
-    if (nh_unlikely(central->fulls >= central->depot_most)) {
+    if (nh_unlikely(!put_full(central, full, waited))) {
         drain_and_unlock(central, full);
         return full;
     }
-    full->next = central->full;
-    central->full = full;
-    central->fulls++;
-    central->free_in_depot += full->count;
-    struct magazine *empty = central->empty;
-    if (empty != NULL) {
-        central->empty = empty->next;
-        central->empties--;
-    }
+    struct magazine *empty = take_empty(central);
     lock_release(&central->lock);
     return empty != NULL ? empty : heap_magazine_new(central->heap);
 }
@@ -262,17 +346,14 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
 void central_retire(struct central *central, struct magazine *magazine)
 {
     lock_acquire(&central->lock);
-    if (magazine->count * 2 >= central->rounds && central->fulls < central->depot_most) {
-        central->flushes++;
-        magazine->next = central->full;
-        central->full = magazine;
-        central->fulls++;
-        central->free_in_depot += magazine->count;
-        lock_release(&central->lock);
-        return;
-    }
     if (magazine->count != 0) {
         central->flushes++;
+        /* One of few objects would not be worth its exchange. */
+        if (magazine->count * 2U >= magazine_rounds(magazine) &&
+            put_full(central, magazine, false)) {
+            lock_release(&central->lock);
+            return;
+        }
         drain_and_unlock(central, magazine);
         lock_acquire(&central->lock);
     }
@@ -305,6 +386,8 @@ size_t central_drain(struct central *central, bool all)
     size_t moved = 0;
     lock_acquire(&central->lock);
     uint32_t keep = all ? 0 : central->fulls - central->full_least;
+    if (central->full_least != 0 && central->depot_room > NH_DEPOT_FIRST / central->cut.bytes)
+        central->depot_room /= 2;
     while (central->fulls > keep) {
         struct magazine *magazine = central->full;
         central->full = magazine->next;

@@ -18,11 +18,13 @@
 
 struct heap;
 
+#define CENTRAL_LISTS 10
+NH_STATIC(NH_SPAN_OBJECTS_MAX >> CENTRAL_LISTS == 0, "a list for every number of free objects");
+
 struct central {
     struct lock lock;
     uint8_t cls;           /* constant */
     uint8_t rounds;        /* most objects of this class in a magazine; constant */
-    uint16_t depot_most;   /* most full magazines kept; constant */
     uint32_t home;         /* home word of its spans' pages (span_table.h); constant */
     uint32_t full_least;   /* fewest full magazines since the last decay */
     struct heap *heap;     /* constant */
@@ -31,10 +33,15 @@ struct central {
     struct magazine *full;
     struct magazine *empty;
     uint32_t fulls, empties;
-    struct span_list with_room; /* IN_USE spans with free objects */
-    size_t spans;               /* all IN_USE spans of the class */
-    size_t free_in_spans;       /* objects whose free bit is set */
-    size_t free_in_depot;       /* objects in full magazines */
+    size_t depot_room; /* most free_in_depot; it grows with demand (central.c) */
+    bool overflowed;   /* since the depot was last empty */
+    uint8_t swings;    /* from overflowing to empty, since depot_room last grew */
+    /* IN_USE spans with free objects: [n] those with 2^n to 2^(n+1) - 1 of them. */
+    struct span_list with_room[CENTRAL_LISTS];
+    uint32_t nonempty;    /* bit n: with_room[n] has one */
+    size_t spans;         /* all IN_USE spans of the class */
+    size_t free_in_spans; /* objects whose free bit is set */
+    size_t free_in_depot; /* objects in full magazines */
     uint64_t refills, flushes;
     uint64_t freed; /* objects in magazines that caches gave because they were full */
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
@@ -49,6 +56,8 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
 /* Gives a magazine with objects (count set) for an empty one; NULL when there
  * is no memory for one. */
 struct magazine *central_exchange_full(struct central *central, struct magazine *full);
+/* An empty magazine; NULL without memory for one. */
+struct magazine *central_new_magazine(struct central *central);
 /* Gives a magazine back for good: its objects, if any, to the depot or to
  * their spans. */
 void central_retire(struct central *central, struct magazine *magazine);

@@ -34,6 +34,7 @@ static struct heap *create(unsigned slot)
     placement_assign(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE), slot);
     page_heap_init(&heap->pages, slot);
     page_heap_limit(&heap->pages, node_limit_pages(slot), NH_QUOTA_FIRST >> NH_PAGE_SHIFT);
+    page_heap_allow(&heap->pages, NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT);
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
@@ -139,6 +140,7 @@ void heap_tick(struct heap *heap)
         return;
     (void)usable_refresh();
     cache_collect_outboxes();
+    cache_collect_idle(heap);
     heap_open_all_inboxes();
     try_reclaim(heap, false);
     heap_repay(heap);

@@ -31,7 +31,7 @@ void heap_unpack(struct magazine *magazine)
             else
                 magazine->slot[kept++] = object;
         }
-        magazine->count = kept;
+        magazine->count = (uint16_t)kept;
         unsigned cls = row_home_class(word);
         if (nh_unlikely(cls == 0 || cls >= NH_CLASSES)) { /* its span went meanwhile */
             bad_pointer_report("free", batch[0]);

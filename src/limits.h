@@ -32,6 +32,11 @@
 #define NH_QUOTA_FIRST ((size_t)16 << 20)
 #define NH_QUOTA_STEP  ((size_t)64 << 20)
 
+/* A heap collects what it is owed, if that is worth it, each time its memory has grown
+ * by 1/2^NH_ALLOWANCE_SHIFT, but not before it took this much. */
+#define NH_ALLOWANCE_SHIFT 4
+#define NH_ALLOWANCE_LEAST ((size_t)256 << 10)
+
 /* What a heap takes from another at once: doubled each time, until it has not
  * taken anything for a while. */
 #define NH_BORROW_FIRST ((size_t)128 << 10)
@@ -82,9 +87,10 @@
 /* A magazine with its header is this large and aligned to its size. */
 #define NH_MAGAZINE_BYTES 512
 
-/* Full magazines a central list keeps before it takes them apart. */
-#define NH_DEPOT_MAGAZINES 128
-#define NH_DEPOT_BYTES     ((size_t)4 << 20)
+/* Objects in full magazines that a central list keeps before it takes them apart, in
+ * bytes: at first, and at most where threads wait for its lock. */
+#define NH_DEPOT_FIRST ((size_t)32 << 10)
+#define NH_DEPOT_MOST  ((size_t)4 << 20)
 
 /* Address space for metadata is obtained in chunks of this size. */
 #define NH_META_CHUNK ((size_t)256 << 10)

@@ -67,16 +67,19 @@ void lock_rank_resume(void);
 extern _Thread_local unsigned lock_depth
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-NH_INLINE void lock_acquire(struct lock *lock)
+/* Whether another thread held it. */
+NH_INLINE bool lock_acquire(struct lock *lock)
 {
     lock_depth++;
 #ifdef NH_DEBUG
     lock_rank_push(lock);
 #endif
     uint32_t expected = 0;
-    if (nh_unlikely(!atomic_compare_exchange_strong_explicit(
+    if (nh_likely(atomic_compare_exchange_strong_explicit(
             &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed)))
-        lock_wait(lock);
+        return false;
+    lock_wait(lock);
+    return true;
 }
 
 NH_INLINE bool lock_try(struct lock *lock)

@@ -9,7 +9,8 @@
  *  - the magazine is full when the top is aligned as a magazine is;
  *  - it is empty when what the top points to is NULL, which stands after the
  *    last object, at slot[rounds].
- * Not loaded, its objects are slot[0] to slot[count - 1].
+ * Not loaded, its objects are slot[0] to slot[count - 1].  How many rounds it has is
+ * said when it is loaded (cache_share.h).
  */
 #ifndef NH_MAGAZINE_H
 #define NH_MAGAZINE_H
@@ -17,6 +18,7 @@
 #include "base.h"
 #include "limits.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define MAGAZINE_SLOTS ((NH_MAGAZINE_BYTES - 2 * sizeof(void *)) / sizeof(void *))
@@ -25,9 +27,10 @@
 
 struct magazine {
     void *slot[MAGAZINE_SLOTS];
-    struct magazine *next; /* in the list that holds it; its owner's lock */
-    uint32_t count;        /* of objects, while no cache has it loaded */
-    uint32_t maker;        /* slot of the heap whose magazine it is; constant while in use */
+    struct magazine *next;   /* in the list that holds it; its owner's lock */
+    uint16_t count;          /* of objects, while no cache has it loaded */
+    _Atomic uint16_t rounds; /* most objects while it is loaded; relaxed: statistics read it */
+    uint32_t maker;          /* slot of the heap whose magazine it is; constant while in use */
 };
 NH_STATIC(sizeof(struct magazine) == NH_MAGAZINE_BYTES, "magazines fill their alignment");
 
@@ -44,21 +47,30 @@ NH_INLINE bool magazine_top_full(void **top)
     return ((uintptr_t)top & (NH_MAGAZINE_BYTES - 1)) == 0;
 }
 
-/* Makes a stack of at most `rounds` objects of it, and of its count a top. */
+NH_INLINE unsigned magazine_rounds(const struct magazine *magazine)
+{
+    return atomic_load_explicit(&magazine->rounds, memory_order_relaxed);
+}
+
+/* Makes a stack of it that has room for `rounds` objects, no fewer than it has, and of
+ * its count a top. */
 NH_INLINE void **magazine_load(struct magazine *magazine, unsigned rounds)
 {
+    nh_assert(rounds != 0 && rounds <= MAGAZINE_ROUNDS && magazine->count <= rounds);
     void **top = &magazine->slot[rounds - magazine->count];
     if (magazine->count != 0 && magazine->count != rounds)
         memmove(top, magazine->slot, magazine->count * sizeof *top);
     magazine->slot[rounds] = NULL;
+    atomic_store_explicit(&magazine->rounds, (uint16_t)rounds, memory_order_relaxed);
     return top;
 }
 
 /* The reverse. */
-NH_INLINE struct magazine *magazine_unload(void **top, unsigned rounds)
+NH_INLINE struct magazine *magazine_unload(void **top)
 {
     struct magazine *magazine = magazine_of(top);
-    magazine->count = rounds - (unsigned)(top - magazine->slot);
+    unsigned rounds = magazine_rounds(magazine);
+    magazine->count = (uint16_t)(rounds - (unsigned)(top - magazine->slot));
     if (magazine->count != 0 && magazine->count != rounds)
         memmove(magazine->slot, top, magazine->count * sizeof *top);
     return magazine;

@@ -110,7 +110,8 @@ count() {
 # per_pair SIZE LIVE: prints the instructions of a pair, with one decimal.
 per_pair() {
     local warm more first second
-    warm=$((2000 / $2))
+    # By then magazines and depots have grown to what the loop demands.
+    warm=$((40000 / $2))
     more=$((20000 / $2))
     first=$(count "$1" "$2" "$warm")
     second=$(count "$1" "$2" $((warm + more)))

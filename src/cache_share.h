@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * cache_share.h - how much of each class a cache holds, by demand.
+ *
+ * A magazine of a class has so many rounds: few at first, twice as many after each
+ * exchange with the central list, up to a few kilobytes.  A class that asks often has
+ * more, as long as all that have more stay within the cache's bytes.  A look from time
+ * to time takes half from the classes that asked for nothing since the last one.  So
+ * those that a thread works with have the room, and those it worked with once give it
+ * up.  After the dynamic sizing of per-CPU caches in A. Hunter et al., "Beyond malloc
+ * efficiency to fleet efficiency", OSDI 2021.
+ *
+ * Pure: no lock, no allocation.  All fields are relaxed atomics: the threads of a CPU
+ * and whoever takes a look change them at the same time, each change by itself; a
+ * hint that is lost costs an exchange.
+ */
+#ifndef NH_CACHE_SHARE_H
+#define NH_CACHE_SHARE_H
+
+#include "base.h"
+#include "limits.h"
+#include "size_class.h"
+
+#include <stdatomic.h>
+
+struct cache_share {
+    size_t limit;                       /* of bytes; constant while in use */
+    _Atomic size_t bytes;               /* of magazines, beyond what all classes may have */
+    _Atomic uint8_t rounds[NH_CLASSES]; /* of a magazine loaded now; 0: the class holds none */
+    _Atomic uint8_t asks[NH_CLASSES];   /* since the last look or growth beyond, saturating */
+};
+
+/* The rounds of a class's magazines; 0 for one that holds none. */
+NH_INLINE unsigned cache_share_rounds(const struct cache_share *share, unsigned cls)
+{
+    return atomic_load_explicit(&share->rounds[cls], memory_order_relaxed);
+}
+
+/* More rounds for a class that asked so often, as far as there is room; returns what
+ * it has. */
+unsigned cache_share_grow(struct cache_share *share, unsigned cls, unsigned most, unsigned asks);
+
+/* The class asked its central list: returns its rounds from now on, at most `most`;
+ * 0 when it shall hold none. */
+NH_INLINE unsigned cache_share_ask(struct cache_share *share, unsigned cls, unsigned most)
+{
+    unsigned asks = atomic_load_explicit(&share->asks[cls], memory_order_relaxed);
+    if (asks < UINT8_MAX)
+        atomic_store_explicit(&share->asks[cls], (uint8_t)++asks, memory_order_relaxed);
+    if (nh_likely(cache_share_rounds(share, cls) >= most))
+        return most;
+    return cache_share_grow(share, cls, most, asks);
+}
+
+/* A look at a class: true, and it has fewer rounds from now on, when it is used but
+ * did not ask since the last look. */
+bool cache_share_shrink(struct cache_share *share, unsigned cls);
+
+/* No class is used. */
+void cache_share_clear(struct cache_share *share);
+
+#endif
