@@ -16,20 +16,24 @@
 #include "options.h"
 #include "process.h"
 #include "span_table.h"
+#include "watch.h"
 
 #include <pthread.h>
 
 /* Frees of a thread without a cache before it gets one. */
 #define FREES_WITHOUT 16
 
-/* Refills between two looks at the clock. */
-#define TICK_REFILLS 64
+/* Exchanges with central lists between two looks at the clock. */
+#define TICK_EXCHANGES 64
+/* And between two looks at what waits: it takes longer. */
+#define WATCH_EXCHANGES 1024
 
 void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
 struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
 struct row row_boot_rows[NH_NODES_MAX];
 
-_Thread_local struct thread_state nh_thread = {.row = &row_boot, .rows = row_boot_rows};
+_Thread_local struct thread_state nh_thread = {
+    .row = &row_boot, .rows = row_boot_rows, .calls_left = WATCH_CALLS};
 
 static pthread_key_t end_key;
 static bool have_end_key;
@@ -139,7 +143,15 @@ static struct magazine *take_outbox(struct cache *cache, unsigned slot)
 
 /* ---- Nodes ---- */
 
-void cache_empty(struct cache *cache)
+static void put_away(struct central *central, struct magazine *magazine, enum cache_to to)
+{
+    if (to == CACHE_TO_SPANS)
+        heap_unpack(magazine);
+    else
+        central_retire(central, magazine);
+}
+
+void cache_empty(struct cache *cache, enum cache_to to)
 {
     struct heap *heap = cache_heap_of(cache);
     struct row *row = &cache->rows[heap->slot];
@@ -149,9 +161,9 @@ void cache_empty(struct cache *cache)
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = take_spare(cache, cls);
         if (top != NO_TOP)
-            central_retire(central, magazine_unload(top));
+            put_away(central, magazine_unload(top), to);
         if (spare != NULL)
-            central_retire(central, spare);
+            put_away(central, spare, to);
     }
     cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
@@ -189,7 +201,7 @@ static void follow_thread(struct cache *cache)
     struct heap *heap = heap_get(present_slot(topology_now(), cache->thread_number));
     if (heap == NULL || heap == cache_heap_of(cache))
         return;
-    cache_empty(cache);
+    cache_empty(cache, CACHE_TO_DEPOTS);
     open_row(cache, heap);
     nh_thread.row = &cache->rows[heap->slot];
 }
@@ -263,7 +275,7 @@ static void end(void)
     cache_registry_lock();
     cache_unregister(cache);
     cache_registry_unlock();
-    cache_empty(cache);
+    cache_empty(cache, CACHE_TO_DEPOTS);
     fixalloc_put(&cache->birthplace->caches, cache);
 }
 
@@ -310,27 +322,36 @@ void cache_count_free(struct heap *heap)
 void cache_fix_slot(unsigned slot)
 {
     nh_thread.fixed_slot = (uint8_t)(slot == CACHE_FOLLOW ? 0 : slot + 1);
-    if (slot != CACHE_FOLLOW) {
-        cache_registry_lock();
+    if (slot != CACHE_FOLLOW)
         fast_use_told();
-        cache_registry_unlock();
-    }
     /* The cache that the thread has, or should have, from now on. */
     struct cache *cache = present();
     if (cache != NULL && cache == nh_thread.cache)
         follow_thread(cache);
 }
 
+void cache_give_back(void)
+{
+    if (nh_thread.cache != NULL)
+        cache_empty(nh_thread.cache, CACHE_TO_SPANS);
+    cache_registry_lock();
+    if (cache_registry_has_idle_cpus() && cpu_cache_close()) {
+        cache_registry_empty_cpus(true, CACHE_TO_SPANS);
+        cpu_cache_open();
+    }
+    cache_registry_unlock();
+}
+
 void cache_flush(void)
 {
     struct cache *cache = nh_thread.cache;
     if (cache != NULL) {
-        cache_empty(cache);
+        cache_empty(cache, CACHE_TO_DEPOTS);
         follow_thread(cache);
     }
     cache_registry_lock();
     if (cpu_cache_close()) {
-        cache_registry_empty_cpus();
+        cache_registry_empty_cpus(false, CACHE_TO_DEPOTS);
         cpu_cache_open();
     }
     cache_registry_unlock();
@@ -338,12 +359,18 @@ void cache_flush(void)
 
 /* ---- malloc ---- */
 
-/* One in TICK_REFILLS looks whether time has work to do. */
-static void count_refill(struct heap *heap)
+/* Now and then looks whether time has work to do, or will have. */
+static NH_SLOW void exchanges_counted(struct heap *heap, uint32_t n)
 {
-    static _Thread_local __attribute__((tls_model("initial-exec"))) uint32_t refills;
-    if (nh_unlikely(refills++ % TICK_REFILLS == 0))
-        heap_tick(heap);
+    if (!heap_tick(heap) && n % WATCH_EXCHANGES == 0 && watch_is_off())
+        watch_for(heap_waiting_pages(heap));
+}
+
+NH_INLINE void count_exchange(struct heap *heap)
+{
+    uint32_t n = nh_thread.exchanges++;
+    if (nh_unlikely(n % TICK_EXCHANGES == 0))
+        exchanges_counted(heap, n);
 }
 
 /* The class goes to its central list: what it may hold from now on. */
@@ -354,15 +381,15 @@ NH_INLINE unsigned ask(struct cache *cache, const struct central *central)
 
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,
  * the empty one is the caller's still then. */
-static struct magazine *exchange_empty(struct heap *heap, struct central *central,
-                                       struct magazine *empty, unsigned want)
+NH_INLINE struct magazine *exchange_empty(struct heap *heap, struct central *central,
+                                          struct magazine *empty, unsigned want)
 {
     /* What came home is put away by those who will want it. */
     if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
         heap_open_inbox(heap, 1);
     struct magazine *full = central_exchange_empty(central, empty, want);
     if (nh_likely(full != NULL))
-        count_refill(heap);
+        count_exchange(heap);
     return full;
 }
 
@@ -448,6 +475,7 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
             (loaded != NULL || into->count >= cache_share_rounds(&cache->share, cls))) {
             (void)ask(cache, central);
             into = central_exchange_full(central, into);
+            count_exchange(cache_heap_of(cache));
         }
         if (into == NULL)
             into = central_new_magazine(central);

@@ -36,6 +36,7 @@ struct cache {
     uint32_t thread_number;        /* of a thread's; constant while attached */
     _Atomic uint32_t changes_seen; /* topology_changes when heap was chosen; relaxed */
     struct cache_share share;
+    _Atomic bool idle; /* no class asked for anything between two looks; relaxed */
     _Atomic uint8_t spare_count[NH_CLASSES]; /* objects in it when it was put there; statistics */
     _Atomic(struct magazine *) spare[NH_CLASSES];
     /* By home slot: objects of any class that other nodes wait for. */
@@ -68,6 +69,10 @@ struct heap *cache_heap(void);
 #define CACHE_FOLLOW NH_NODES_MAX
 void cache_fix_slot(unsigned slot);
 
+/* What the calling thread has cached, and CPUs whose caches asked for nothing between
+ * the last two calls of cache_collect_idle, goes back to its spans. */
+void cache_give_back(void);
+
 /* Gives back all that the calling thread and all CPUs cache. */
 void cache_flush(void);
 
@@ -82,8 +87,10 @@ void cache_init(void);
 /* A CPU's cache of a node, found or made; NULL without memory.  The caller holds
  * the registry's lock. */
 struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu);
-/* Gives back all that a cache holds that nobody else uses meanwhile. */
-void cache_empty(struct cache *cache);
+/* Gives back all that a cache holds that nobody else uses meanwhile: where others find
+ * it as it is, or so that spans may become free. */
+enum cache_to { CACHE_TO_DEPOTS, CACHE_TO_SPANS };
+void cache_empty(struct cache *cache, enum cache_to to);
 NH_INLINE struct heap *cache_heap_of(const struct cache *cache)
 {
     return atomic_load_explicit(&cache->heap, memory_order_relaxed);
@@ -91,13 +98,15 @@ NH_INLINE struct heap *cache_heap_of(const struct cache *cache)
 
 /* ---- cache_registry.c: all caches, from any thread ---- */
 
-/* These two, find and empty: the caller holds the lock below. */
+/* These, to empty_cpus: the caller holds the lock below. */
 void cache_register(struct cache *cache);
 void cache_unregister(struct cache *cache);
 /* The cache of a CPU and node, or NULL. */
 struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu);
-/* Empties all CPUs' caches, which are closed. */
-void cache_registry_empty_cpus(void);
+/* Whether a CPU's cache is idle and has something. */
+bool cache_registry_has_idle_cpus(void);
+/* Empties CPUs' caches, which are closed: all, or those that are idle. */
+void cache_registry_empty_cpus(bool idle_only, enum cache_to to);
 
 /* Gives back the spare magazines of all caches that are of `heap`, and all
  * outboxes go home; or only these. */

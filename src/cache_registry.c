@@ -46,11 +46,29 @@ struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu)
     return NULL;
 }
 
-void cache_registry_empty_cpus(void)
+static bool is_idle_cpu(const struct cache *cache)
+{
+    return cache->cpu != CACHE_NO_CPU && atomic_load_explicit(&cache->idle, memory_order_relaxed);
+}
+
+bool cache_registry_has_idle_cpus(void)
+{
+    for (struct cache *cache = first; cache != NULL; cache = cache->next) {
+        if (!is_idle_cpu(cache))
+            continue;
+        const struct row *row = &cache->rows[cache_heap_of(cache)->slot];
+        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+            if (atomic_load_explicit(&row->bin[cls], memory_order_relaxed) != NO_TOP)
+                return true;
+    }
+    return false;
+}
+
+void cache_registry_empty_cpus(bool idle_only, enum cache_to to)
 {
     for (struct cache *cache = first; cache != NULL; cache = cache->next)
-        if (cache->cpu != CACHE_NO_CPU)
-            cache_empty(cache);
+        if (idle_only ? is_idle_cpu(cache) : cache->cpu != CACHE_NO_CPU)
+            cache_empty(cache, to);
 }
 
 void cache_registry_only(struct cache *own)
@@ -80,10 +98,16 @@ static void collect_spares(const struct heap *heap, bool idle_only)
 {
     struct magazine *taken = NULL;
     lock_acquire(&lock);
-    for (struct cache *cache = first; cache != NULL; cache = cache->next)
-        for (unsigned cls = 1; cache_heap_of(cache) == heap && cls < NH_CLASSES; cls++)
+    for (struct cache *cache = first; cache != NULL; cache = cache->next) {
+        if (cache_heap_of(cache) != heap)
+            continue;
+        if (idle_only)
+            atomic_store_explicit(&cache->idle, !cache_share_asked(&cache->share),
+                                  memory_order_relaxed);
+        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
             if (!idle_only || cache_share_shrink(&cache->share, cls))
                 take(&cache->spare[cls], &taken);
+    }
     lock_release(&lock);
     while (taken != NULL) {
         struct magazine *next = taken->next;

@@ -79,6 +79,14 @@ unsigned cache_share_grow(struct cache_share *share, unsigned cls, unsigned most
     return cache_share_rounds(share, cls);
 }
 
+bool cache_share_asked(const struct cache_share *share)
+{
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        if (atomic_load_explicit(&share->asks[cls], memory_order_relaxed) != 0)
+            return true;
+    return false;
+}
+
 bool cache_share_shrink(struct cache_share *share, unsigned cls)
 {
     unsigned rounds = cache_share_rounds(share, cls);

@@ -52,6 +52,8 @@ NH_INLINE unsigned cache_share_ask(struct cache_share *share, unsigned cls, unsi
     return cache_share_grow(share, cls, most, asks);
 }
 
+/* Whether any class asked since the last look. */
+bool cache_share_asked(const struct cache_share *share);
 /* A look at a class: true, and it has fewer rounds from now on, when it is used but
  * did not ask since the last look. */
 bool cache_share_shrink(struct cache_share *share, unsigned cls);

@@ -159,7 +159,7 @@ static NH_SLOW struct cache *renew(void)
     if (before != NULL && cache != before && !closed)
         cache = before;
     if (closed)
-        cache_empty(before);
+        cache_empty(before, CACHE_TO_DEPOTS);
     if (cache != NULL && cache != before) {
         /* Its bins, before those who find them here without a load of ours to pair
          * with: they depend on the address. */

@@ -14,6 +14,7 @@
 #include "rseq.h"
 #include "size_class.h"
 #include "span_table.h"
+#include "watch.h"
 
 #include <errno.h>
 
@@ -89,12 +90,17 @@ NH_INLINE bool thread_push(uint32_t home, void *ptr)
     return true;
 }
 
-static NH_FAST void *thread_malloc(size_t size)
+NH_INLINE void *thread_get(size_t size)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return malloc_medium(size);
     void *object = thread_pop(small_class(size));
     return nh_likely(object != NULL) ? object : malloc_slow(size);
+}
+
+static NH_FAST void *thread_malloc(size_t size)
+{
+    return thread_get(size);
 }
 
 static void *thread_malloc_class(unsigned cls)
@@ -111,12 +117,17 @@ static NH_FAST void thread_free(void *ptr)
 
 /* ---- CPUs' caches ---- */
 
-static NH_FAST void *cpu_malloc(size_t size)
+NH_INLINE void *cpu_get(size_t size)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return malloc_medium(size);
     void *object;
     return nh_likely(rseq_pop(small_class(size), &object)) ? object : malloc_slow(size);
+}
+
+static NH_FAST void *cpu_malloc(size_t size)
+{
+    return cpu_get(size);
 }
 
 static void *cpu_malloc_class(unsigned cls)
@@ -133,9 +144,14 @@ static NH_FAST void cpu_free(void *ptr)
 
 /* ---- Either: a thread that was told its node has a cache of its own ---- */
 
+NH_INLINE void *either_get(size_t size)
+{
+    return nh_thread.cache != NULL ? thread_get(size) : cpu_get(size);
+}
+
 static NH_FAST void *either_malloc(size_t size)
 {
-    return nh_thread.cache != NULL ? thread_malloc(size) : cpu_malloc(size);
+    return either_get(size);
 }
 
 static void *either_malloc_class(unsigned cls)
@@ -151,34 +167,90 @@ static NH_FAST void either_free(void *ptr)
         cpu_free(ptr);
 }
 
-struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};
+/* ---- The same, counted ---- */
 
-static void use(void *(*malloc)(size_t), void (*free)(void *), void *(*malloc_class)(unsigned))
+static NH_NOINLINE void look(void)
 {
-    atomic_store_explicit(&fast_now.malloc, malloc, memory_order_relaxed);
-    atomic_store_explicit(&fast_now.free, free, memory_order_relaxed);
-    atomic_store_explicit(&fast_now.malloc_class, malloc_class, memory_order_relaxed);
+    nh_thread.calls_left = WATCH_CALLS;
+    watch_look();
 }
 
-/* Both guarded by the registry's lock. */
-static bool cpus, told;
-
-static void choose(void)
+NH_INLINE void count_call(void)
 {
-    if (cpus && told)
-        use(either_malloc, either_free, either_malloc_class);
-    else if (cpus)
-        use(cpu_malloc, cpu_free, cpu_malloc_class);
+    if (nh_unlikely(--nh_thread.calls_left == 0))
+        look();
+}
+
+static NH_FAST void *thread_malloc_watched(size_t size)
+{
+    count_call();
+    return thread_get(size);
+}
+
+static NH_FAST void *cpu_malloc_watched(size_t size)
+{
+    count_call();
+    return cpu_get(size);
+}
+
+static NH_FAST void *either_malloc_watched(size_t size)
+{
+    count_call();
+    return either_get(size);
+}
+
+/* ---- Which of them ---- */
+
+struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};
+
+#define USE_CPUS  1U
+#define USE_TOLD  2U
+#define USE_WATCH 4U
+static _Atomic unsigned used; /* sequentially consistent: who changes it last sees all */
+
+static void choose(unsigned use)
+{
+    static const struct {
+        void *(*malloc)(size_t), *(*watched)(size_t);
+        void (*free)(void *);
+        void *(*malloc_class)(unsigned);
+    } paths[] = {{thread_malloc, thread_malloc_watched, thread_free, thread_malloc_class},
+                 {cpu_malloc, cpu_malloc_watched, cpu_free, cpu_malloc_class},
+                 {either_malloc, either_malloc_watched, either_free, either_malloc_class}};
+    unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
+    atomic_store_explicit(&fast_now.malloc,
+                          (use & USE_WATCH) != 0 ? paths[n].watched : paths[n].malloc,
+                          memory_order_relaxed);
+    atomic_store_explicit(&fast_now.free, paths[n].free, memory_order_relaxed);
+    atomic_store_explicit(&fast_now.malloc_class, paths[n].malloc_class, memory_order_relaxed);
+}
+
+/* Of two who change it at once, the one whose choice is written last finds that `used`
+ * is not what it chose by, and chooses again. */
+static void change(unsigned set, unsigned clear)
+{
+    unsigned before = atomic_load(&used);
+    while (!atomic_compare_exchange_weak(&used, &before, (before | set) & ~clear))
+        ;
+    unsigned use;
+    do {
+        use = atomic_load(&used);
+        choose(use);
+        atomic_thread_fence(memory_order_seq_cst);
+    } while (atomic_load(&used) != use);
 }
 
 void fast_use_cpus(void)
 {
-    cpus = true;
-    choose();
+    change(USE_CPUS, 0);
 }
 
 void fast_use_told(void)
 {
-    told = true;
-    choose();
+    change(USE_TOLD, 0);
+}
+
+void fast_use_watch(bool on)
+{
+    change(on ? USE_WATCH : 0, on ? 0 : USE_WATCH);
 }

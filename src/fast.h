@@ -2,9 +2,9 @@
  *
  * fast.h - the fast paths, of which there are three: with caches of threads, with
  * caches of CPUs (cpu_cache.h), and with either, where some threads were told their
- * node and keep caches of their own.  Which of them, changes at most twice; all
- * three work at any time, for what a thread or a CPU does not have looks empty and
- * full.
+ * node and keep caches of their own.  Which of them, changes at most twice.  Of each
+ * there is one more, whose malloc counts its calls (watch.h).  All work at any time,
+ * for what a thread or a CPU does not have looks empty and full.
  */
 #ifndef NH_FAST_H
 #define NH_FAST_H
@@ -23,10 +23,11 @@ struct fast {
 } __attribute__((aligned(NH_CACHE_LINE)));
 extern struct fast fast_now __attribute__((visibility("hidden")));
 
-/* CPUs have caches from now on; some thread was told its node.  The caller holds
- * the registry's lock. */
+/* CPUs have caches from now on; some thread was told its node; malloc counts its calls,
+ * or no longer.  By any thread, with any locks. */
 void fast_use_cpus(void);
 void fast_use_told(void);
+void fast_use_watch(bool on);
 
 NH_INLINE void *fast_malloc_class(unsigned cls)
 {

@@ -10,6 +10,7 @@
 #include "numa/usable.h"
 #include "options.h"
 #include "os.h"
+#include "watch.h"
 
 /* Depots and outboxes are looked at this many times per decay time. */
 #define TICKS_PER_DECAY 8
@@ -126,18 +127,23 @@ void heap_try_reclaim(struct heap *heap)
     try_reclaim(heap, true);
 }
 
-void heap_tick(struct heap *heap)
+size_t heap_waiting_pages(struct heap *heap)
+{
+    return page_heap_resident_pages(&heap->pages) + (heap_owed(heap) >> NH_PAGE_SHIFT);
+}
+
+bool heap_tick(struct heap *heap)
 {
     long decay = options_get(OPT_DECAY);
     if (decay < 0)
-        return;
+        return false;
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
     if (now - last < (uint64_t)decay / TICKS_PER_DECAY)
-        return;
+        return false;
     if (!atomic_compare_exchange_strong_explicit(&heap->ticked_ms, &last, now, memory_order_relaxed,
                                                  memory_order_relaxed))
-        return;
+        return false;
     (void)usable_refresh();
     cache_collect_outboxes();
     cache_collect_idle(heap);
@@ -147,6 +153,8 @@ void heap_tick(struct heap *heap)
     heap_renew_quota(heap);
     atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
+    watch_for(heap_waiting_pages(heap));
+    return true;
 }
 
 void heap_lock_all(struct heap *heap)

@@ -86,9 +86,12 @@ void heap_try_reclaim(struct heap *heap);
 /* Bytes of objects that a reclaim of all would find in the depots. */
 size_t heap_owed(struct heap *heap);
 
+/* Pages that are free or in depots: what time gives back. */
+size_t heap_waiting_pages(struct heap *heap);
+
 /* The slow work of time: what lies unused goes back to spans, and free pages
- * past their decay time to the system.  Cheap when it is not due. */
-void heap_tick(struct heap *heap);
+ * past their decay time to the system.  False, and cheap, when it is not due. */
+bool heap_tick(struct heap *heap);
 
 /* fork: the lock of creation; a heap's `reclaiming`, which comes before the
  * registry of caches; then all its other locks, in rank order. */

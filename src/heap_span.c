@@ -13,6 +13,7 @@
 #include "numa/room.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
+#include "watch.h"
 
 /* A heap collects what it is owed before its memory grows when that is at least this
  * part of it: less is not worth taking the depots apart for. */
@@ -306,7 +307,7 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed)
 {
     bool borrowed = span->lender != heap->slot;
-    page_heap_free(&heap->pages, span, zeroed);
+    watch_for(page_heap_free(&heap->pages, span, zeroed));
     if (nh_unlikely(borrowed))
         heap_repay(heap);
 }

@@ -39,7 +39,7 @@ static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages
 {
     struct span_request want = {
         .pages = pages, .align_pages = align_pages, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
-    heap_tick(heap);
+    (void)heap_tick(heap);
     struct span *span = heap_span_alloc(heap, &want);
     if (span == NULL)
         return NULL;

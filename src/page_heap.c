@@ -359,7 +359,7 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     return span;
 }
 
-void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
+size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
 {
     lock_acquire(&heap->lock);
     heap->span_frees++;
@@ -369,8 +369,10 @@ void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
     if (zeroed && span->lender == heap->slot)
         page_heap_refund(heap, span->pages);
     page_heap_insert_free(heap, span);
+    size_t resident = heap->resident.pages;
     lock_release(&heap->lock);
     page_heap_decay(heap);
+    return resident;
 }
 
 bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)

@@ -107,8 +107,8 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
 
 /* Takes back an IN_USE or MANUAL span whose home words are zero; `zeroed` when
  * its pages are known to be given back.  The descriptor is not the caller's
- * any more. */
-void page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
+ * any more.  Returns how many own pages are free and resident now. */
+size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
 
 /* Grows an allocated span in place by `pages` if the pages after it are free;
  * false, and nothing done, if not. */

@@ -62,6 +62,8 @@ struct thread_state {
     struct row *rows;       /* free's: row of slot 0 */
     struct cache *cache;    /* NULL before the first slow path and after the end */
     uint32_t frees_without; /* frees while it had no cache */
+    uint32_t exchanges;     /* with central lists */
+    uint32_t calls_left;    /* of malloc until it looks what is due (watch.h) */
     uint8_t fixed_slot;     /* one more than the slot the thread is fixed to; 0: none */
     bool ended;             /* the thread's cache was given back; work without one */
 };

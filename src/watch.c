@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * watch.c - see watch.h.
+ */
+#include "watch.h"
+
+#include "cache.h"
+#include "fast.h"
+#include "options.h"
+
+/* So much is worth two instructions a malloc. */
+#define WAITING_PAGES (((size_t)512 << 10) >> NH_PAGE_SHIFT)
+
+/* Ticks without much waiting until nobody looks any more: by then all is back that was
+ * free at the first of them. */
+#define QUIET_TICKS 16
+
+/* Relaxed: who finds it stale looks once too often or too late. */
+static _Atomic unsigned quiet = QUIET_TICKS; /* ticks since much was waiting */
+
+void watch_for(size_t pages)
+{
+    if (pages < WAITING_PAGES || atomic_load_explicit(&quiet, memory_order_relaxed) == 0 ||
+        options_get(OPT_DECAY) < 0)
+        return;
+    if (atomic_exchange_explicit(&quiet, 0, memory_order_relaxed) >= QUIET_TICKS)
+        fast_use_watch(true);
+}
+
+bool watch_is_off(void)
+{
+    return atomic_load_explicit(&quiet, memory_order_relaxed) >= QUIET_TICKS;
+}
+
+void watch_look(void)
+{
+    bool ticked = false;
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
+        if (heap_if_exists(slot) != NULL)
+            ticked |= heap_tick(heap_if_exists(slot));
+    if (!ticked)
+        return;
+    /* Its objects lie scattered over spans that would be free without them; what it takes
+     * next comes from few. */
+    cache_give_back();
+    if (atomic_fetch_add_explicit(&quiet, 1, memory_order_relaxed) + 1 == QUIET_TICKS)
+        fast_use_watch(false);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * settles.c - after a peak, a process that does hardly anything more gives its memory
+ * back: what lay in caches and depots too, and although the little that it allocates
+ * never takes a slow path.
+ *
+ * usage: settles THREADS
+ */
+#include "check.h"
+#include "nearheap.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LIVE_BYTES   ((size_t)64 << 20)
+#define SETTLED_MOST ((size_t)4 << 20)
+#define SIZES        1024U
+#define PATIENCE_S   60
+
+static unsigned threads;
+static pthread_barrier_t at_peak, seen;
+
+/* Makes objects of all small sizes and frees them in another order. */
+static void *peak(void *argument)
+{
+    uint32_t random = 2463534242U + *(unsigned *)argument;
+    size_t count = LIVE_BYTES / threads / (SIZES / 2);
+    void **objects = malloc(count * sizeof *objects);
+    CHECK(objects != NULL);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 1 + random_next(&random) % SIZES;
+        objects[i] = malloc(size);
+        CHECK(objects[i] != NULL);
+        fill(objects[i], size);
+    }
+    pthread_barrier_wait(&at_peak);
+    pthread_barrier_wait(&seen);
+    for (size_t left = count; left > 0; left--) {
+        size_t at = random_next(&random) % left;
+        free(objects[at]);
+        objects[at] = objects[left - 1];
+    }
+    free(objects);
+    return NULL;
+}
+
+static size_t held(void)
+{
+    struct nh_stats stats = {.struct_size = sizeof stats};
+    CHECK(nh_stats_read(&stats) == 0);
+    return stats.mapped_bytes - stats.released_bytes;
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    threads = (unsigned)atoi(argv[1]);
+    CHECK(threads >= 1 && threads <= 64);
+    pthread_t all[64];
+    unsigned number[64];
+    CHECK(pthread_barrier_init(&at_peak, NULL, threads + 1) == 0);
+    CHECK(pthread_barrier_init(&seen, NULL, threads + 1) == 0);
+    for (unsigned i = 0; i < threads; i++) {
+        number[i] = i;
+        CHECK(pthread_create(&all[i], NULL, peak, &number[i]) == 0);
+    }
+    pthread_barrier_wait(&at_peak);
+    size_t most = held();
+    pthread_barrier_wait(&seen);
+    for (unsigned i = 0; i < threads; i++)
+        CHECK(pthread_join(all[i], NULL) == 0);
+
+    /* An idle server's heartbeat: the same few objects, over and over. */
+    struct timespec begun, now, beat = {.tv_nsec = 100000};
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    do {
+        for (size_t size = 16; size <= SIZES; size += 16)
+            free(malloc(size));
+        nanosleep(&beat, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (held() > SETTLED_MOST && now.tv_sec - begun.tv_sec < PATIENCE_S);
+    printf("settles: %zu KiB at the peak, %zu KiB in the end\n", most >> 10, held() >> 10);
+    CHECK(most > LIVE_BYTES / 2);
+    CHECK(held() <= SETTLED_MOST);
+    return 0;
+}
