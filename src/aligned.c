@@ -9,10 +9,10 @@
 #include "export.h"
 #include "fast.h"
 #include "large.h"
+#include "os.h"
 #include "size_class.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 /* `alignment` is a power of two; NULL without memory, errno untouched. */
 static void *alloc_aligned(size_t alignment, size_t size)
@@ -69,20 +69,15 @@ void *nh_aligned_alloc(size_t alignment, size_t size)
 }
 NH_LIBC_NAME(aligned_alloc, nh_aligned_alloc);
 
-static size_t system_page(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 void *nh_valloc(size_t size)
 {
-    return nh_memalign(system_page(), size);
+    return nh_memalign(os_page(), size);
 }
 NH_LIBC_NAME(valloc, nh_valloc);
 
 void *nh_pvalloc(size_t size)
 {
-    size_t page = system_page();
+    size_t page = os_page();
     if (nh_unlikely(size > PTRDIFF_MAX - page)) {
         errno = ENOMEM;
         return NULL;

@@ -11,6 +11,7 @@
 #include "numa/placement.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
+#include "os.h"
 #include "process.h"
 
 #include <errno.h>
@@ -179,8 +180,11 @@ static uint64_t elsewhere(uintptr_t base, size_t pages, int node)
 
 static void move_span(const struct span_view *view, int node, struct nh_migration *done)
 {
-    size_t left = view->pages * (NH_PAGE / NH_SYSTEM_PAGE);
-    for (uintptr_t at = view->base; left > 0;) {
+    /* A system page that two spans share moves with the first: it is one node's. */
+    uintptr_t begin = round_down(view->base, os_page());
+    uintptr_t end = round_up(view->base + (view->pages << NH_PAGE_SHIFT), os_page());
+    size_t left = (end - begin) / NH_SYSTEM_PAGE;
+    for (uintptr_t at = begin; left > 0;) {
         size_t pages = left < BATCH ? left : BATCH;
         uint64_t before = elsewhere(at, pages, node);
         /* Also where nothing has to move: the policy is for what comes. */

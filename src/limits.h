@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The heap's page, its unit of bookkeeping; a multiple of the system's page. */
+/* The heap's page, its unit of bookkeeping; a multiple of the system's page, or where
+ * that is larger (os_page) a part of it. */
 #define NH_PAGE_SHIFT 13
 #define NH_PAGE       ((size_t)1 << NH_PAGE_SHIFT)
 

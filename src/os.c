@@ -9,10 +9,16 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Not MAP_NORESERVE: a request beyond all reason shall be refused now rather
  * than kill the process when it is touched. */
 #define MAP_KIND (MAP_PRIVATE | MAP_ANONYMOUS)
+
+size_t os_page(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE); /* no system call in glibc */
+}
 
 static void *map_at(uintptr_t hint, size_t bytes)
 {
@@ -71,6 +77,8 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use)
 bool os_move_pages(void *from, void *to, size_t bytes)
 {
 #ifdef MREMAP_DONTUNMAP
+    if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0))
+        return false;
     int saved = errno;
     void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (at == MAP_FAILED) {

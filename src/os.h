@@ -4,12 +4,17 @@
  * mmap, munmap, mremap and madvise.
  *
  * All sizes and addresses are multiples of the system's page unless said
- * otherwise.  Nothing here takes a lock, allocates or changes errno.
+ * otherwise; lengths of mappings may be multiples of NH_SYSTEM_PAGE, and are rounded
+ * up by the system.  Nothing here takes a lock, allocates or changes errno.
  */
 #ifndef NH_OS_H
 #define NH_OS_H
 
 #include "base.h"
+
+/* The system's page: what it maps, gives back and moves the whole of.  4 KiB on x86-64;
+ * arm64 kernels have 4, 16 or 64 KiB, and then more than one of the heap's in each. */
+size_t os_page(void);
 
 /* Zeroed, private, readable and writable memory aligned to `alignment` (a
  * power of two of at least a system page), near `hint` if that is free; NULL
@@ -29,7 +34,8 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
  * own contents are dropped.  The source stays mapped and reads as zeros.  False
- * when the kernel cannot: the source is unchanged then, the target mapped. */
+ * when the kernel cannot, or they are no whole system pages: the source is
+ * unchanged then, the target mapped. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */

@@ -119,8 +119,8 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
-/* Gives `pages` of clean address space back, in one piece; false if there is
- * none such. */
+/* Gives `pages` of clean address space back, whole system pages, in one piece; false
+ * if there is none such. */
 bool page_heap_unmap(struct page_heap *heap, size_t pages);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);

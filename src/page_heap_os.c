@@ -6,6 +6,9 @@
  * Release works on a few megabytes at a time: they are taken out of the free
  * sets under the lock, given back without it, and put among the clean spans; an
  * allocation meanwhile finds the others.
+ *
+ * A system page may hold more than one of the heap's.  Then only those that are free as
+ * a whole are given back; what is left at a span's ends waits for its neighbours.
  */
 #include "numa/placement.h"
 #include "options.h"
@@ -57,7 +60,7 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
 {
     if (pages > (SIZE_MAX >> NH_PAGE_SHIFT) / 2)
         return false;
-    size_t exact = pages << NH_PAGE_SHIFT;
+    size_t exact = round_up(pages << NH_PAGE_SHIFT, os_page());
     size_t ahead = heap->mapped_pages << NH_PAGE_SHIFT >> NH_GROW_SHIFT;
     if (ahead > NH_GROW_MAX)
         ahead = NH_GROW_MAX;
@@ -80,6 +83,14 @@ struct release {
     size_t keep; /* pages */
 };
 
+/* The pages of a free span that are whole system pages: how many, and where. */
+static size_t whole_system_pages(const struct span *span, uintptr_t *base)
+{
+    *base = round_up(span->base, os_page());
+    uintptr_t end = round_down(span_end(span), os_page());
+    return end > *base ? (end - *base) >> NH_PAGE_SHIFT : 0;
+}
+
 /* The next spans to give back, oldest first, in state MANUAL. */
 static unsigned take_old(struct page_heap *heap, const struct release *which,
                          struct span *batch[RELEASE_BATCH])
@@ -93,9 +104,13 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
         uint64_t age = now - span->idle.unused_since_ms;
         if (age < which->age_ms || heap->resident.pages <= which->keep)
             break;
-        if (span->pages >= which->short_pages || age >= which->age_ms * DECAY_PATIENCE) {
-            size_t pages = span->pages < room ? span->pages : room;
-            struct span *piece = page_heap_carve(heap, span, span->base, pages, SPAN_MANUAL);
+        uintptr_t base;
+        size_t pages = whole_system_pages(span, &base);
+        if (pages != 0 &&
+            (span->pages >= which->short_pages || age >= which->age_ms * DECAY_PATIENCE)) {
+            if (pages > room)
+                pages = room;
+            struct span *piece = page_heap_carve(heap, span, base, pages, SPAN_MANUAL);
             if (piece == NULL)
                 break;
             span_table_set(piece->base, 1, piece);
@@ -152,12 +167,15 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
 
 bool page_heap_unmap(struct page_heap *heap, size_t pages)
 {
+    /* With this many, as many as asked for are whole system pages. */
+    size_t search = pages + ((round_up(os_page(), NH_PAGE) - NH_PAGE) >> NH_PAGE_SHIFT);
     lock_acquire(&heap->lock);
-    struct span *from = free_set_fit(&heap->clean, pages);
+    struct span *from = free_set_fit(&heap->clean, search);
     struct span *piece = NULL;
     if (from != NULL) {
         /* The lower end, where a heap that grows downwards has its last mapping. */
-        piece = page_heap_carve(heap, from, from->base, pages, SPAN_MANUAL);
+        uintptr_t base = round_up(from->base, os_page());
+        piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
     }
     if (piece != NULL) {
         page_heap_refund(heap, pages); /* nothing was taken */

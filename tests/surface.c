@@ -630,7 +630,9 @@ static void memory_goes_back(void **state)
     struct nh_stats s = {.struct_size = sizeof(s)};
     assert_true(nh_scavenge(-1) > 0);
     assert_int_equal(nh_stats_read(&s), 0);
-    assert_int_equal(s.free_bytes, s.released_bytes);
+    /* A system page that is free in part only stays. */
+    if (sysconf(_SC_PAGESIZE) <= NH_PAGE_BYTES)
+        assert_int_equal(s.free_bytes, s.released_bytes);
     assert_int_equal(nh_scavenge(-1), 0);
     assert_int_equal(malloc_trim(0), 0);
     free(memset(malloc(1 << 20), 1, 1 << 20));

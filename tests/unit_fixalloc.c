@@ -6,6 +6,7 @@
  */
 #include "fixalloc.h"
 #include "limits.h"
+#include "os.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -210,7 +211,7 @@ static size_t address_space(void)
     assert_non_null(file);
     assert_non_null(fgets(text, sizeof(text), file));
     fclose(file);
-    return strtoul(text, NULL, 10) * NH_SYSTEM_PAGE;
+    return strtoul(text, NULL, 10) * os_page();
 }
 
 static void system_refuses(void **state)
@@ -222,7 +223,7 @@ static void system_refuses(void **state)
     struct rlimit before, limit;
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     limit = before;
-    limit.rlim_cur = address_space() + NH_SYSTEM_PAGE;
+    limit.rlim_cur = address_space() + os_page();
     assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
     /* No chunk, but a page; then nothing, until a record comes back. */
     char *first = fixalloc_get(&fix, &fresh);

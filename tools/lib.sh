@@ -75,6 +75,12 @@ known_packages() {
     done
 }
 
+# kernel_package NAME: the package of a kernel that Debian's package NAME stands for.
+kernel_package() {
+    apt-cache depends "$1" 2>/dev/null |
+        sed -n 's/^ *Depends: \(linux-image-[0-9]\)/\1/p' | head -n 1
+}
+
 # apt-get install of "$@".  redis-server's package would start a server and have
 # it started at every boot: nobody asked for that, so it is kept from both.
 apt_install() (
