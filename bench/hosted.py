@@ -197,6 +197,9 @@ class Hosted:
             raise self.failed(f"ended with status {status}")
         if not wait_until(lambda: not any(map(alive, family)), END_SECONDS):
             raise self.failed(f"left {sum(map(alive, family))} processes behind")
+        self.check_statistics()
+
+    def check_statistics(self):
         if self.allocator == BASE:
             path = self.statistics()
             if not os.path.exists(path) or os.path.getsize(path) == 0:

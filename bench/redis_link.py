@@ -9,7 +9,7 @@ from paired import Failed
 ANSWER_SECONDS = 120
 
 
-class Refused(Exception):
+class Refused(Failed):
     """The server's answer was an error."""
 
 
