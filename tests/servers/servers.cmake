@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Real servers on the preloaded library: label servers.  Only in a build as users have
+# Real servers on the preloaded library, label servers, and programs that are linked with
+# it, label install.  Only in a build as users have
 # it, and only once: gcc's.
 
 find_program(PYTHON3 python3)
@@ -35,3 +36,6 @@ foreach(name memcached rocksdb)
     run(${name}_4_nodes servers 300 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/servers/run
         --build ${PROJECT_BINARY_DIR} ${name} ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 endforeach()
+
+run(linking install 180 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/servers/linking.sh
+    ${PROJECT_BINARY_DIR})
