@@ -6,7 +6,7 @@
  * src/options.def, read by the engine's own parser, so that nothing is accepted here that
  * the library would not take.  The engine is linked under its nh_ names, for that alone.
  */
-#include "run.h"
+#include "machine_checks.h"
 
 #include "options.h"
 #include "os.h"
@@ -357,6 +357,11 @@ static char **read_arguments(char **argv, struct request *request)
     return argv + at;
 }
 
+static void tell(const char *line)
+{
+    fprintf(stderr, "nearheap-run: check: %s\n", line);
+}
+
 static unsigned look(const struct request *request, const char *program)
 {
     char found[2 * PATH_ROOM];
@@ -364,12 +369,13 @@ static unsigned look(const struct request *request, const char *program)
     const char *set_huge = getenv(options_row(OPT_HUGE)->variable);
     if (set_huge != NULL)
         options_parse(options_row(OPT_HUGE), set_huge, &huge);
-    struct run_facts facts = {.system = request->system,
-                              .program = program != NULL ? find_program(program, found) : NULL,
-                              .huge_always = huge == OS_HUGE_ALWAYS,
-                              .latency = request->profile != NULL &&
-                                         strcmp(request->profile, "latency") == 0};
-    return run_check(&facts);
+    struct check_facts facts = {.system = request->system,
+                                .program = program != NULL ? find_program(program, found) : NULL,
+                                .huge_always = huge == OS_HUGE_ALWAYS,
+                                .latency = request->profile != NULL &&
+                                           strcmp(request->profile, "latency") == 0,
+                                .tell = tell};
+    return check_machine(&facts);
 }
 
 int main(int argc, char **argv)

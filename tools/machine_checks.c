@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * run_checks.c - what nearheap-run looks for before it starts a program: settings of the
- * kernel, limits, and whether that program can be preloaded at all.
+ * machine_checks.c - see machine_checks.h.
  *
  * Reads files and nothing else.  What cannot be read is not complained of: containers
  * hide much.
  */
-#include "run.h"
+#include "machine_checks.h"
 
 #include "numa/room.h"
 
@@ -22,6 +21,7 @@
 
 #define PATH_ROOM 512
 #define FILE_ROOM 4096
+#define LINE_ROOM 1024
 /* The kernel's default; a process with much memory, or moved by realloc, comes near it. */
 #define MAPS_LEAST 65530
 /* The kernel's words for "all the memory that is mapped must be there". */
@@ -30,19 +30,20 @@
 
 static unsigned found;
 
-static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+tell(const struct check_facts *facts, const char *format, ...)
 {
+    char line[LINE_ROOM];
     va_list arguments;
     va_start(arguments, format);
-    fputs("nearheap-run: check: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    facts->tell(line);
     found++;
 }
 
 /* The beginning of a file of the kernel, without the line's end; false if there is none. */
-static bool read_text(const struct run_facts *facts, const char *name, char text[FILE_ROOM])
+static bool read_text(const struct check_facts *facts, const char *name, char text[FILE_ROOM])
 {
     char path[PATH_ROOM];
     if ((size_t)snprintf(path, sizeof path, "%s%s", facts->system, name) >= sizeof path)
@@ -58,7 +59,7 @@ static bool read_text(const struct run_facts *facts, const char *name, char text
     return true;
 }
 
-static bool read_number(const struct run_facts *facts, const char *name, long *number)
+static bool read_number(const struct check_facts *facts, const char *name, long *number)
 {
     char text[FILE_ROOM], *end;
     if (!read_text(facts, name, text))
@@ -68,52 +69,56 @@ static bool read_number(const struct run_facts *facts, const char *name, long *n
 }
 
 /* Whether a file such as "always [madvise] never" has chosen the word. */
-static bool chosen(const struct run_facts *facts, const char *name, const char *word)
+static bool chosen(const struct check_facts *facts, const char *name, const char *word)
 {
     char text[FILE_ROOM], wanted[PATH_ROOM];
     snprintf(wanted, sizeof wanted, "[%s]", word);
     return read_text(facts, name, text) && strstr(text, wanted) != NULL;
 }
 
-static void check_huge_pages(const struct run_facts *facts)
+static void check_huge_pages(const struct check_facts *facts)
 {
     static const char enabled[] = "/sys/kernel/mm/transparent_hugepage/enabled";
     static const char defrag[] = "/sys/kernel/mm/transparent_hugepage/defrag";
     if (facts->huge_always && chosen(facts, enabled, "never"))
-        tell("%s says never: NEARHEAP_HUGE=always has no effect. Change: echo madvise >%s", enabled,
-             enabled);
+        tell(facts, "%s says never: NEARHEAP_HUGE=always has no effect. Change: echo madvise >%s",
+             enabled, enabled);
     if (!facts->latency)
         return;
     if (chosen(facts, enabled, "always"))
-        tell("%s says always: a fault may clear 2 MiB while a request waits, and after a fork "
+        tell(facts,
+             "%s says always: a fault may clear 2 MiB while a request waits, and after a fork "
              "copy them. Change: echo madvise >%s, or --huge never",
              enabled, enabled);
     if (chosen(facts, defrag, "always"))
-        tell("%s says always: a fault may wait until memory is compacted. Change: "
+        tell(facts,
+             "%s says always: a fault may wait until memory is compacted. Change: "
              "echo defer+madvise >%s",
              defrag, defrag);
 }
 
-static void check_memory(const struct run_facts *facts)
+static void check_memory(const struct check_facts *facts)
 {
     long number;
     if (read_number(facts, "/proc/sys/vm/overcommit_memory", &number) && number == OVERCOMMIT_NEVER)
-        tell("vm.overcommit_memory is 2: address space that heaps have in reserve counts as "
-             "memory, and fork of a large server may fail. Change: "
-             "sysctl vm.overcommit_memory=0 (or 1, if the program says so)");
+        tell(facts, "vm.overcommit_memory is 2: address space that heaps have in reserve counts as "
+                    "memory, and fork of a large server may fail. Change: "
+                    "sysctl vm.overcommit_memory=0 (or 1, if the program says so)");
     if (read_number(facts, "/proc/sys/vm/max_map_count", &number) && number < MAPS_LEAST)
-        tell("vm.max_map_count is %ld: mappings may run out, and with them memory. Change: "
+        tell(facts,
+             "vm.max_map_count is %ld: mappings may run out, and with them memory. Change: "
              "sysctl vm.max_map_count=%d",
              number, MAPS_LEAST);
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        tell("address space is limited to %llu MiB: heaps reserve more of it than they use. "
+        tell(facts,
+             "address space is limited to %llu MiB: heaps reserve more of it than they use. "
              "Change: ulimit -v unlimited, or LimitAS=infinity in the unit; limit memory by "
              "MemoryMax= instead",
              (unsigned long long)limit.rlim_cur >> 20);
 }
 
-static void check_nodes(const struct run_facts *facts)
+static void check_nodes(const struct check_facts *facts)
 {
     char online[FILE_ROOM];
     long balancing;
@@ -121,12 +126,13 @@ static void check_nodes(const struct run_facts *facts)
                    strpbrk(online, "-,") != NULL;
     if (several && read_number(facts, "/proc/sys/kernel/numa_balancing", &balancing) &&
         balancing != 0)
-        tell("kernel.numa_balancing is %ld: the kernel takes faults to find out who uses what, "
+        tell(facts,
+             "kernel.numa_balancing is %ld: the kernel takes faults to find out who uses what, "
              "and moves memory that nearheap has placed. Change: sysctl kernel.numa_balancing=0",
              balancing);
 }
 
-static void check_cgroup(const struct run_facts *facts)
+static void check_cgroup(const struct check_facts *facts)
 {
     char text[FILE_ROOM], group[PATH_ROOM], name[2 * PATH_ROOM];
     if (!read_text(facts, "/proc/self/cgroup", text) ||
@@ -137,7 +143,8 @@ static void check_cgroup(const struct run_facts *facts)
     snprintf(name, sizeof name, "/sys/fs/cgroup%s/memory.max", group);
     uint64_t most = read_text(facts, name, text) ? room_parse_number(text) : ROOM_BOUNDLESS;
     if (high < most)
-        tell("memory.high of the control group is %llu MiB: beyond it the kernel slows the "
+        tell(facts,
+             "memory.high of the control group is %llu MiB: beyond it the kernel slows the "
              "program down instead of refusing it memory. Change: MemoryHigh=infinity and "
              "MemoryMax= in the unit, which nearheap sees in time",
              (unsigned long long)high >> 20);
@@ -168,24 +175,26 @@ static int is_dynamic(const char *path)
     return dynamic;
 }
 
-static void check_program(const struct run_facts *facts)
+static void check_program(const struct check_facts *facts)
 {
     struct stat file;
     if (facts->program == NULL || stat(facts->program, &file) != 0)
         return;
     if (is_dynamic(facts->program) == 0)
-        tell("%s is statically linked: nothing can be preloaded into it. Change: link it with "
+        tell(facts,
+             "%s is statically linked: nothing can be preloaded into it. Change: link it with "
              "nearheap::nearheap_static",
              facts->program);
     bool others = ((file.st_mode & S_ISUID) != 0 && file.st_uid != geteuid()) ||
                   ((file.st_mode & S_ISGID) != 0 && file.st_gid != getegid());
     if (others)
-        tell("%s gets another user's rights when it is started: the loader then ignores "
+        tell(facts,
+             "%s gets another user's rights when it is started: the loader then ignores "
              "LD_PRELOAD. Change: start it as that user",
              facts->program);
 }
 
-unsigned run_check(const struct run_facts *facts)
+unsigned check_machine(const struct check_facts *facts)
 {
     found = 0;
     check_huge_pages(facts);
