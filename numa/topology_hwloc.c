@@ -67,7 +67,9 @@ static bool open_library(struct hwloc *lib)
 
 static bool load(const struct hwloc *lib, const char *description, hwloc_topology_t topology)
 {
-    unsigned long flags = 0;
+    /* Also nodes that the cpuset excludes: it may admit them later, and threads on
+     * their CPUs need to know which of the others is nearest (usable.c). */
+    unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
 #if HWLOC_API_VERSION >= 0x00020500
     flags |= HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
 #endif

@@ -81,8 +81,13 @@ kernel_package() {
         sed -n 's/^ *Depends: \(linux-image-[0-9]\)/\1/p' | head -n 1
 }
 
-# apt-get install of "$@".  redis-server's package would start a server and have
-# it started at every boot: nobody asked for that, so it is kept from both.
+# Packages that would start a server and have it started at every boot, and those servers'
+# services.
+readonly package_services="redis-server:redis-server memcached:memcached postgresql:postgresql
+    mariadb-server:mariadb nginx-light:nginx"
+
+# apt-get install of "$@".  Nobody asked for servers that run: they are kept from it,
+# now and at every boot.
 apt_install() (
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
@@ -92,12 +97,10 @@ apt_install() (
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 \
         install -y --no-install-recommends "$@" || exit
-    case " $* " in *' redis-server '*)
-        if [ -d /run/systemd/system ]; then
-            as_root systemctl disable redis-server
-        fi
-        ;;
-    esac
+    [ -d /run/systemd/system ] || exit 0
+    for pair in $package_services; do
+        case " $* " in *" ${pair%%:*} "*) as_root systemctl disable "${pair#*:}" || exit ;; esac
+    done
 )
 
 # Set by --no-install: go on with what is there.
@@ -146,5 +149,8 @@ need_packages() {
 readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev libcmocka-dev"
 # What the comparing scripts and the tests with a real server take.
 readonly server_packages="python3 redis-server redis-tools"
+# More servers, for tests/servers and bench/servers.
+readonly more_server_packages="?memcached ?postgresql ?mariadb-server ?sysbench ?nginx-light
+    ?apache2-utils ?librocksdb-dev ?libsqlite3-dev ?nodejs"
 
 jobs=$(nproc)

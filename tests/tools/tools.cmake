@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What operators run, as programs: label tools.  Not under sanitizers, into whose programs
+# nothing can be preloaded.
+
+find_program(PYTHON3 python3)
+if(NEARHEAP_SANITIZE OR NOT PYTHON3)
+    return()
+endif()
+run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:options_table>)
+run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
+        $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+endif()
