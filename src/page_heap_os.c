@@ -22,8 +22,8 @@
 /* The decaying heap is looked at this many times per decay time. */
 #define DECAY_STEPS 8
 
-/* Spans shorter than a huge page wait this many times as long, since giving
- * back part of a huge page breaks it. */
+/* What is no whole huge page waits this many times as long, since giving back part of a
+ * huge page breaks it. */
 #define DECAY_PATIENCE 2
 
 static bool add_mapping(struct page_heap *heap, size_t bytes)
@@ -75,19 +75,19 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
 #define RELEASE_BATCH 16
 #define RELEASE_PAGES (4 * NH_HUGE_PAGES)
 
-/* Which spans go: those free for `age_ms`, and of those shorter than
- * `short_pages` only the ones free for DECAY_PATIENCE times that. */
+/* Which pages go: the whole units of `unit` bytes in spans that are free for `age_ms`, and
+ * the whole system pages of those free for DECAY_PATIENCE times that. */
 struct release {
     uint64_t age_ms;
-    size_t short_pages;
+    size_t unit;
     size_t keep; /* pages */
 };
 
-/* The pages of a free span that are whole system pages: how many, and where. */
-static size_t whole_system_pages(const struct span *span, uintptr_t *base)
+/* The pages of a free span that are whole units: how many, and where. */
+static size_t whole_units(const struct span *span, size_t unit, uintptr_t *base)
 {
-    *base = round_up(span->base, os_page());
-    uintptr_t end = round_down(span_end(span), os_page());
+    *base = round_up(span->base, unit);
+    uintptr_t end = round_down(span_end(span), unit);
     return end > *base ? (end - *base) >> NH_PAGE_SHIFT : 0;
 }
 
@@ -105,9 +105,9 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
         if (age < which->age_ms || heap->resident.pages <= which->keep)
             break;
         uintptr_t base;
-        size_t pages = whole_system_pages(span, &base);
-        if (pages != 0 &&
-            (span->pages >= which->short_pages || age >= which->age_ms * DECAY_PATIENCE)) {
+        bool patient = age < which->age_ms * DECAY_PATIENCE;
+        size_t pages = whole_units(span, patient ? which->unit : os_page(), &base);
+        if (pages != 0) {
             if (pages > room)
                 pages = room;
             struct span *piece = page_heap_carve(heap, span, base, pages, SPAN_MANUAL);
@@ -208,7 +208,7 @@ void page_heap_await_release(struct page_heap *heap)
 
 size_t page_heap_release(struct page_heap *heap, size_t keep)
 {
-    return release_spans(heap, &(struct release){.keep = keep});
+    return release_spans(heap, &(struct release){.unit = os_page(), .keep = keep});
 }
 
 void page_heap_decay(struct page_heap *heap)
@@ -225,5 +225,5 @@ void page_heap_decay(struct page_heap *heap)
     if (!__atomic_compare_exchange_n(&heap->swept_ms, &last, now, false, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))
         return;
-    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay, .short_pages = NH_HUGE_PAGES});
+    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay, .unit = NH_HUGE});
 }

@@ -855,13 +855,21 @@ static void decay_by_age(void **state)
     assert_int_equal(bed.heap->resident.pages, all - lengths[0]);
     assert_true(os_now_ms() - bed.heap->swept_ms < DECAY_MS / 8);
 
-    /* Short spans wait twice as long; older ones do not hold up younger. */
+    /* What is no whole huge page waits twice as long; older spans do not hold up younger. */
     set_age(spans[1], DECAY_MS + 1000);
     set_age(spans[2], DECAY_MS + 1000);
+    assert_int_equal(spans[2]->base % NH_HUGE, 0);
     bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
     decay();
-    assert_int_equal(bed.heap->resident.pages, lengths[1] + lengths[3]);
+    assert_int_equal(bed.heap->resident.pages, lengths[1] + 5 + lengths[3]);
+    assert_int_equal(shortest_fit(1, true), 5);
     set_age(spans[1], 2 * DECAY_MS + 1000);
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+    assert_int_equal(bed.heap->resident.pages, 5 + lengths[3]);
+    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
+        if (span->pages == 5)
+            set_age(span, 2 * DECAY_MS + 1000);
     bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
     decay();
     assert_int_equal(bed.heap->resident.pages, lengths[3]);
