@@ -157,6 +157,7 @@ NH_API size_t nh_scavenge(int node);
     X(caches, "count", "caches of this node's CPUs, or of threads on it")                          \
     X(refills, "count", "magazines taken from central lists")                                      \
     X(flushes, "count", "magazines given to central lists")                                        \
+    X(waits, "count", "refills and flushes that had to wait for another thread's")                 \
     X(local_frees, "count", "large objects, and others in full magazines, freed by own threads")   \
     X(remote_frees, "count", "objects that threads of other nodes freed and sent home")            \
     X(lent_bytes, "bytes", "own pages that other nodes' heaps borrowed and still have")            \

@@ -275,6 +275,7 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
 {
     bool waited = lock_acquire(&central->lock);
     central->refills++;
+    central->waits += waited;
     struct magazine *full = NULL;
     if (nh_likely(central->full != NULL)) {
         full = take_full(central);
@@ -333,6 +334,7 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
 {
     bool waited = lock_acquire(&central->lock);
     central->flushes++;
+    central->waits += waited;
     central->freed += full->count;
     if (nh_unlikely(!put_full(central, full, waited))) {
         drain_and_unlock(central, full);

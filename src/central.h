@@ -42,7 +42,7 @@ struct central {
     size_t spans;         /* all IN_USE spans of the class */
     size_t free_in_spans; /* objects whose free bit is set */
     size_t free_in_depot; /* objects in full magazines */
-    uint64_t refills, flushes;
+    uint64_t refills, flushes, waits;
     uint64_t freed; /* objects in magazines that caches gave because they were full */
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
 

@@ -67,6 +67,7 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
         out->spans += central->spans;
         out->refills += central->refills;
         out->flushes += central->flushes;
+        out->waits += central->waits;
         out->local_frees += central->freed;
         lock_release(&central->lock);
     }

@@ -23,5 +23,7 @@ target_compile_options(broken_malloc PRIVATE -fno-builtin)
 target_link_libraries(broken_malloc PRIVATE nearheap_warnings)
 run(compare bench 120 COMMAND ${here}/compare_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:nearheap> $<TARGET_FILE:broken_malloc>)
+run(contention bench 120 COMMAND ${here}/contention_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:nearheap>)
 run(servers bench 240 COMMAND ${here}/servers_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:nearheap> $<TARGET_FILE:broken_malloc>)
