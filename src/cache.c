@@ -13,6 +13,7 @@
 #include "fast.h"
 #include "large.h"
 #include "numa/current.h"
+#include "probe.h"
 #include "process.h"
 #include "span_table.h"
 
@@ -348,6 +349,7 @@ static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct
         want = central->rounds;
     struct magazine *full = central_exchange_empty(central, empty, want);
     if (nh_likely(full != NULL)) {
+        probe_refill(heap->slot, cls, full->count);
         unsigned next = want * 2 > central->rounds ? central->rounds : want * 2;
         atomic_store_explicit(&cache->want[cls], (uint8_t)next, memory_order_relaxed);
         count_refill(heap);

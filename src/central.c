@@ -7,6 +7,7 @@
 #include "bad_pointer.h"
 #include "heap.h"
 #include "options.h"
+#include "probe.h"
 #include "row.h"
 #include "span_table.h"
 
@@ -239,6 +240,7 @@ static void drain_and_unlock(struct central *central, struct magazine *magazine)
 
 struct magazine *central_exchange_full(struct central *central, struct magazine *full)
 {
+    probe_flush(central->heap->slot, central->cls, full->count);
     lock_acquire(&central->lock);
     central->flushes++;
     central->freed += full->count;
