@@ -137,6 +137,32 @@ NH_API int nh_migrate_heap(int from, int to, struct nh_migration *out);
  * free spans; other threads go on allocating meanwhile. */
 NH_API size_t nh_scavenge(int node);
 
+/* ---- Finalizers ---------------------------------------------------------- */
+
+/* What is called with an object that is about to be freed. */
+typedef void (*nh_finalizer)(void *ptr, void *arg);
+
+/* free(ptr), by whatever thread and function of the family, calls fn(ptr, arg) before
+ * the memory is given back: in the freeing thread, before free returns, once, with the
+ * object's contents as they are.  `ptr` is the beginning of a live object; each has at
+ * most one finalizer.
+ *  - fn may do what may be done where the program calls free: take locks that the
+ *    freeing thread does not hold, allocate, free other objects (their finalizers run
+ *    inside), attach and detach finalizers.  One that it attaches to `ptr` runs too, when
+ *    fn has returned.  errno is kept.  It may end neither by an exception nor by longjmp.
+ *  - fn may not free `ptr`, which is reported as the double free it is, nor give it to
+ *    realloc.
+ *  - realloc takes the finalizer along to where the object goes, and does not call it;
+ *    but realloc(ptr, 0) frees.
+ *  - What is not freed when the process ends has no finalizer called.  The child of a
+ *    fork has finalizers of its own, as it has the objects.
+ *  - Frees of other objects on the same 8 KiB page take a slower path meanwhile.
+ * 0, or -1 with errno EINVAL (no fn, or no object of the family begins at ptr), EEXIST
+ * or ENOMEM. */
+NH_API int nh_attach_finalizer(void *ptr, nh_finalizer fn, void *arg);
+/* 0, or -1 with errno ENOENT when the object has none. */
+NH_API int nh_detach_finalizer(void *ptr);
+
 /* ---- Statistics -----------------------------------------------------------
  * Each counter is declared once, here: X(field, unit, meaning).  Printed
  * lists, JSON and the README's table come from these lines.

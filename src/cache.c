@@ -15,7 +15,7 @@
 #include "numa/current.h"
 #include "probe.h"
 #include "process.h"
-#include "span_table.h"
+#include "special.h"
 
 #include <pthread.h>
 
@@ -448,9 +448,8 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
     if (outbox == NULL)
         outbox = heap_magazine_new(cache_heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
-        uint32_t word = span_table_home((uintptr_t)object);
         cache_count_free(home);
-        central_put(&home->central[row_home_class(word)], &object, 1);
+        central_put(&home->central[row_home_class(object_home(object))], &object, 1);
         return;
     }
     outbox->slot[outbox->count++] = object;
@@ -459,6 +458,25 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
     /* Full; or of a thread that was here meanwhile. */
     if (outbox != NULL)
         heap_send(home, outbox);
+}
+
+/* What is no object of a size class, or has something attached.  False when it is an
+ * object that is yet to be freed, with its home word. */
+static NH_NOINLINE bool free_uncommon(void *ptr, unsigned cls, uint32_t *word)
+{
+    if (cls == NH_CLASS_SPECIAL) {
+        *word = special_free(ptr);
+        if (fast_push(*word, ptr))
+            return true;
+        cls = row_home_class(*word);
+    }
+    if (cls == NH_CLASS_LARGE)
+        large_free(ptr);
+    else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
+        bad_pointer_report("free", ptr);
+    else
+        return false;
+    return true;
 }
 
 void cache_free_slow(void *ptr)
@@ -471,13 +489,10 @@ void cache_free_slow(void *ptr)
         return;
     }
     unsigned cls = row_home_class(word);
-    if (cls == NH_CLASS_LARGE) {
-        large_free(ptr);
-        return;
-    }
-    if (nh_unlikely(cls == NH_CLASS_PAGES)) {
-        bad_pointer_report("free", ptr);
-        return;
+    if (nh_unlikely(cls >= NH_CLASS_SPECIAL)) {
+        if (free_uncommon(ptr, cls, &word))
+            return;
+        cls = row_home_class(word);
     }
     struct heap *home = heap_if_exists(row_home_slot(word));
     /* glibc frees for a thread even after its destructors: a cache that began

@@ -8,10 +8,10 @@
 #include "fast.h"
 
 #include "cache.h"
+#include "cpu_cache.h"
 #include "large.h"
 #include "limits.h"
 #include "row.h"
-#include "rseq.h"
 #include "size_class.h"
 #include "span_table.h"
 
@@ -149,6 +149,13 @@ static NH_FAST void either_free(void *ptr)
         thread_free(ptr);
     else
         cpu_free(ptr);
+}
+
+bool fast_push(uint32_t home, void *ptr)
+{
+    if (nh_thread.cache != NULL)
+        return thread_push(home, ptr);
+    return cpu_caches_used() && rseq_push(home, ptr);
 }
 
 struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};

@@ -28,6 +28,10 @@ extern struct fast fast_now __attribute__((visibility("hidden")));
 void fast_use_cpus(void);
 void fast_use_told(void);
 
+/* Pushes an object with this home word to its bin as free would; false when that looks
+ * full. */
+bool fast_push(uint32_t home, void *ptr);
+
 NH_INLINE void *fast_malloc_class(unsigned cls)
 {
     return atomic_load_explicit(&fast_now.malloc_class, memory_order_relaxed)(cls);

@@ -13,6 +13,7 @@
 #include "numa/usable.h"
 #include "options.h"
 #include "span_table.h"
+#include "special.h"
 #include "stats.h"
 
 #include <pthread.h>
@@ -38,12 +39,14 @@ static void fork_prepare(void)
         if (heap_if_exists(slot) != NULL)
             heap_lock_all(heap_if_exists(slot));
     span_table_lock();
+    special_lock_all();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    special_unlock_all();
     span_table_unlock();
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)

@@ -30,8 +30,8 @@ struct row {
 } __attribute__((aligned(NH_CACHE_LINE)));
 
 NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(void **), "rows have no gaps");
-NH_STATIC(NH_CLASS_PAGES >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
-          "the bins of large objects and of whole pages stay zero");
+NH_STATIC(NH_CLASS_SPECIAL >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
+          "the bins of what free has to look at stay zero");
 
 /* The home word of objects of `cls` at home in heap `slot`. */
 NH_INLINE uint32_t row_home(unsigned slot, unsigned cls)
