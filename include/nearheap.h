@@ -163,6 +163,31 @@ NH_API int nh_attach_finalizer(void *ptr, nh_finalizer fn, void *arg);
 /* 0, or -1 with errno ENOENT when the object has none. */
 NH_API int nh_detach_finalizer(void *ptr);
 
+/* ---- Profile ---------------------------------------------------------------
+ * A sample of all allocations with their call stacks, as NEARHEAP_PROFILE takes one of a
+ * whole process.  Each allocation is sampled with the chance 1 - exp(-bytes / rate) and
+ * counted for what it stands for, so totals are unbiased, whatever the sizes.  What was
+ * counted is kept: after nh_profile_stop frees of sampled objects are still noticed, and
+ * nh_profile_start goes on.
+ *
+ * Files are in pprof's form (profile.proto), for `pprof`, `go tool pprof`, speedscope and
+ * tools/nearheap-profile: allocated and in-use objects and bytes by stack, with labels
+ * alloc_node, free_node (the node of the memory, and of the thread that freed it) and
+ * lifetime.  Bytes are those of size classes.
+ */
+
+/* Samples at a mean distance of `rate` bytes; 0: of NEARHEAP_PROFILE_RATE.  0, or -1 with
+ * errno EINVAL for a rate beyond that option's bounds, ENOSYS where there is nothing to
+ * walk stacks with (libgcc_s.so.1). */
+NH_API int nh_profile_start(size_t rate);
+NH_API void nh_profile_stop(void);
+/* Writes what was counted so far to the file `path`, in which %p becomes the process id
+ * (NULL: to that of NEARHEAP_PROFILE); others go on.  In the child of a fork a path without
+ * %p gets the child's id as a suffix.  May be called in a signal handler.  0, or -1 with the
+ * errno of what the file refuses, EBUSY while another thread writes, EINVAL without a
+ * path. */
+NH_API int nh_profile_write(const char *path);
+
 /* ---- Statistics -----------------------------------------------------------
  * Each counter is declared once, here: X(field, unit, meaning).  Printed
  * lists, JSON and the README's table come from these lines.

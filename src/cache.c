@@ -11,7 +11,6 @@
 #include "bad_pointer.h"
 #include "cpu_cache.h"
 #include "fast.h"
-#include "large.h"
 #include "numa/current.h"
 #include "probe.h"
 #include "process.h"
@@ -156,6 +155,7 @@ static void open_row(struct cache *cache, struct heap *heap)
     struct row *row = &cache->rows[heap->slot];
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
+    row_sampling_reset(&row->sampling);
     atomic_store_explicit(&cache->heap, heap, memory_order_relaxed);
 }
 
@@ -287,11 +287,15 @@ struct heap *cache_heap(void)
     return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
 }
 
-void cache_count_free(struct heap *heap)
+unsigned cache_present_slot(void)
 {
     const struct cache *cache = nh_thread.cache;
-    unsigned from = cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
-    atomic_fetch_add_explicit(&heap->freed_from[from], 1, memory_order_relaxed);
+    return cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
+}
+
+void cache_count_free(struct heap *heap)
+{
+    atomic_fetch_add_explicit(&heap->freed_from[cache_present_slot()], 1, memory_order_relaxed);
 }
 
 void cache_fix_slot(unsigned slot)
@@ -460,25 +464,6 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
         heap_send(home, outbox);
 }
 
-/* What is no object of a size class, or has something attached.  False when it is an
- * object that is yet to be freed, with its home word. */
-static NH_NOINLINE bool free_uncommon(void *ptr, unsigned cls, uint32_t *word)
-{
-    if (cls == NH_CLASS_SPECIAL) {
-        *word = special_free(ptr);
-        if (fast_push(*word, ptr))
-            return true;
-        cls = row_home_class(*word);
-    }
-    if (cls == NH_CLASS_LARGE)
-        large_free(ptr);
-    else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
-        bad_pointer_report("free", ptr);
-    else
-        return false;
-    return true;
-}
-
 void cache_free_slow(void *ptr)
 {
     if (ptr == NULL)
@@ -490,7 +475,7 @@ void cache_free_slow(void *ptr)
     }
     unsigned cls = row_home_class(word);
     if (nh_unlikely(cls >= NH_CLASS_SPECIAL)) {
-        if (free_uncommon(ptr, cls, &word))
+        if (special_free(ptr, &word))
             return;
         cls = row_home_class(word);
     }

@@ -59,6 +59,10 @@ NH_SLOW void cache_free_slow(void *ptr);
  * it: counts where. */
 void cache_count_free(struct heap *heap);
 
+/* The slot of the calling thread's node, or of the one its cache is of; a cache is not
+ * made for it. */
+unsigned cache_present_slot(void);
+
 /* The calling thread's present heap; NULL without memory. */
 struct heap *cache_heap(void);
 
@@ -90,11 +94,13 @@ NH_INLINE struct heap *cache_heap_of(const struct cache *cache)
 
 /* ---- cache_registry.c: all caches, from any thread ---- */
 
-/* These two, find and empty: the caller holds the lock below. */
+/* These two, find, reset and empty: the caller holds the lock below. */
 void cache_register(struct cache *cache);
 void cache_unregister(struct cache *cache);
 /* The cache of a CPU and node, or NULL. */
 struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu);
+/* All rows in use count anew what they sample. */
+void cache_registry_reset_sampling(void);
 /* Empties all CPUs' caches, which are closed. */
 void cache_registry_empty_cpus(void);
 

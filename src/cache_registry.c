@@ -46,6 +46,12 @@ struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu)
     return NULL;
 }
 
+void cache_registry_reset_sampling(void)
+{
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        row_sampling_reset(&cache->rows[cache_heap_of(cache)->slot].sampling);
+}
+
 void cache_registry_empty_cpus(void)
 {
     for (struct cache *cache = first; cache != NULL; cache = cache->next)

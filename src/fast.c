@@ -9,6 +9,8 @@
 
 #include "cache.h"
 #include "cpu_cache.h"
+#include "fast_sampled.h"
+#include "fast_thread.h"
 #include "large.h"
 #include "limits.h"
 #include "row.h"
@@ -19,7 +21,7 @@
 
 /* ---- Where the fast paths end ---- */
 
-static NH_SLOW void *out_of_memory(void)
+NH_SLOW void *fast_out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
@@ -30,64 +32,26 @@ static NH_NOINLINE void *malloc_slow(size_t size)
 {
     /* Size 0 led to the bin that is always empty. */
     void *object = cache_refill(size_class_of(size != 0 ? size : 1));
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-static NH_NOINLINE void *malloc_large(size_t size)
+NH_NOINLINE void *fast_malloc_large(size_t size)
 {
     struct heap *heap = large_heap(size);
     bool zeroed;
     void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
 static NH_NOINLINE void *malloc_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
-        return malloc_large(size);
+        return fast_malloc_large(size);
     void *object = fast_malloc_class(size_class_of(size));
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-/* The class of a size up to NH_SMALL_MAX; 0 for 0. */
-NH_INLINE size_t small_class(size_t size)
-{
-    return (size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT;
-}
-
-/* ---- Threads' caches: the row is the thread's alone ---- */
-
-/* The register in which functions return. */
-#ifdef __x86_64__
-#define RETURNED "+a"
-#else
-#define RETURNED "+r"
-#endif
-
-NH_INLINE void *thread_pop(size_t cls)
-{
-    struct row *row = nh_thread.row;
-    void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
-    void *object = *top;
-    /* Else the compiler spends an instruction on computing the bin's address, and one
-     * on returning the object. */
-    __asm__("" : RETURNED(object), "+r"(cls));
-    if (nh_likely(object != NULL))
-        atomic_store_explicit(&row->bin[cls], top + 1, memory_order_relaxed);
-    return object;
-}
-
-NH_INLINE bool thread_push(uint32_t home, void *ptr)
-{
-    void **_Atomic *bin = (void **_Atomic *)(void *)((char *)nh_thread.rows + home);
-    void **top = atomic_load_explicit(bin, memory_order_relaxed);
-    /* Full, or any of the cases that look full (row.h); or freed just before. */
-    if (nh_unlikely(magazine_top_full(top)) || nh_unlikely(*top == ptr))
-        return false;
-    top[-1] = ptr;
-    atomic_store_explicit(bin, top - 1, memory_order_relaxed);
-    return true;
-}
+/* ---- Threads' caches ---- */
 
 static NH_FAST void *thread_malloc(size_t size)
 {
@@ -167,15 +131,20 @@ static void use(void *(*malloc)(size_t), void (*free)(void *), void *(*malloc_cl
     atomic_store_explicit(&fast_now.malloc_class, malloc_class, memory_order_relaxed);
 }
 
-/* Both guarded by the registry's lock. */
-static bool cpus, told;
+/* All guarded by the registry's lock. */
+static bool cpus, told, sampling;
 
 static void choose(void)
 {
     if (cpus && told)
-        use(either_malloc, either_free, either_malloc_class);
+        use(sampling ? sampled_either_malloc : either_malloc, either_free,
+            sampling ? sampled_either_malloc_class : either_malloc_class);
     else if (cpus)
-        use(cpu_malloc, cpu_free, cpu_malloc_class);
+        use(sampling ? sampled_cpu_malloc : cpu_malloc, cpu_free,
+            sampling ? sampled_cpu_malloc_class : cpu_malloc_class);
+    else
+        use(sampling ? sampled_thread_malloc : thread_malloc, thread_free,
+            sampling ? sampled_thread_malloc_class : thread_malloc_class);
 }
 
 void fast_use_cpus(void)
@@ -187,5 +156,11 @@ void fast_use_cpus(void)
 void fast_use_told(void)
 {
     told = true;
+    choose();
+}
+
+void fast_use_sampling(bool on)
+{
+    sampling = on;
     choose();
 }

@@ -4,7 +4,7 @@
  * caches of CPUs (cpu_cache.h), and with either, where some threads were told their
  * node and keep caches of their own.  Which of them, changes at most twice; all
  * three work at any time, for what a thread or a CPU does not have looks empty and
- * full.
+ * full.  malloc's have twins for the time that a profile is taken (fast_sampled.h).
  */
 #ifndef NH_FAST_H
 #define NH_FAST_H
@@ -27,6 +27,12 @@ extern struct fast fast_now __attribute__((visibility("hidden")));
  * the registry's lock. */
 void fast_use_cpus(void);
 void fast_use_told(void);
+/* A profile is taken, or no more. */
+void fast_use_sampling(bool on);
+
+/* Where fast paths end, for fast.c and fast_sampled.c. */
+NH_SLOW void *fast_out_of_memory(void);
+NH_NOINLINE void *fast_malloc_large(size_t size);
 
 /* Pushes an object with this home word to its bin as free would; false when that looks
  * full. */

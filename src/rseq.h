@@ -18,10 +18,10 @@
 
 #include "base.h"
 #include "limits.h"
+#include "row.h"
 
 #include <stdatomic.h>
 
-struct row;
 struct cache;
 
 #define CPUS_MAX ((size_t)1 << 12)
@@ -93,6 +93,30 @@ NH_INLINE bool rseq_pop(size_t cls, void **out)
     return !empty;
 }
 
+/* The same while a profile is taken (fast_sampled.c): counts the malloc, and false also
+ * when the row's count is zero then.  A sequence that is restarted after that counts
+ * twice; how often does not depend on what is counted. */
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row)
+{
+    void *at, *top, *object;
+    bool stop;
+    __asm__ volatile(RSEQ_BEGIN "movq (%[at],%[cpu],8), %[at]\n\t"
+                                "movq (%[at],%[cls],8), %[cpu]\n\t"
+                                "movq (%[cpu]), %[object]\n\t"
+                                "cmpq $1, %[object]\n\t"
+                                "decq %c[left](%[at])\n\t" /* leaves CF */
+                                "jbe 2f\n\t"
+                                "addq $8, %[cpu]\n\t" /* never 0: clears ZF and CF */
+                                "movq %[cpu], (%[at],%[cls],8)\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&a"(object), "=@ccbe"(stop)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [cls] "r"(cls),
+                       [left] "i"(offsetof(struct row, sampling.mallocs_left))
+                     : "memory");
+    *out = object;
+    *row = at;
+    return !stop;
+}
+
 /* Pushes an object to the bin `home` bytes from the CPU's first row; false when
  * that is full, or is no bin of the CPU's node, or has this object on top. */
 NH_INLINE bool rseq_push(size_t home, void *object)
@@ -146,6 +170,13 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
 NH_INLINE bool rseq_pop(size_t cls, void **out)
 {
     (void)cls, (void)out;
+    return false;
+}
+
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row)
+{
+    (void)cls, (void)out;
+    *row = &row_boot;
     return false;
 }
 

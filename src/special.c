@@ -7,7 +7,10 @@
  */
 #include "special.h"
 
+#include "bad_pointer.h"
+#include "fast.h"
 #include "heap.h"
+#include "large.h"
 #include "os.h"
 
 #include <errno.h>
@@ -189,6 +192,17 @@ struct special *special_unlink(const void *object, enum special_kind kind)
     return special;
 }
 
+size_t special_sampled_size(const void *object)
+{
+    uintptr_t address = (uintptr_t)object;
+    struct shard *shard = shard_of(address);
+    lock_acquire(&shard->lock);
+    const struct special *at = *place_of(shard, address, SPECIAL_SAMPLE);
+    size_t size = at != NULL && at->object == address ? at->ticket.size : 0;
+    lock_release(&shard->lock);
+    return size;
+}
+
 /* ---- free ---- */
 
 /* The first record of an object, whatever its kind. */
@@ -202,7 +216,7 @@ static struct special *unlink_first(uintptr_t object)
     return special;
 }
 
-uint32_t special_free(void *ptr)
+static void settle(void *ptr)
 {
     struct special *special;
     /* What a finalizer attaches to the object is dealt with, too. */
@@ -210,10 +224,30 @@ uint32_t special_free(void *ptr)
         struct special it = *special;
         special_drop(special);
         int saved = errno;
-        it.finalizer.fn(ptr, it.finalizer.arg);
+        if (it.kind == SPECIAL_FINALIZER)
+            it.finalizer.fn(ptr, it.finalizer.arg);
+        else
+            profile_freed(&it.ticket);
         errno = saved;
     }
-    return special_home((uintptr_t)ptr);
+}
+
+bool special_free(void *ptr, uint32_t *home)
+{
+    if (row_home_class(*home) == NH_CLASS_SPECIAL) {
+        settle(ptr);
+        *home = special_home((uintptr_t)ptr);
+        if (fast_push(*home, ptr))
+            return true;
+    }
+    unsigned cls = row_home_class(*home);
+    if (cls == NH_CLASS_LARGE)
+        large_free(ptr);
+    else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
+        bad_pointer_report("free", ptr);
+    else
+        return false;
+    return true;
 }
 
 void special_lock_all(void)

@@ -17,11 +17,12 @@
 #ifndef NH_SPECIAL_H
 #define NH_SPECIAL_H
 
+#include "profile.h"
 #include "row.h"
 #include "span_table.h"
 
 /* In the order in which they are dealt with when an object is freed. */
-enum special_kind { SPECIAL_FINALIZER, SPECIAL_KINDS };
+enum special_kind { SPECIAL_FINALIZER, SPECIAL_SAMPLE };
 
 struct special {
     struct special *next; /* in its bucket; the shard's lock */
@@ -29,10 +30,13 @@ struct special {
     uintptr_t object;
     enum special_kind kind;
     unsigned slot; /* heap whose record it is; constant */
-    struct {
-        void (*fn)(void *ptr, void *arg);
-        void *arg;
-    } finalizer;
+    union {
+        struct {
+            void (*fn)(void *ptr, void *arg);
+            void *arg;
+        } finalizer;
+        struct profile_ticket ticket; /* SPECIAL_SAMPLE */
+    };
 };
 
 /* The home word of a page as it would be without records. */
@@ -58,9 +62,14 @@ bool special_link(struct special *special, const void *object);
 /* Takes an object's record of a kind, or NULL. */
 struct special *special_unlink(const void *object, enum special_kind kind);
 
-/* An object that begins on such a page is being freed: does what its records say, with no
- * lock held, and takes them away.  Returns the object's own home word. */
-NH_SLOW uint32_t special_free(void *ptr);
+/* The size of a sampled object, which has more room than it was given out with; 0 when it
+ * is none. */
+size_t special_sampled_size(const void *object);
+
+/* free was given what is of no size class by its home word.  Does what records say, with no
+ * lock held; then frees it, large or small, or reports it.  False when the object, whose
+ * home word *home is now, is of a size class and its bin looks full: that is left to do. */
+bool special_free(void *ptr, uint32_t *home);
 
 /* fork: all locks of this. */
 void special_lock_all(void);
