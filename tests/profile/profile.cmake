@@ -36,3 +36,9 @@ endif()
 program(profile_planted SOURCES profile/planted.c)
 target_compile_options(profile_planted PRIVATE -g)
 run(files profile 120 COMMAND ${here}/files.py $<TARGET_FILE:profile_planted>)
+run(crossnode profile 60 COMMAND ${here}/crossnode.py $<TARGET_FILE:profile_planted>
+    ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    run(crossnode_guest numa 300 COMMAND ${here}/crossnode.py $<TARGET_FILE:profile_planted>
+        ${PROJECT_SOURCE_DIR}/tools/numa-vm --cpus 1 --mem 200 --timeout 200)
+endif()
