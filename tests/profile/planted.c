@@ -43,7 +43,7 @@ SITE(planted_remote)
 
 static void *kept[KEPT];
 
-static void plant(void)
+__attribute__((noinline)) static void plant(void)
 {
     for (int i = 0; i < KEPT; i++)
         planted_keep(&kept[i], SIZE);
