@@ -172,8 +172,8 @@ NH_API int nh_detach_finalizer(void *ptr);
  *
  * Files are in pprof's form (profile.proto), for `pprof`, `go tool pprof`, speedscope and
  * tools/nearheap-profile: allocated and in-use objects and bytes by stack, with labels
- * alloc_node, free_node (the node of the memory, and of the thread that freed it) and
- * lifetime.  Bytes are those of size classes.
+ * alloc_node, free_node (the node whose heap it is of, and that of the thread that freed
+ * it) and lifetime.  Bytes are those of size classes.
  */
 
 /* Samples at a mean distance of `rate` bytes; 0: of NEARHEAP_PROFILE_RATE.  0, or -1 with

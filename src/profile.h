@@ -32,10 +32,11 @@ NH_INLINE bool profile_on(void)
 bool profile_start(uint64_t rate);
 void profile_stop(void);
 
-/* An object that was chosen: of `bytes`, chosen for `weighed` bytes of line, from the
- * calling thread's heap or `heap`; aligned as objects of that size class are.  NULL when it
- * is not to be had in this way; then any other will do. */
+/* An object that was chosen, for `weighed` bytes of line: of `bytes`, a size class's, and
+ * aligned as that is, from the calling thread's heap.  NULL when it is not to be had in this
+ * way; then any other will do. */
 void *profile_alloc(size_t bytes, size_t weighed);
+/* The same of `heap`, if an object of `bytes` from there is chosen. */
 void *profile_alloc_on(struct heap *heap, size_t bytes);
 /* A large object was allocated: samples it if it is chosen. */
 NH_SLOW void profile_large(void *object, size_t bytes);

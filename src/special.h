@@ -50,7 +50,7 @@ NH_INLINE uint32_t object_home(const void *ptr)
                                                                : special_home((uintptr_t)ptr);
 }
 
-/* Whether an object begins at `ptr`; if it does the caller holds it. */
+/* Whether an object begins at `ptr`, which then is the caller's, and live. */
 bool special_may_have(const void *ptr);
 
 /* A record for an object of the caller's, linked to nothing; NULL without memory. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Heap profiles in pprof's form: what src/profile_write.c writes, read.
+"""Heap profiles in pprof's form: what src/profile_write.c writes, read, and written again
+with names.
 
 Of profile.proto (github.com/google/pprof) all that such files hold; addresses are
 told by name with addr2line, where the mapped files are still there."""
@@ -65,6 +66,25 @@ def fields(data):
         yield key >> 3, value
 
 
+def encoded(value):
+    """A number; or a field's contents, bytes or text, with their length before."""
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return encoded(len(value)) + value
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number_, value):
+    wire = NUMBER if isinstance(value, int) else BYTES
+    return encoded(number_ << 3 | wire) + encoded(value)
+
+
 class Profile:
     """types: names and units of the values; samples: stacks of addresses, innermost
     first, values and labels by name; mappings; strings."""
@@ -78,9 +98,10 @@ class Profile:
             raise Failed(f"{path} is no profile: {error}") from error
 
     def decode(self, data):
+        self.data = data
         parts = collections.defaultdict(list)
-        for field, value in fields(data):
-            parts[field].append(value)
+        for key, value in fields(data):
+            parts[key].append(value)
         self.strings = [text.decode(errors="replace") for text in parts[6]]
         if not self.strings or self.strings[0] != "":
             raise Failed("the first string is not the empty one")
@@ -107,12 +128,12 @@ class Profile:
 
     def sample(self, data, addresses):
         stack, values, labels = [], [], {}
-        for field, value in fields(data):
-            if field == 1:
+        for key, value in fields(data):
+            if key == 1:
                 stack += [addresses[one] for one in numbers(value)]
-            elif field == 2:
+            elif key == 2:
                 values += numbers(value)
-            elif field == 3:
+            elif key == 3:
                 label = dict(fields(value))
                 labels[self.strings[label[1]]] = self.strings[label[2]]
         if len(values) != len(self.types):
@@ -142,6 +163,39 @@ class Profile:
 
     def place(self, address):
         return self.names[address]
+
+    def with_names(self, path):
+        """Writes the profile with a function at each location, whose name is known or not:
+        for readers that have not the mapped files, or do not look at them."""
+        self.name(address for sample in self.samples for address in sample.stack)
+        table = list(self.strings)
+        place_in_table = {text: i for i, text in enumerate(table)}
+        functions, out = {}, bytearray()
+
+        def string(text):
+            if text not in place_in_table:
+                place_in_table[text] = len(table)
+                table.append(text)
+            return place_in_table[text]
+
+        for key, value in fields(self.data):
+            if key == 4:
+                address = dict(fields(value))[3]
+                function, where = self.names.get(address, Place(f"{address:#x}", ""))
+                source, _, line = where.rpartition(":")
+                number_ = functions.setdefault((string(function), string(source)),
+                                               len(functions) + 1)
+                value += field(4, field(1, number_) +
+                               field(2, int(line) if line.isdigit() else 0))
+            elif key == 3:
+                value += field(7, 1)
+            out += field(key, value)
+        for (name, source), number_ in functions.items():
+            out += field(5, field(1, number_) + field(2, name) + field(3, name) + field(4, source))
+        for text in table[len(self.strings):]:
+            out += field(6, text)
+        with gzip.open(path, "wb") as file:
+            file.write(out)
 
 
 def in_file(mapping, address):

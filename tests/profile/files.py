@@ -6,6 +6,7 @@
 
 Names are told by addr2line; pprof, where there is one, must read the files too."""
 
+import json
 import os
 import re
 import shutil
@@ -94,6 +95,33 @@ def check_mapping(profile):
             fail("main did not call", names)
 
 
+def check_totals(profile, path):
+    said = subprocess.run([os.path.join(ROOT, "tools", "nearheap-profile"), "totals", "--json",
+                           path], stdout=subprocess.PIPE, check=True, text=True).stdout
+    if json.loads(said) != {"rate": RATE, **profile.totals()}:
+        fail("nearheap-profile's totals are", said)
+
+
+def check_names(profile, path):
+    """With names the profile is the same, and readers need nothing else."""
+    subprocess.run([os.path.join(ROOT, "tools", "nearheap-profile"), "names", path,
+                    path + ".names"], check=True)
+    named = read(path + ".names")
+    if named.samples != profile.samples or named.mappings != profile.mappings:
+        fail("with names the profile is another")
+    functions = {}
+    for key, value in pprof_format.fields(named.data):
+        if key == 5:
+            one = dict(pprof_format.fields(value))
+            functions[one[1]] = named.strings[one[2]]
+    for key, value in pprof_format.fields(named.data):
+        if key == 4:
+            one = dict(pprof_format.fields(value))
+            name = functions[dict(pprof_format.fields(one[4]))[1]]
+            if one[3] in named.names and name != named.place(one[3]).function:
+                fail(f"{one[3]:#x} is named", name, "not", named.place(one[3]).function)
+
+
 def check_pprof(path, folder):
     """The standard pprof tells names; go's own, of the same reader, only those of Go."""
     asked = False
@@ -121,6 +149,8 @@ def main():
             fail("the period is", profile.period)
         check_planted(profile)
         check_mapping(profile)
+        check_totals(profile, path)
+        check_names(profile, path)
         check_pprof(path, folder)
 
         run("exit", NEARHEAP_PROFILE=path + ".%p")
