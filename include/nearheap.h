@@ -137,6 +137,57 @@ NH_API int nh_migrate_heap(int from, int to, struct nh_migration *out);
  * free spans; other threads go on allocating meanwhile. */
 NH_API size_t nh_scavenge(int node);
 
+/* ---- Finalizers ---------------------------------------------------------- */
+
+/* What is called with an object that is about to be freed. */
+typedef void (*nh_finalizer)(void *ptr, void *arg);
+
+/* free(ptr), by whatever thread and function of the family, calls fn(ptr, arg) before
+ * the memory is given back: in the freeing thread, before free returns, once, with the
+ * object's contents as they are.  `ptr` is the beginning of a live object; each has at
+ * most one finalizer.
+ *  - fn may do what may be done where the program calls free: take locks that the
+ *    freeing thread does not hold, allocate, free other objects (their finalizers run
+ *    inside), attach and detach finalizers.  One that it attaches to `ptr` runs too, when
+ *    fn has returned.  errno is kept.  It may end neither by an exception nor by longjmp.
+ *  - fn may not free `ptr`, which is reported as the double free it is, nor give it to
+ *    realloc.
+ *  - realloc takes the finalizer along to where the object goes, and does not call it;
+ *    but realloc(ptr, 0) frees.
+ *  - What is not freed when the process ends has no finalizer called.  The child of a
+ *    fork has finalizers of its own, as it has the objects.
+ *  - Frees of other objects on the same 8 KiB page take a slower path meanwhile.
+ * 0, or -1 with errno EINVAL (no fn, or no object of the family begins at ptr), EEXIST
+ * or ENOMEM. */
+NH_API int nh_attach_finalizer(void *ptr, nh_finalizer fn, void *arg);
+/* 0, or -1 with errno ENOENT when the object has none. */
+NH_API int nh_detach_finalizer(void *ptr);
+
+/* ---- Profile ---------------------------------------------------------------
+ * A sample of all allocations with their call stacks, as NEARHEAP_PROFILE takes one of a
+ * whole process.  Each allocation is sampled with the chance 1 - exp(-bytes / rate) and
+ * counted for what it stands for, so totals are unbiased, whatever the sizes.  What was
+ * counted is kept: after nh_profile_stop frees of sampled objects are still noticed, and
+ * nh_profile_start goes on.
+ *
+ * Files are in pprof's form (profile.proto), for `pprof`, `go tool pprof`, speedscope and
+ * tools/nearheap-profile: allocated and in-use objects and bytes by stack, with labels
+ * alloc_node, free_node (the node whose heap it is of, and that of the thread that freed
+ * it) and lifetime.  Bytes are those of size classes.
+ */
+
+/* Samples at a mean distance of `rate` bytes; 0: of NEARHEAP_PROFILE_RATE.  0, or -1 with
+ * errno EINVAL for a rate beyond that option's bounds, ENOSYS where there is nothing to
+ * walk stacks with (libgcc_s.so.1). */
+NH_API int nh_profile_start(size_t rate);
+NH_API void nh_profile_stop(void);
+/* Writes what was counted so far to the file `path`, in which %p becomes the process id
+ * (NULL: to that of NEARHEAP_PROFILE); others go on.  In the child of a fork a path without
+ * %p gets the child's id as a suffix.  May be called in a signal handler.  0, or -1 with the
+ * errno of what the file refuses, EBUSY while another thread writes, EINVAL without a
+ * path. */
+NH_API int nh_profile_write(const char *path);
+
 /* ---- Statistics -----------------------------------------------------------
  * Each counter is declared once, here: X(field, unit, meaning).  Printed
  * lists, JSON and the README's table come from these lines.

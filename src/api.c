@@ -11,6 +11,7 @@
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "process.h"
+#include "profile.h"
 #include "size_class.h"
 #include "span_table.h"
 #include "stats.h"
@@ -71,7 +72,8 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
             return object;
         nh_free(object); /* the thread moved in between */
     }
-    return central_take_one(&heap->central[cls]);
+    void *object = profile_on() ? profile_alloc_on(heap, size_class_bytes(cls)) : NULL;
+    return object != NULL ? object : central_take_one(&heap->central[cls]);
 }
 
 void *nh_malloc_on_node(size_t size, int node)

@@ -12,6 +12,7 @@
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "os.h"
+#include "probe.h"
 #include "process.h"
 
 #include <errno.h>
@@ -213,6 +214,7 @@ int nh_migrate_heap(int from, int to, struct nh_migration *out)
     for (uintptr_t at = 0; heap_walk(&at, &view);)
         if (view.lender == slot)
             move_span(&view, to, &done);
+    probe_migrate(from, to, done.moved_bytes, done.failed_bytes);
     if (out == NULL)
         return 0;
     return api_copy_out(out, out->struct_size, &done, sizeof(done),

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "probe.h"
 #include "size_class.h"
 #include "span_table.h"
 
@@ -20,6 +21,7 @@ static void act(void)
 
 void bad_pointer_report(const char *call, const void *ptr)
 {
+    probe_bad_free(ptr, call);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_IGNORE)
         return;
     uintptr_t at = (uintptr_t)ptr;
@@ -49,6 +51,7 @@ void bad_pointer_report(const char *call, const void *ptr)
 
 void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
 {
+    probe_bad_free(ptr, "free");
     if (options_get(OPT_BAD_FREE) == BAD_FREE_IGNORE)
         return;
     log_line(LOG_ERROR, "bad free of %p: object of %zu bytes freed with size %zu", ptr, object,

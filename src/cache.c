@@ -11,11 +11,11 @@
 #include "bad_pointer.h"
 #include "cpu_cache.h"
 #include "fast.h"
-#include "large.h"
 #include "numa/current.h"
 #include "options.h"
+#include "probe.h"
 #include "process.h"
-#include "span_table.h"
+#include "special.h"
 #include "watch.h"
 
 #include <pthread.h>
@@ -182,6 +182,7 @@ static void open_row(struct cache *cache, struct heap *heap)
     struct row *row = &cache->rows[heap->slot];
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
+    row_sampling_reset(&row->sampling);
     atomic_store_explicit(&cache->heap, heap, memory_order_relaxed);
 }
 
@@ -312,11 +313,15 @@ struct heap *cache_heap(void)
     return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
 }
 
-void cache_count_free(struct heap *heap)
+unsigned cache_present_slot(void)
 {
     const struct cache *cache = nh_thread.cache;
-    unsigned from = cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
-    atomic_fetch_add_explicit(&heap->freed_from[from], 1, memory_order_relaxed);
+    return cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
+}
+
+void cache_count_free(struct heap *heap)
+{
+    atomic_fetch_add_explicit(&heap->freed_from[cache_present_slot()], 1, memory_order_relaxed);
 }
 
 void cache_fix_slot(unsigned slot)
@@ -388,8 +393,10 @@ NH_INLINE struct magazine *exchange_empty(struct heap *heap, struct central *cen
     if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
         heap_open_inbox(heap, 1);
     struct magazine *full = central_exchange_empty(central, empty, want);
-    if (nh_likely(full != NULL))
+    if (nh_likely(full != NULL)) {
+        probe_refill(heap->slot, central->cls, full->count);
         count_exchange(heap);
+    }
     return full;
 }
 
@@ -501,9 +508,8 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
     if (outbox == NULL)
         outbox = heap_magazine_new(cache_heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
-        uint32_t word = span_table_home((uintptr_t)object);
         cache_count_free(home);
-        central_put(&home->central[row_home_class(word)], &object, 1);
+        central_put(&home->central[row_home_class(object_home(object))], &object, 1);
         return;
     }
     outbox->slot[outbox->count++] = object;
@@ -524,13 +530,10 @@ void cache_free_slow(void *ptr)
         return;
     }
     unsigned cls = row_home_class(word);
-    if (cls == NH_CLASS_LARGE) {
-        large_free(ptr);
-        return;
-    }
-    if (nh_unlikely(cls == NH_CLASS_PAGES)) {
-        bad_pointer_report("free", ptr);
-        return;
+    if (nh_unlikely(cls >= NH_CLASS_SPECIAL)) {
+        if (special_free(ptr, &word))
+            return;
+        cls = row_home_class(word);
     }
     struct heap *home = heap_if_exists(row_home_slot(word));
     /* glibc frees for a thread even after its destructors: a cache that began

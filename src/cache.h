@@ -61,6 +61,10 @@ NH_SLOW void cache_free_slow(void *ptr);
  * it: counts where. */
 void cache_count_free(struct heap *heap);
 
+/* The slot of the calling thread's node, or of the one its cache is of; a cache is not
+ * made for it. */
+unsigned cache_present_slot(void);
+
 /* The calling thread's present heap; NULL without memory. */
 struct heap *cache_heap(void);
 
@@ -107,6 +111,8 @@ struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu);
 bool cache_registry_has_idle_cpus(void);
 /* Empties CPUs' caches, which are closed: all, or those that are idle. */
 void cache_registry_empty_cpus(bool idle_only, enum cache_to to);
+/* All rows in use count anew what they sample. */
+void cache_registry_reset_sampling(void);
 
 /* Gives back the spare magazines of all caches that are of `heap`, and all
  * outboxes go home; or only these. */

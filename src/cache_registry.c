@@ -64,6 +64,12 @@ bool cache_registry_has_idle_cpus(void)
     return false;
 }
 
+void cache_registry_reset_sampling(void)
+{
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        row_sampling_reset(&cache->rows[cache_heap_of(cache)->slot].sampling);
+}
+
 void cache_registry_empty_cpus(bool idle_only, enum cache_to to)
 {
     for (struct cache *cache = first; cache != NULL; cache = cache->next)

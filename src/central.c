@@ -7,6 +7,7 @@
 #include "bad_pointer.h"
 #include "heap.h"
 #include "options.h"
+#include "probe.h"
 #include "row.h"
 #include "span_table.h"
 
@@ -332,6 +333,7 @@ struct magazine *central_new_magazine(struct central *central)
 
 struct magazine *central_exchange_full(struct central *central, struct magazine *full)
 {
+    probe_flush(central->heap->slot, central->cls, full->count);
     bool waited = lock_acquire(&central->lock);
     central->flushes++;
     central->waits += waited;

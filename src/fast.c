@@ -8,6 +8,9 @@
 #include "fast.h"
 
 #include "cache.h"
+#include "cpu_cache.h"
+#include "fast_sampled.h"
+#include "fast_thread.h"
 #include "large.h"
 #include "limits.h"
 #include "row.h"
@@ -20,7 +23,7 @@
 
 /* ---- Where the fast paths end ---- */
 
-static NH_SLOW void *out_of_memory(void)
+NH_SLOW void *fast_out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
@@ -31,64 +34,26 @@ static NH_NOINLINE void *malloc_slow(size_t size)
 {
     /* Size 0 led to the bin that is always empty. */
     void *object = cache_refill(size_class_of(size != 0 ? size : 1));
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-static NH_NOINLINE void *malloc_large(size_t size)
+NH_NOINLINE void *fast_malloc_large(size_t size)
 {
     struct heap *heap = large_heap(size);
     bool zeroed;
     void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
 static NH_NOINLINE void *malloc_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
-        return malloc_large(size);
+        return fast_malloc_large(size);
     void *object = fast_malloc_class(size_class_of(size));
-    return nh_likely(object != NULL) ? object : out_of_memory();
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-/* The class of a size up to NH_SMALL_MAX; 0 for 0. */
-NH_INLINE size_t small_class(size_t size)
-{
-    return (size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT;
-}
-
-/* ---- Threads' caches: the row is the thread's alone ---- */
-
-/* The register in which functions return. */
-#ifdef __x86_64__
-#define RETURNED "+a"
-#else
-#define RETURNED "+r"
-#endif
-
-NH_INLINE void *thread_pop(size_t cls)
-{
-    struct row *row = nh_thread.row;
-    void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
-    void *object = *top;
-    /* Else the compiler spends an instruction on computing the bin's address, and one
-     * on returning the object. */
-    __asm__("" : RETURNED(object), "+r"(cls));
-    if (nh_likely(object != NULL))
-        atomic_store_explicit(&row->bin[cls], top + 1, memory_order_relaxed);
-    return object;
-}
-
-NH_INLINE bool thread_push(uint32_t home, void *ptr)
-{
-    void **_Atomic *bin = (void **_Atomic *)(void *)((char *)nh_thread.rows + home);
-    void **top = atomic_load_explicit(bin, memory_order_relaxed);
-    /* Full, or any of the cases that look full (row.h); or freed just before. */
-    if (nh_unlikely(magazine_top_full(top)) || nh_unlikely(*top == ptr))
-        return false;
-    top[-1] = ptr;
-    atomic_store_explicit(bin, top - 1, memory_order_relaxed);
-    return true;
-}
+/* ---- Threads' caches ---- */
 
 NH_INLINE void *thread_get(size_t size)
 {
@@ -167,6 +132,13 @@ static NH_FAST void either_free(void *ptr)
         cpu_free(ptr);
 }
 
+bool fast_push(uint32_t home, void *ptr)
+{
+    if (nh_thread.cache != NULL)
+        return thread_push(home, ptr);
+    return cpu_caches_used() && rseq_push(home, ptr);
+}
+
 /* ---- The same, counted ---- */
 
 static NH_NOINLINE void look(void)
@@ -203,26 +175,35 @@ static NH_FAST void *either_malloc_watched(size_t size)
 
 struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};
 
-#define USE_CPUS  1U
-#define USE_TOLD  2U
-#define USE_WATCH 4U
+#define USE_CPUS     1U
+#define USE_TOLD     2U
+#define USE_WATCH    4U
+#define USE_SAMPLING 8U
 static _Atomic unsigned used; /* sequentially consistent: who changes it last sees all */
 
 static void choose(unsigned use)
 {
+    /* By how malloc is to count: not at all, calls, or for a profile, whose samples look
+     * what is due, too. */
+    enum { PLAIN, WATCHED, SAMPLED, WAYS };
     static const struct {
-        void *(*malloc)(size_t), *(*watched)(size_t);
+        void *(*malloc[WAYS])(size_t);
         void (*free)(void *);
-        void *(*malloc_class)(unsigned);
-    } paths[] = {{thread_malloc, thread_malloc_watched, thread_free, thread_malloc_class},
-                 {cpu_malloc, cpu_malloc_watched, cpu_free, cpu_malloc_class},
-                 {either_malloc, either_malloc_watched, either_free, either_malloc_class}};
+        void *(*malloc_class[WAYS])(unsigned);
+    } paths[] = {{{thread_malloc, thread_malloc_watched, sampled_thread_malloc},
+                  thread_free,
+                  {thread_malloc_class, thread_malloc_class, sampled_thread_malloc_class}},
+                 {{cpu_malloc, cpu_malloc_watched, sampled_cpu_malloc},
+                  cpu_free,
+                  {cpu_malloc_class, cpu_malloc_class, sampled_cpu_malloc_class}},
+                 {{either_malloc, either_malloc_watched, sampled_either_malloc},
+                  either_free,
+                  {either_malloc_class, either_malloc_class, sampled_either_malloc_class}}};
     unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
-    atomic_store_explicit(&fast_now.malloc,
-                          (use & USE_WATCH) != 0 ? paths[n].watched : paths[n].malloc,
-                          memory_order_relaxed);
+    unsigned way = (use & USE_SAMPLING) != 0 ? SAMPLED : (use & USE_WATCH) != 0 ? WATCHED : PLAIN;
+    atomic_store_explicit(&fast_now.malloc, paths[n].malloc[way], memory_order_relaxed);
     atomic_store_explicit(&fast_now.free, paths[n].free, memory_order_relaxed);
-    atomic_store_explicit(&fast_now.malloc_class, paths[n].malloc_class, memory_order_relaxed);
+    atomic_store_explicit(&fast_now.malloc_class, paths[n].malloc_class[way], memory_order_relaxed);
 }
 
 /* Of two who change it at once, the one whose choice is written last finds that `used`
@@ -253,4 +234,9 @@ void fast_use_told(void)
 void fast_use_watch(bool on)
 {
     change(on ? USE_WATCH : 0, on ? 0 : USE_WATCH);
+}
+
+void fast_use_sampling(bool on)
+{
+    change(on ? USE_SAMPLING : 0, on ? 0 : USE_SAMPLING);
 }

@@ -10,6 +10,7 @@
 #include "numa/usable.h"
 #include "options.h"
 #include "os.h"
+#include "special.h"
 #include "watch.h"
 
 /* Depots and outboxes are looked at this many times per decay time. */
@@ -38,6 +39,7 @@ static struct heap *create(unsigned slot)
     page_heap_allow(&heap->pages, NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT);
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
+    fixalloc_init(&heap->specials, sizeof(struct special), _Alignof(struct special), slot);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         central_init(&heap->central[cls], heap, cls);
     return heap;
@@ -167,10 +169,12 @@ void heap_lock_all(struct heap *heap)
     lock_acquire(&heap->pages.spans.lock);
     lock_acquire(&heap->magazines.lock);
     lock_acquire(&heap->caches.lock);
+    lock_acquire(&heap->specials.lock);
 }
 
 void heap_unlock_all(struct heap *heap)
 {
+    lock_release(&heap->specials.lock);
     lock_release(&heap->caches.lock);
     lock_release(&heap->magazines.lock);
     lock_release(&heap->pages.spans.lock);

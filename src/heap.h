@@ -24,6 +24,7 @@ struct heap {
     struct page_heap pages;
     struct fixalloc magazines;
     struct fixalloc caches;      /* caches of CPUs of this node, and of threads that began there */
+    struct fixalloc specials;    /* records of this heap's objects */
     unsigned slot;               /* index of this heap; constant */
     struct lock reclaiming;      /* no fields: one heap_reclaim at a time */
     _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */

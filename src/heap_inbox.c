@@ -10,8 +10,7 @@
  */
 #include "bad_pointer.h"
 #include "heap.h"
-#include "row.h"
-#include "span_table.h"
+#include "special.h"
 
 /* Magazines that wait at most; the next sender unpacks its own. */
 #define INBOX_MOST 16
@@ -23,10 +22,10 @@ void heap_unpack(struct magazine *magazine)
         void *batch[MAGAZINE_ROUNDS];
         unsigned n = 0, kept = 0;
         batch[n++] = magazine->slot[--magazine->count];
-        uint32_t word = span_table_home((uintptr_t)batch[0]);
+        uint32_t word = object_home(batch[0]);
         for (unsigned i = 0; i < magazine->count; i++) {
             void *object = magazine->slot[i];
-            if (span_table_home((uintptr_t)object) == word)
+            if (object_home(object) == word)
                 batch[n++] = object;
             else
                 magazine->slot[kept++] = object;

@@ -13,6 +13,7 @@
 #include "numa/room.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
+#include "probe.h"
 #include "watch.h"
 
 /* A heap collects what it is owed before its memory grows when that is at least this
@@ -152,6 +153,7 @@ static struct span *borrow_from(struct heap *heap, struct heap *lender,
         count_loan(lender, heap->slot, (size_t)0 - loan.pages);
         return NULL;
     }
+    probe_borrow(heap->slot, lender->slot, loan.pages);
     return page_heap_alloc(&heap->pages, want);
 }
 

@@ -9,8 +9,10 @@
 #include "heap.h"
 #include "options.h"
 #include "os.h"
+#include "profile.h"
 #include "row.h"
 #include "span_table.h"
+#include "special.h"
 
 #include <string.h>
 
@@ -68,7 +70,7 @@ struct heap *large_heap(size_t size)
     return cache_heap();
 }
 
-void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
+void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
 {
     size_t pages;
     if (!pages_of(size, &pages))
@@ -79,6 +81,19 @@ void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed
         return NULL;
     *zeroed = !span->needzero;
     return (void *)span->base;
+}
+
+static void sample(void *object)
+{
+    if (profile_on() && object != NULL)
+        profile_large(object, span_table_hint((uintptr_t)object)->pages << NH_PAGE_SHIFT);
+}
+
+void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
+{
+    void *object = large_alloc_unsampled(heap, size, alignment, zeroed);
+    sample(object);
+    return object;
 }
 
 void large_free(void *ptr)
@@ -120,6 +135,11 @@ void large_pages_free(void *ptr)
 
 size_t large_usable_size(const void *ptr)
 {
+    if (nh_unlikely(row_home_class(span_table_home((uintptr_t)ptr)) == NH_CLASS_SPECIAL)) {
+        size_t size = special_sampled_size(ptr);
+        if (size != 0)
+            return size;
+    }
     const struct span *span = span_table_hint((uintptr_t)ptr);
     return span != NULL ? span_end(span) - (uintptr_t)ptr : 0;
 }
@@ -155,7 +175,7 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     return at;
 }
 
-void *large_realloc(void *ptr, size_t size)
+static void *resize(void *ptr, size_t size)
 {
     struct span *span = span_table_hint((uintptr_t)ptr);
     if (nh_unlikely(span == NULL || (uintptr_t)ptr != span->base)) {
@@ -181,4 +201,24 @@ void *large_realloc(void *ptr, size_t size)
         return ptr;
     }
     return move(span, heap, size, pages);
+}
+
+void *large_realloc(void *ptr, size_t size)
+{
+    /* For a profile it is the end of one object and the beginning of another, which may
+     * be the same but for its size. */
+    struct special *sampled = NULL;
+    if (nh_unlikely(row_home_class(span_table_home((uintptr_t)ptr)) == NH_CLASS_SPECIAL))
+        sampled = special_unlink(ptr, SPECIAL_SAMPLE);
+    void *object = resize(ptr, size);
+    if (sampled != NULL) {
+        if (object == NULL) {
+            (void)special_link(sampled, ptr);
+        } else {
+            profile_freed(&sampled->ticket);
+            special_drop(sampled);
+        }
+    }
+    sample(object);
+    return object;
 }

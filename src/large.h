@@ -20,6 +20,8 @@ struct heap *large_heap(size_t size);
 /* `alignment` is a power of two.  *zeroed tells whether the memory is known to
  * be zero.  NULL without memory, or when size + alignment overflows. */
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed);
+/* The same, but not for a profile to sample: it has. */
+void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bool *zeroed);
 /* `ptr` has the home word of a large object. */
 void large_free(void *ptr);
 /* Whole pages outside all objects (nh_pages_alloc); NULL without memory. */

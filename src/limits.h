@@ -72,7 +72,9 @@
 #define NH_CLASS_LARGE 127
 /* The same of the first page of nh_pages_alloc's memory. */
 #define NH_CLASS_PAGES 126
-#define NH_CLASS_SLOTS 128
+/* The same of a page with objects that free has to look at (special.h). */
+#define NH_CLASS_SPECIAL 125
+#define NH_CLASS_SLOTS   128
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512

@@ -27,6 +27,8 @@ enum lock_rank {
     LOCK_PAGE_HEAP, /* one node's spans (page_heap.c) */
     LOCK_FIXALLOC,  /* one allocator of metadata (fixalloc.c) */
     LOCK_TABLE,     /* growth of the span table (span_table.c) */
+    LOCK_SPECIAL,   /* one part of the records of objects (special.c) */
+    LOCK_PROFILE,   /* what a profile counts (profile.c) */
     LOCK_RANKS
 };
 

@@ -35,6 +35,18 @@ void text_add(struct text *text, const char *format, ...)
     va_end(args);
 }
 
+void text_add_path(struct text *text, const char *pattern)
+{
+    for (const char *at = pattern; *at != '\0'; at++) {
+        if (at[0] == '%' && at[1] == 'p') {
+            text_add(text, "%ld", (long)getpid());
+            at++;
+        } else {
+            text_add(text, "%c", *at);
+        }
+    }
+}
+
 bool log_write_all(int fd, const char *at, size_t length)
 {
     while (length > 0) {

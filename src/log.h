@@ -25,6 +25,10 @@ struct text {
 };
 void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A path in which %p becomes the process id, so that children do not overwrite their
+ * parents' files. */
+void text_add_path(struct text *text, const char *pattern);
+
 /* All of `length` to `fd`, through interruptions; false on an error. */
 bool log_write_all(int fd, const char *at, size_t length);
 

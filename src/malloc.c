@@ -8,9 +8,8 @@
 #include "fast.h"
 #include "large.h"
 #include "limits.h"
-#include "row.h"
 #include "size_class.h"
-#include "span_table.h"
+#include "special.h"
 
 #include <errno.h>
 #include <string.h>
@@ -64,14 +63,14 @@ static size_t usable_size(const void *ptr, uint32_t home)
 
 size_t nh_malloc_usable_size(void *ptr)
 {
-    uint32_t home = span_table_home((uintptr_t)ptr);
+    uint32_t home = object_home(ptr);
     return home != 0 ? usable_size(ptr, home) : 0;
 }
 NH_LIBC_NAME(malloc_usable_size, nh_malloc_usable_size);
 
 static void check_size(const void *ptr, size_t alignment, size_t size)
 {
-    uint32_t home = span_table_home((uintptr_t)ptr);
+    uint32_t home = object_home(ptr);
     if (ptr == NULL || home == 0)
         return; /* free says what it is */
     size_t bytes = usable_size(ptr, home);
@@ -114,15 +113,9 @@ static void *realloc_copy(void *ptr, size_t had, size_t size)
     return object;
 }
 
-void *nh_realloc(void *ptr, size_t size)
+/* Of an object with this home word, to a size that is not 0. */
+NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
 {
-    if (ptr == NULL)
-        return nh_malloc(size);
-    if (nh_unlikely(size == 0)) { /* as glibc */
-        nh_free(ptr);
-        return NULL;
-    }
-    uint32_t home = span_table_home((uintptr_t)ptr);
     unsigned cls = row_home_class(home);
     if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES)) {
         bad_pointer_report("realloc", ptr);
@@ -136,6 +129,30 @@ void *nh_realloc(void *ptr, size_t size)
     if (size <= had && size > had >> REALLOC_KEEP_SHIFT)
         return ptr;
     return realloc_copy(ptr, had, size);
+}
+
+/* The finalizer stays with the object, wherever that goes: it does not run. */
+static NH_SLOW void *realloc_special(void *ptr, size_t size)
+{
+    struct special *finalizer = special_unlink(ptr, SPECIAL_FINALIZER);
+    void *object = realloc_object(ptr, size, object_home(ptr));
+    if (finalizer != NULL)
+        (void)special_link(finalizer, object != NULL ? object : ptr);
+    return object;
+}
+
+void *nh_realloc(void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return nh_malloc(size);
+    if (nh_unlikely(size == 0)) { /* as glibc */
+        nh_free(ptr);
+        return NULL;
+    }
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    if (nh_unlikely(row_home_class(home) == NH_CLASS_SPECIAL))
+        return realloc_special(ptr, size);
+    return realloc_object(ptr, size, home);
 }
 NH_LIBC_NAME(realloc, nh_realloc);
 

@@ -15,6 +15,7 @@
 #include "os.h"
 #include "page_heap.h"
 #include "page_heap_internal.h"
+#include "probe.h"
 #include "span_table.h"
 
 #include "log.h"
@@ -50,6 +51,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     heap->grown_at = (uintptr_t)at;
     heap->mapped_pages += bytes >> NH_PAGE_SHIFT;
     heap->grows++;
+    probe_grow(heap->slot, bytes);
     span->needzero = false;
     span_set_state(span, SPAN_FREE);
     page_heap_insert_free(heap, span);
@@ -158,6 +160,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         lock_acquire(&heap->lock);
         heap->scavenges++;
         lock_release(&heap->lock);
+        probe_scavenge(heap->slot, released << NH_PAGE_SHIFT);
         log_line(LOG_TRACE, "scavenge: heap %u gave back %zu KiB, %zu KiB free, %zu KiB mapped",
                  heap->slot, released << (NH_PAGE_SHIFT - 10),
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);

@@ -12,7 +12,10 @@
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "options.h"
+#include "profile.h"
+#include "profile_write.h"
 #include "span_table.h"
+#include "special.h"
 #include "stats.h"
 
 #include <pthread.h>
@@ -38,12 +41,16 @@ static void fork_prepare(void)
         if (heap_if_exists(slot) != NULL)
             heap_lock_all(heap_if_exists(slot));
     span_table_lock();
+    special_lock_all();
+    profile_lock();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    profile_unlock();
+    special_unlock_all();
     span_table_unlock();
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
@@ -63,6 +70,7 @@ static void fork_child(void)
     cache_registry_only(nh_thread.cache);
     if (cpu_caches_used() && !cpus_closed)
         cpu_cache_forget();
+    profile_fork_child();
     fork_release();
 }
 
@@ -102,6 +110,7 @@ void process_start(void)
         (void)usable_refresh(); /* the nearest are known now */
         cache_flush();          /* what this thread got before was of a guessed node */
     }
+    profile_begin();
 }
 
 __attribute__((constructor)) static void construct(void)
@@ -126,6 +135,7 @@ __attribute__((destructor)) static void destruct(void)
     if (lock_depth != 0)
         return;
     stats_at_exit();
+    profile_at_exit();
     if (options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
         check_returned_objects();
 }

@@ -24,14 +24,39 @@
 
 #include <stdatomic.h>
 
+/* What a profile counts of the allocations from a row (sampling.h); all relaxed. */
+struct row_sampling {
+    _Atomic int64_t mallocs_left, bytes_left;  /* before a sample */
+    _Atomic int64_t mallocs_next;              /* what mallocs_left is after the next one */
+    _Atomic uint32_t mallocs_seen, bytes_seen; /* the start of profiling that they are of */
+};
+
+#define ROW_SAMPLING_SLOTS (sizeof(struct row_sampling) / sizeof(void **))
+
 struct row {
-    /* [0] is NO_TOP; those past NH_CLASSES are always zero. */
-    void **_Atomic bin[NH_CLASS_SLOTS];
+    /* [0] is NO_TOP. */
+    void **_Atomic bin[NH_CLASSES];
+    /* In the place of classes that no home word names. */
+    struct row_sampling sampling;
+    /* Always zero. */
+    void **_Atomic full[NH_CLASS_SLOTS - NH_CLASSES - ROW_SAMPLING_SLOTS];
 } __attribute__((aligned(NH_CACHE_LINE)));
 
 NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(void **), "rows have no gaps");
-NH_STATIC(NH_CLASS_PAGES >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
-          "the bins of large objects and of whole pages stay zero");
+NH_STATIC(offsetof(struct row, full) <= NH_CLASS_SPECIAL * sizeof(void **),
+          "what free has to look at finds zero");
+
+/* The next allocations count anew: the first comes by, whichever way it is counted. */
+NH_INLINE void row_sampling_reset(struct row_sampling *sampling)
+{
+    atomic_store_explicit(&sampling->mallocs_seen, 0, memory_order_relaxed);
+    atomic_store_explicit(&sampling->bytes_seen, 0, memory_order_relaxed);
+    atomic_store_explicit(&sampling->mallocs_left, 1, memory_order_relaxed);
+    atomic_store_explicit(&sampling->mallocs_next, 1, memory_order_relaxed);
+    atomic_store_explicit(&sampling->bytes_left, 0, memory_order_relaxed);
+}
+NH_STATIC(NH_CLASS_SPECIAL >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
+          "the bins of what free has to look at stay zero");
 
 /* The home word of objects of `cls` at home in heap `slot`. */
 NH_INLINE uint32_t row_home(unsigned slot, unsigned cls)

@@ -29,9 +29,15 @@
 #define NH_RSEQ_H
 
 #include "cpu_table.h"
+#include "row.h"
 
 /* Pops an object of `cls` of the CPU's node; false when the bin is empty. */
 NH_INLINE bool rseq_pop(size_t cls, void **out);
+
+/* The same while a profile is taken (fast_sampled.c): counts the malloc, and false also
+ * when the row's count is zero then.  A sequence that is restarted after that counts
+ * twice; how often does not depend on what is counted. */
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row);
 
 /* Pushes an object to the bin `home` bytes from the CPU's first row; false when
  * that is full, or is no bin of the CPU's node, or has this object on top. */
@@ -55,6 +61,13 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
 NH_INLINE bool rseq_pop(size_t cls, void **out)
 {
     (void)cls, (void)out;
+    return false;
+}
+
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row)
+{
+    (void)cls, (void)out;
+    *row = &row_boot;
     return false;
 }
 

@@ -12,6 +12,7 @@
 #define NH_RSEQ_AARCH64_H
 
 #include "cpu_table.h"
+#include "row.h"
 
 /* What precedes an abort handler, so that nobody can make the kernel jump to
  * another place; glibc registers with it.  An instruction (brk), so that it has the
@@ -58,6 +59,27 @@ NH_INLINE bool rseq_pop(size_t cls, void **out)
                      : "memory");
     *out = object;
     return object != NULL;
+}
+
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row)
+{
+    void *at, *top, *object, *left;
+    __asm__ volatile(RSEQ_BEGIN "ldr %[at], [%[at], %[cpu], lsl 3]\n\t"
+                                "ldr %[left], [%[at], %[offset]]\n\t"
+                                "ldr %[cpu], [%[at], %[cls], lsl 3]\n\t"
+                                "ldr %[object], [%[cpu]], 8\n\t"
+                                "sub %[left], %[left], 1\n\t"
+                                "str %[left], [%[at], %[offset]]\n\t"
+                                "cbz %[left], 2f\n\t"
+                                "cbz %[object], 2f\n\t"
+                                "str %[cpu], [%[at], %[cls], lsl 3]\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&r"(object), [left] "=&r"(left)
+                     : [area] "r"(rseq_area()), [table] "m"(cpu_access.table), [cls] "r"(cls),
+                       [offset] "i"(offsetof(struct row, sampling.mallocs_left))
+                     : "memory");
+    *out = object;
+    *row = at;
+    return left != NULL && object != NULL;
 }
 
 NH_INLINE bool rseq_push(size_t home, void *object)

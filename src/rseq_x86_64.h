@@ -6,6 +6,7 @@
 #define NH_RSEQ_X86_64_H
 
 #include "cpu_table.h"
+#include "row.h"
 
 /* What precedes an abort handler, so that nobody can make the kernel jump to
  * another place; glibc registers with it. */
@@ -48,6 +49,27 @@ NH_INLINE bool rseq_pop(size_t cls, void **out)
                      : "memory");
     *out = object;
     return !empty;
+}
+
+NH_INLINE bool rseq_pop_counted(size_t cls, void **out, struct row **row)
+{
+    void *at, *top, *object;
+    bool stop;
+    __asm__ volatile(RSEQ_BEGIN "movq (%[at],%[cpu],8), %[at]\n\t"
+                                "movq (%[at],%[cls],8), %[cpu]\n\t"
+                                "movq (%[cpu]), %[object]\n\t"
+                                "cmpq $1, %[object]\n\t"
+                                "decq %c[left](%[at])\n\t" /* leaves CF */
+                                "jbe 2f\n\t"
+                                "addq $8, %[cpu]\n\t" /* never 0: clears ZF and CF */
+                                "movq %[cpu], (%[at],%[cls],8)\n" RSEQ_END
+                     : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&a"(object), "=@ccbe"(stop)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [cls] "r"(cls),
+                       [left] "i"(offsetof(struct row, sampling.mallocs_left))
+                     : "memory");
+    *out = object;
+    *row = at;
+    return !stop;
 }
 
 NH_INLINE bool rseq_push(size_t home, void *object)

@@ -86,7 +86,8 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
     out->refusals = atomic_load_explicit(&heap->refusals, memory_order_relaxed);
     out->reclaims = atomic_load_explicit(&heap->reclaims, memory_order_relaxed);
     out->metadata_bytes = fixalloc_mapped(&heap->pages.spans) + fixalloc_mapped(&heap->magazines) +
-                          fixalloc_mapped(&heap->caches) + sizeof(*heap);
+                          fixalloc_mapped(&heap->caches) + fixalloc_mapped(&heap->specials) +
+                          sizeof(*heap);
 }
 
 void stats_of_process(struct nh_stats *out)

@@ -110,20 +110,6 @@ void stats_print(int fd, enum stats_format format)
     log_write_all(fd, text.at, text.used);
 }
 
-/* %p in the path becomes the process id, so that children do not overwrite
- * their parents' files. */
-static void expand_path(struct text *path, const char *pattern)
-{
-    for (const char *at = pattern; *at != '\0'; at++) {
-        if (at[0] == '%' && at[1] == 'p') {
-            text_add(path, "%ld", (long)getpid());
-            at++;
-        } else {
-            text_add(path, "%c", *at);
-        }
-    }
-}
-
 void stats_at_exit(void)
 {
     const char *where = options_text(OPT_STATS);
@@ -136,7 +122,7 @@ void stats_at_exit(void)
     }
     char buffer[PRINT_BUFFER];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
-    expand_path(&path, where);
+    text_add_path(&path, where);
     int fd = open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) {
         log_line(LOG_ERROR, "cannot write statistics to %s (NEARHEAP_STATS)", buffer);

@@ -18,5 +18,9 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND CMAKE_BUILD_TYPE STREQUAL "Relea
     add_test(NAME instructions
         COMMAND ${CMAKE_CURRENT_LIST_DIR}/instructions.sh ${instructions_mode}
             --lib $<TARGET_FILE:nearheap> --program $<TARGET_FILE:instructions>)
-    set_tests_properties(instructions PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+    add_test(NAME instructions_profiled
+        COMMAND ${CMAKE_CURRENT_LIST_DIR}/instructions.sh --profiled
+            --lib $<TARGET_FILE:nearheap> --program $<TARGET_FILE:instructions>)
+    set_tests_properties(instructions instructions_profiled
+        PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()

@@ -22,6 +22,8 @@ library=$here/../build/libnearheap.so
 program=
 mode=compare
 readonly slack=3 # what --record allows above the count
+# What a profile may add to a pair: an instruction, and a few at each refill.
+readonly profile_most=1.2
 
 # size:live:limit - limits that --record never lifts, whatever it counts.
 hard_limits="64:100:52 16:1000:56 1024:100:60 40000:10:120"
@@ -30,7 +32,7 @@ hard_limits_elsewhere="64:100:60 16:1000:65 1024:100:64 40000:10:120"
 
 usage() {
     cat <<END
-usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record]
+usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --profiled]
        instructions.sh --allocator PATH [--program PATH]
 
   --lib PATH        nearheap's library (default: build/libnearheap.so)
@@ -40,6 +42,8 @@ usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record]
                     recorded with
   --record          write the counts into instructions.budget, with limits of
                     $slack more, instead of comparing; say in the commit why they changed
+  --profiled        compare the counts while a heap profile is taken, of which no sample is
+                    due, with those without: at most $profile_most more
   --allocator PATH  print the counts of another malloc; nothing is compared
 
 Status 0: within the budget; 1: over it, or a run failed; 77: there is no valgrind.
@@ -64,6 +68,7 @@ while [ $# -gt 0 ]; do
         ;;
     --hard) mode=hard hard_limits=$hard_limits_elsewhere ;;
     --record) mode=record ;;
+    --profiled) mode=profiled ;;
     --help | -h)
         usage
         exit 0
@@ -136,15 +141,29 @@ printf '%8s %8s %10s' size live counted
 case $mode in
 compare) printf ' %10s %8s\n' recorded limit ;;
 hard) printf ' %10s %8s\n' '' limit ;;
+profiled) printf ' %10s\n' profiled ;;
 *) echo ;;
 esac
 while read -r size live recorded limit; do
     case $size in '' | '#'*) continue ;; esac
+    case $mode:$size:$live in
+    profiled:64:100 | profiled:16:1000 | profiled:4096:100) ;;
+    profiled:*) continue ;; # each takes four runs
+    esac
     counted=$(per_pair "$size" "$live")
     hard=$(hard_limit "$size" "$live")
     printf '%8s %8s %10s' "$size" "$live" "$counted"
     case $mode in
     print) echo ;;
+    profiled)
+        profiled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=1024g per_pair "$size" "$live")
+        printf ' %10s' "$profiled"
+        if over "$profiled" "$(awk -v a="$counted" -v b=$profile_most 'BEGIN { print a + b }')"; then
+            printf '  OVER THE LIMIT'
+            status=1
+        fi
+        echo
+        ;;
     record)
         limit=$(awk -v c="$counted" -v s=$slack -v h="$hard" \
             'BEGIN { l = int(c + s + 0.999); print (h != "-" && l > h ? h : l) }')

@@ -40,7 +40,7 @@ line() {
 
 for good in DECAY=-1 DECAY=0 DECAY=86400000 CACHE=0 CACHE=16777216 CACHE=16m CACHE=64K CACHE=64k \
     VERBOSE=0 VERBOSE=1 BAD_FREE=report BAD_FREE=ignore HUGE=always HUGE=never STATS=0 STATS= \
-    STATS_FORMAT=json TOPOLOGY= "TOPOLOGY=synthetic:numa:3 core:2 pu:1"; do
+    STATS_FORMAT=json PROFILE= PROFILE=/dev/null PROFILE_RATE=1 PROFILE_SIGNAL=64 TOPOLOGY= "TOPOLOGY=synthetic:numa:3 core:2 pu:1"; do
     silent "NEARHEAP_$good"
 done
 
@@ -55,6 +55,7 @@ for bad in "" abor aborts ABORT 0; do
     line "NEARHEAP_BAD_FREE=$bad is not one of abort.report.ignore; using abort" \
         "NEARHEAP_BAD_FREE=$bad"
 done
+line 'cannot write the profile to /nowhere/p \(NEARHEAP_PROFILE\): error 2' NEARHEAP_PROFILE=/nowhere/p
 line 'NEARHEAP_ is not an option .*' NEARHEAP_=1
 line 'NEARHEAP_DECAYS is not an option .*' NEARHEAP_DECAYS=1
 silent NEARHEA=1

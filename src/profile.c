@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * profile.c - see profile.h: taking samples, and counting them.
+ */
+#include "profile.h"
+
+#include "cache.h"
+#include "fast.h"
+#include "large.h"
+#include "os.h"
+#include "sampling.h"
+#include "special.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define HASH_SHIFT 12
+#define HASHES     ((size_t)1 << HASH_SHIFT)
+
+_Atomic bool profile_running;
+
+/* Guards additions to all that follows; readers start at the atomic heads, whose stores
+ * are releases. */
+static struct lock lock = LOCK_INIT(LOCK_PROFILE);
+static _Atomic(struct profile_stack *) stacks;
+static _Atomic(struct profile_place *) places;
+static struct profile_stack *stacks_by_hash[HASHES];
+static struct profile_place *places_by_hash[HASHES];
+static char *room, *room_end; /* of a chunk for records, which are kept for ever */
+
+/* Set while a thread takes a sample: what it allocates meanwhile is not the program's. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool busy;
+
+struct profile_stack *profile_stacks(void)
+{
+    return atomic_load_explicit(&stacks, memory_order_acquire);
+}
+
+struct profile_place *profile_places(void)
+{
+    return atomic_load_explicit(&places, memory_order_acquire);
+}
+
+void profile_lock(void)
+{
+    lock_acquire(&lock);
+}
+
+void profile_unlock(void)
+{
+    lock_release(&lock);
+}
+
+bool profile_start(uint64_t rate)
+{
+    if (!profile_frames_prepare())
+        return false;
+    cache_registry_lock();
+    sampling_start(rate);
+    cache_registry_reset_sampling();
+    atomic_store_explicit(&profile_running, true, memory_order_release);
+    fast_use_sampling(true);
+    cache_registry_unlock();
+    return true;
+}
+
+void profile_stop(void)
+{
+    cache_registry_lock();
+    fast_use_sampling(false);
+    atomic_store_explicit(&profile_running, false, memory_order_relaxed);
+    cache_registry_unlock();
+}
+
+/* ---- Records, under the lock ---- */
+
+static void *keep(size_t bytes)
+{
+    if ((size_t)(room_end - room) < bytes) {
+        room = os_map(NH_META_CHUNK, NH_SYSTEM_PAGE, 0);
+        room_end = room != NULL ? room + NH_META_CHUNK : NULL;
+        if (room == NULL)
+            return NULL;
+    }
+    void *record = room;
+    room += bytes;
+    return record;
+}
+
+static uint64_t mix(uint64_t hash, uintptr_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+static bool add_place(uintptr_t address)
+{
+    struct profile_place **head = &places_by_hash[mix(0, address) % HASHES];
+    for (struct profile_place *at = *head; at != NULL; at = at->next_of_hash)
+        if (at->address == address)
+            return true;
+    struct profile_place *place = keep(sizeof *place);
+    if (place == NULL)
+        return false;
+    *place =
+        (struct profile_place){.next = profile_places(), .next_of_hash = *head, .address = address};
+    *head = place;
+    atomic_store_explicit(&places, place, memory_order_release);
+    return true;
+}
+
+static struct profile_stack *find_stack(const uintptr_t *frames, unsigned depth)
+{
+    uint64_t hash = depth;
+    for (unsigned i = 0; i < depth; i++)
+        hash = mix(hash, frames[i]);
+    size_t bytes = depth * sizeof *frames;
+    struct profile_stack **head = &stacks_by_hash[hash % HASHES];
+    for (struct profile_stack *at = *head; at != NULL; at = at->next_of_hash)
+        if (at->hash == hash && at->depth == depth && memcmp(at->frame, frames, bytes) == 0)
+            return at;
+    for (unsigned i = 0; i < depth; i++)
+        if (!add_place(frames[i]))
+            return NULL;
+    struct profile_stack *stack = keep(sizeof *stack + bytes);
+    if (stack == NULL)
+        return NULL;
+    *stack = (struct profile_stack){
+        .next = profile_stacks(), .next_of_hash = *head, .hash = hash, .depth = depth};
+    memcpy(stack->frame, frames, bytes);
+    *head = stack;
+    atomic_store_explicit(&stacks, stack, memory_order_release);
+    return stack;
+}
+
+static struct profile_bucket *find_bucket(struct profile_stack *stack, unsigned slot,
+                                          unsigned freed_from, unsigned life)
+{
+    struct profile_bucket *first = profile_buckets(stack);
+    for (struct profile_bucket *at = first; at != NULL; at = at->next)
+        if (at->slot == slot && at->freed_from == freed_from && at->life == life)
+            return at;
+    struct profile_bucket *bucket = keep(sizeof *bucket);
+    if (bucket == NULL)
+        return NULL;
+    *bucket = (struct profile_bucket){.next = first,
+                                      .stack = stack,
+                                      .slot = (uint8_t)slot,
+                                      .freed_from = (uint8_t)freed_from,
+                                      .life = (uint8_t)life};
+    atomic_store_explicit(&stack->first, bucket, memory_order_release);
+    return bucket;
+}
+
+/* ---- Samples ---- */
+
+static void count(struct profile_bucket *bucket, const struct profile_ticket *ticket, bool out)
+{
+    /* Modulo 2^64: out is the other's opposite. */
+    uint64_t sign = out ? UINT64_MAX : 1;
+    atomic_fetch_add_explicit(&bucket->objects, sign * ticket->objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bucket->bytes, sign * ticket->bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bucket->samples, sign, memory_order_relaxed);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Without memory for its records an object is as if it were not sampled. */
+static void take(void *object, size_t bytes, size_t weighed)
+{
+    uintptr_t frames[PROFILE_FRAMES];
+    unsigned depth = profile_frames_take(frames, PROFILE_FRAMES);
+    struct special *special = special_new(object, SPECIAL_SAMPLE);
+    if (special == NULL)
+        return;
+    unsigned slot = span_table_hint((uintptr_t)object)->slot;
+    lock_acquire(&lock);
+    struct profile_stack *stack = find_stack(frames, depth);
+    struct profile_bucket *bucket =
+        stack != NULL ? find_bucket(stack, slot, slot, PROFILE_LIVE) : NULL;
+    lock_release(&lock);
+    if (bucket == NULL) {
+        special_drop(special);
+        return;
+    }
+    double stands_for = 1 / sampling_chance(weighed);
+    special->ticket = (struct profile_ticket){
+        .bucket = bucket,
+        .objects = (uint64_t)(stands_for * PROFILE_UNIT + 0.5),
+        .bytes = (uint64_t)(stands_for * (double)bytes + 0.5),
+        .born_ns = now_ns(),
+        .size = bytes,
+    };
+    count(bucket, &special->ticket, false);
+    (void)special_link(special, object);
+}
+
+static void take_with_care(void *object, size_t bytes, size_t weighed)
+{
+    int saved = errno;
+    busy = true;
+    take(object, bytes, weighed);
+    busy = false;
+    errno = saved;
+}
+
+static void *alloc(struct heap *heap, size_t bytes, size_t weighed)
+{
+    if (!profile_on() || busy || heap == NULL)
+        return NULL;
+    bool zeroed;
+    /* The largest power of two that divides it is what the class is aligned to. */
+    void *object = large_alloc_unsampled(heap, bytes, bytes & -bytes, &zeroed);
+    if (object != NULL)
+        take_with_care(object, bytes, weighed);
+    return object;
+}
+
+void *profile_alloc(size_t bytes, size_t weighed)
+{
+    return alloc(cache_heap(), bytes, weighed);
+}
+
+void *profile_alloc_on(struct heap *heap, size_t bytes)
+{
+    return sampling_hit(bytes) ? alloc(heap, bytes, bytes) : NULL;
+}
+
+void profile_large(void *object, size_t bytes)
+{
+    if (!busy && sampling_hit(bytes))
+        take_with_care(object, bytes, bytes);
+}
+
+void profile_freed(const struct profile_ticket *ticket)
+{
+    unsigned life = 0;
+    for (uint64_t ms = (now_ns() - ticket->born_ns) / 1000000; ms != 0 && life < PROFILE_LIVES - 1;
+         ms /= 10)
+        life++;
+    unsigned from = cache_present_slot();
+    struct profile_bucket *live = ticket->bucket;
+    lock_acquire(&lock);
+    struct profile_bucket *bucket = find_bucket(live->stack, live->slot, from, life);
+    lock_release(&lock);
+    if (bucket != NULL) /* else it is forgotten */
+        count(bucket, ticket, false);
+    count(live, ticket, true);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * profile_write.c - see profile_write.h; field numbers are those of profile.proto
+ * (github.com/google/pprof).
+ */
+#include "profile_write.h"
+
+#include "heap.h"
+#include "log.h"
+#include "numa/topology.h"
+#include "options.h"
+#include "pprof.h"
+#include "profile.h"
+#include "profile_maps.h"
+#include "sampling.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum profile_field {
+    PROFILE_SAMPLE_TYPE = 1,
+    PROFILE_SAMPLE = 2,
+    PROFILE_MAPPING = 3,
+    PROFILE_LOCATION = 4,
+    PROFILE_STRING = 6,
+    PROFILE_DROP_FRAMES = 7,
+    PROFILE_TIME_NANOS = 9,
+    PROFILE_PERIOD_TYPE = 11,
+    PROFILE_PERIOD = 12,
+    PROFILE_DEFAULT_TYPE = 14
+};
+enum value_type_field { VALUE_TYPE = 1, VALUE_UNIT = 2 };
+enum sample_field { SAMPLE_LOCATIONS = 1, SAMPLE_VALUES = 2, SAMPLE_LABEL = 3 };
+enum label_field { LABEL_KEY = 1, LABEL_STRING = 2 };
+enum mapping_field {
+    MAPPING_ID = 1,
+    MAPPING_BEGIN = 2,
+    MAPPING_END = 3,
+    MAPPING_OFFSET = 4,
+    MAPPING_PATH = 5,
+    MAPPING_BUILD_ID = 6
+};
+enum location_field { LOCATION_ID = 1, LOCATION_MAPPING = 2, LOCATION_ADDRESS = 3 };
+
+/* What pprof leaves out of stacks: names of this library, in a program that has it inside. */
+#define OWN_FRAMES "nh_.*|([mcv]|re|pv|aligned_)alloc|reallocarray|(posix_)?memalign|operator new.*"
+
+/* Strings by their place in the file's table; lifetimes follow one another, and names of
+ * nodes and then of mappings follow these. */
+#define STRINGS(X)                                                                                 \
+    X(NONE, "")                                                                                    \
+    X(ALLOC_OBJECTS, "alloc_objects")                                                              \
+    X(ALLOC_SPACE, "alloc_space")                                                                  \
+    X(INUSE_OBJECTS, "inuse_objects")                                                              \
+    X(INUSE_SPACE, "inuse_space")                                                                  \
+    X(SAMPLES, "samples")                                                                          \
+    X(COUNT, "count")                                                                              \
+    X(BYTES, "bytes")                                                                              \
+    X(SPACE, "space")                                                                              \
+    X(ALLOC_NODE, "alloc_node")                                                                    \
+    X(FREE_NODE, "free_node")                                                                      \
+    X(LIFETIME, "lifetime")                                                                        \
+    X(LIFETIMES, "<1ms")                                                                           \
+    X(TO_10_MS, "<10ms")                                                                           \
+    X(TO_100_MS, "<100ms")                                                                         \
+    X(TO_1_S, "<1s")                                                                               \
+    X(TO_10_S, "<10s")                                                                             \
+    X(TO_100_S, "<100s")                                                                           \
+    X(LONGER, ">=100s")                                                                            \
+    X(LIVE, "live")                                                                                \
+    X(OWN_FRAMES, OWN_FRAMES)
+
+enum string {
+#define STRING(name, text) STRING_##name,
+    STRINGS(STRING)
+#undef STRING
+        STRINGS_FIXED
+};
+NH_STATIC(STRING_LIVE - STRING_LIFETIMES == PROFILE_LIVE, "a string for each lifetime");
+
+/* What is mapped; addresses beyond have no mapping. */
+#define MAPPINGS_MAX 1024
+
+#define PATH_BYTES 1024
+
+/* All of this belongs to who made `writing` true. */
+static struct writer {
+    struct pprof_file file;
+    struct pprof_message message, part;
+    uint64_t strings; /* written so far */
+    size_t mappings;
+    struct {
+        uintptr_t begin, end;
+    } mapping[MAPPINGS_MAX];
+} writer;
+
+static _Atomic bool writing, asked;
+/* In a child of fork: where a path names no process, the child's number is added, so that
+ * it does not write over its parent's. */
+static bool forked;
+
+/* ---- Parts of the file ---- */
+
+static void put_string(const char *text)
+{
+    pprof_put_string(&writer.file, PROFILE_STRING, text);
+    writer.strings++;
+}
+
+static void put_strings(void)
+{
+    static const char *const texts[] = {
+#define STRING(name, text) text,
+        STRINGS(STRING)
+#undef STRING
+    };
+    writer.strings = 0;
+    for (unsigned i = 0; i < STRINGS_FIXED; i++)
+        put_string(texts[i]);
+    /* Heaps' slots in order, then the interleaved one. */
+    for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
+        char buffer[16];
+        struct text name = {.at = buffer, .room = sizeof buffer};
+        text_add(&name, "%d", topology_now()->os_node[slot]);
+        put_string(buffer);
+    }
+    put_string("interleaved");
+}
+
+static uint64_t node_string(unsigned slot)
+{
+    unsigned slots = topology_now()->slots;
+    return STRINGS_FIXED + (slot < slots ? slot : slots);
+}
+
+static void put_value_type(unsigned field, enum string type, enum string unit)
+{
+    writer.message.used = 0;
+    pprof_add_number(&writer.message, VALUE_TYPE, type);
+    pprof_add_number(&writer.message, VALUE_UNIT, unit);
+    pprof_put_message(&writer.file, field, &writer.message);
+}
+
+static void add_label(enum string key, uint64_t value)
+{
+    writer.part.used = 0;
+    pprof_add_number(&writer.part, LABEL_KEY, key);
+    pprof_add_number(&writer.part, LABEL_STRING, value);
+    pprof_add_message(&writer.message, SAMPLE_LABEL, &writer.part);
+}
+
+static void put_sample(const struct profile_stack *stack, const struct profile_bucket *bucket)
+{
+    uint64_t samples = atomic_load_explicit(&bucket->samples, memory_order_relaxed);
+    if (samples == 0)
+        return;
+    uint64_t objects =
+        (atomic_load_explicit(&bucket->objects, memory_order_relaxed) + PROFILE_UNIT / 2) /
+        PROFILE_UNIT;
+    uint64_t bytes = atomic_load_explicit(&bucket->bytes, memory_order_relaxed);
+    bool live = bucket->life == PROFILE_LIVE;
+
+    writer.message.used = writer.part.used = 0;
+    for (unsigned i = 0; i < stack->depth; i++)
+        pprof_add_packed(&writer.part, stack->frame[i]);
+    pprof_add_message(&writer.message, SAMPLE_LOCATIONS, &writer.part);
+    writer.part.used = 0;
+    pprof_add_packed(&writer.part, objects);
+    pprof_add_packed(&writer.part, bytes);
+    pprof_add_packed(&writer.part, live ? objects : 0);
+    pprof_add_packed(&writer.part, live ? bytes : 0);
+    pprof_add_packed(&writer.part, samples);
+    pprof_add_message(&writer.message, SAMPLE_VALUES, &writer.part);
+    add_label(STRING_ALLOC_NODE, node_string(bucket->slot));
+    if (!live)
+        add_label(STRING_FREE_NODE, node_string(bucket->freed_from));
+    add_label(STRING_LIFETIME, STRING_LIFETIMES + (uint64_t)bucket->life);
+    pprof_put_message(&writer.file, PROFILE_SAMPLE, &writer.message);
+}
+
+static void put_mapping(const struct map *map, void *arg)
+{
+    (void)arg;
+    if (writer.mappings == MAPPINGS_MAX)
+        return;
+    writer.mapping[writer.mappings].begin = map->begin;
+    writer.mapping[writer.mappings].end = map->end;
+    writer.mappings++;
+    writer.message.used = 0;
+    pprof_add_number(&writer.message, MAPPING_ID, writer.mappings);
+    pprof_add_number(&writer.message, MAPPING_BEGIN, map->begin);
+    pprof_add_number(&writer.message, MAPPING_END, map->end);
+    pprof_add_number(&writer.message, MAPPING_OFFSET, map->offset);
+    pprof_add_number(&writer.message, MAPPING_PATH, writer.strings);
+    put_string(map->path);
+    if (map->build_id[0] != '\0') {
+        pprof_add_number(&writer.message, MAPPING_BUILD_ID, writer.strings);
+        put_string(map->build_id);
+    }
+    pprof_put_message(&writer.file, PROFILE_MAPPING, &writer.message);
+}
+
+/* Its address is its number. */
+static void put_location(uintptr_t address)
+{
+    writer.message.used = 0;
+    pprof_add_number(&writer.message, LOCATION_ID, address);
+    for (size_t i = 0; i < writer.mappings; i++)
+        if (address >= writer.mapping[i].begin && address < writer.mapping[i].end)
+            pprof_add_number(&writer.message, LOCATION_MAPPING, i + 1);
+    pprof_add_number(&writer.message, LOCATION_ADDRESS, address);
+    pprof_put_message(&writer.file, PROFILE_LOCATION, &writer.message);
+}
+
+static bool put_profile(int fd)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    pprof_begin(&writer.file, fd);
+    put_strings();
+    put_value_type(PROFILE_SAMPLE_TYPE, STRING_ALLOC_OBJECTS, STRING_COUNT);
+    put_value_type(PROFILE_SAMPLE_TYPE, STRING_ALLOC_SPACE, STRING_BYTES);
+    put_value_type(PROFILE_SAMPLE_TYPE, STRING_INUSE_OBJECTS, STRING_COUNT);
+    put_value_type(PROFILE_SAMPLE_TYPE, STRING_INUSE_SPACE, STRING_BYTES);
+    put_value_type(PROFILE_SAMPLE_TYPE, STRING_SAMPLES, STRING_COUNT);
+    put_value_type(PROFILE_PERIOD_TYPE, STRING_SPACE, STRING_BYTES);
+    pprof_put_number(&writer.file, PROFILE_PERIOD, sampling_rate());
+    pprof_put_number(&writer.file, PROFILE_DEFAULT_TYPE, STRING_INUSE_SPACE);
+    pprof_put_number(&writer.file, PROFILE_DROP_FRAMES, STRING_OWN_FRAMES);
+    pprof_put_number(&writer.file, PROFILE_TIME_NANOS,
+                     (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+    for (struct profile_stack *stack = profile_stacks(); stack != NULL; stack = stack->next)
+        for (struct profile_bucket *bucket = profile_buckets(stack); bucket != NULL;
+             bucket = bucket->next)
+            put_sample(stack, bucket);
+    writer.mappings = 0;
+    maps_visit(put_mapping, NULL);
+    /* After the stacks: those that came meanwhile have places that are not needed. */
+    for (struct profile_place *place = profile_places(); place != NULL; place = place->next)
+        put_location(place->address);
+    return pprof_end(&writer.file);
+}
+
+/* ---- Files ---- */
+
+static int write_file(const char *pattern)
+{
+    char buffer[PATH_BYTES];
+    struct text path = {.at = buffer, .room = sizeof buffer};
+    text_add_path(&path, pattern);
+    if (forked && strstr(pattern, "%p") == NULL)
+        text_add(&path, ".%ld", (long)getpid());
+    int fd =
+        (int)syscall(SYS_openat, AT_FDCWD, buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return errno;
+    int error = put_profile(fd) ? 0 : EIO;
+    syscall(SYS_close, fd);
+    return error;
+}
+
+static void write_as_asked(const char *pattern)
+{
+    int error = write_file(pattern);
+    if (error != 0)
+        log_line(LOG_ERROR, "cannot write the profile to %s (NEARHEAP_PROFILE): error %d", pattern,
+                 error);
+}
+
+/* Whoever finds that somebody asked, and nobody writes. */
+static void serve(void)
+{
+    while (atomic_load(&asked) && !atomic_exchange(&writing, true)) {
+        atomic_store(&asked, false);
+        write_as_asked(options_text(OPT_PROFILE));
+        atomic_store(&writing, false);
+    }
+}
+
+int profile_write(const char *path)
+{
+    if (path == NULL)
+        path = options_text(OPT_PROFILE);
+    if (*path == '\0')
+        return EINVAL;
+    if (atomic_exchange(&writing, true))
+        return EBUSY;
+    int error = write_file(path);
+    atomic_store(&writing, false);
+    serve();
+    return error;
+}
+
+/* Interrupts whatever it is; where that is a write, that one goes on with this. */
+static void on_signal(int number)
+{
+    (void)number;
+    int saved = errno;
+    atomic_store(&asked, true);
+    serve();
+    errno = saved;
+}
+
+void profile_begin(void)
+{
+    if (*options_text(OPT_PROFILE) == '\0' ||
+        !profile_start((uint64_t)options_get(OPT_PROFILE_RATE)))
+        return;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    int number = (int)options_get(OPT_PROFILE_SIGNAL);
+    if (number != 0 && sigaction(number, &action, NULL) != 0)
+        log_line(LOG_ERROR, "NEARHEAP_PROFILE_SIGNAL=%d cannot be handled; ignoring it", number);
+}
+
+void profile_at_exit(void)
+{
+    if (*options_text(OPT_PROFILE) == '\0')
+        return;
+    atomic_store(&asked, true);
+    serve();
+}
+
+void profile_fork_child(void)
+{
+    forked = true;
+    atomic_store(&writing, false);
+}

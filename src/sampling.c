@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * sampling.c - see sampling.h.
+ *
+ * Logarithm and exponential are computed here: libm would be one more library in every
+ * process, and they are needed once a sample.
+ */
+#include "sampling.h"
+
+#include "size_class.h"
+
+#include <time.h>
+
+/* Constant between two starts; relaxed. */
+static _Atomic uint64_t rate = 1;
+/* Counts starts, so that a row knows whether its counts are of this one; relaxed. */
+static _Atomic uint32_t start_count;
+
+/* Of the parts of line with a point, those whose first point lies on an object of the
+ * class, times 2^SHARE_BITS; constant and relaxed as `rate`. */
+#define SHARE_BITS 32
+static _Atomic uint64_t small_share[NH_SMALL_CLASSES + 1];
+
+uint64_t sampling_rate(void)
+{
+    return atomic_load_explicit(&rate, memory_order_relaxed);
+}
+
+/* ---- Arithmetic ---- */
+
+#define LN_2 0.693147180559945309417
+
+/* ln(x) of a normal number: x = m * 2^e with m in [1/sqrt 2, sqrt 2), and the series of
+ * 2 artanh((m - 1) / (m + 1)), whose terms fall by a factor of 34 at least. */
+static double logarithm(double x)
+{
+    union {
+        double number;
+        uint64_t bits;
+    } it = {.number = x};
+    int e = (int)(it.bits >> 52) - 1023;
+    it.bits = (it.bits & (UINT64_MAX >> 12)) | (UINT64_C(1023) << 52);
+    if (it.number > 1.41421356237309504880) {
+        it.number /= 2;
+        e++;
+    }
+    double z = (it.number - 1) / (it.number + 1), power = z, sum = 0;
+    for (int k = 1; k <= 19; k += 2) {
+        sum += power / k;
+        power *= z * z;
+    }
+    return e * LN_2 + 2 * sum;
+}
+
+/* 1 - exp(-x) without cancellation: halved until the series converges at once, then
+ * 1 - exp(-2y) = (1 - exp(-y)) (1 + exp(-y)) as often. */
+static double chance_of(double x)
+{
+    if (x > 40)
+        return 1; /* to the last bit */
+    int halvings = 0;
+    for (; x > 1.0 / 64; halvings++)
+        x /= 2;
+    double p = x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6)))));
+    for (; halvings > 0; halvings--)
+        p *= 2 - p;
+    return p;
+}
+
+double sampling_chance(size_t bytes)
+{
+    return chance_of((double)bytes / (double)sampling_rate());
+}
+
+void sampling_start(uint64_t bytes)
+{
+    atomic_store_explicit(&rate, bytes, memory_order_relaxed);
+    for (unsigned cls = 1; cls <= NH_SMALL_CLASSES; cls++) {
+        double share = sampling_chance(size_class_bytes(cls)) / sampling_chance(NH_SMALL_MAX);
+        atomic_store_explicit(&small_share[cls],
+                              (uint64_t)(share * (double)(UINT64_C(1) << SHARE_BITS) + 0.5),
+                              memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&start_count, 1, memory_order_relaxed);
+}
+
+/* ---- Chance ---- */
+
+/* Of each thread its own stream (SplitMix64: G. Steele, D. Lea and C. Flood, "Fast
+ * splittable pseudorandom number generators", OOPSLA 2014). */
+static uint64_t random_bits(void)
+{
+    static _Thread_local __attribute__((tls_model("initial-exec"))) uint64_t state;
+    if (nh_unlikely(state == 0)) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        state = (uint64_t)(uintptr_t)&state * UINT64_C(0xd1342543de82ef95) ^ (uint64_t)now.tv_nsec ^
+                (uint64_t)now.tv_sec << 32;
+    }
+    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* Bytes to the next point, from any place. */
+static double distance(void)
+{
+    /* Above 0 and at most 1. */
+    double uniform = (double)((random_bits() >> 11) + 1) * 0x1p-53;
+    return -logarithm(uniform) * (double)sampling_rate();
+}
+
+/* ---- Counts ---- */
+
+static bool begins(_Atomic uint32_t *seen)
+{
+    uint32_t now = atomic_load_explicit(&start_count, memory_order_relaxed);
+    if (nh_likely(atomic_load_explicit(seen, memory_order_relaxed) == now))
+        return false;
+    atomic_store_explicit(seen, now, memory_order_relaxed);
+    return true;
+}
+
+/* How many mallocs get parts of line without a point before one gets a part with one. */
+static int64_t mallocs_before(void)
+{
+    double parts = distance() / (double)NH_SMALL_MAX;
+    return parts < 0x1p62 ? (int64_t)parts : INT64_C(1) << 62;
+}
+
+bool sampling_hit_malloc(struct row_sampling *row, unsigned cls)
+{
+    int64_t before = 0;
+    if (begins(&row->mallocs_seen))
+        before = mallocs_before(); /* as if it had been known: this malloc is the first to count */
+    atomic_store_explicit(&row->mallocs_next, mallocs_before() + 1, memory_order_relaxed);
+    if (before > 0) {
+        atomic_store_explicit(&row->mallocs_left, before, memory_order_relaxed);
+        return false;
+    }
+    uint64_t most = atomic_load_explicit(&small_share[cls], memory_order_relaxed);
+    return random_bits() >> (64 - SHARE_BITS) < most;
+}
+
+bool sampling_hit_bytes(struct row_sampling *row, size_t bytes)
+{
+    int64_t left = atomic_load_explicit(&row->bytes_left, memory_order_relaxed);
+    if (begins(&row->bytes_seen))
+        left = (int64_t)distance() - (int64_t)bytes;
+    bool hit = left < 0;
+    if (hit)
+        left = (int64_t)distance();
+    atomic_store_explicit(&row->bytes_left, left, memory_order_relaxed);
+    return hit;
+}
+
+bool sampling_hit(size_t bytes)
+{
+    return distance() < (double)bytes;
+}

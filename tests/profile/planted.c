@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * planted.c - a program whose heap profile is known, for files.py and crossnode.sh.
+ *
+ * usage: planted exit | signal | storm | fork | calls FOLDER | crossnode
+ *
+ *   exit       keeps KEPT objects of one call site, frees those of another, and ends
+ *   signal     has the profile written by SIGUSR2 while they live, frees all, and ends
+ *              without exit
+ *   storm      the same signal comes all the time, in threads that allocate
+ *   fork       a child frees all; both end
+ *   calls      nh_profile_start, write and stop
+ *   crossnode  threads of one node free what those of another allocated at one call site,
+ *              and their own at another
+ */
+#include "../server/check.h"
+#include "nearheap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/wait.h>
+
+#define KEPT    1000
+#define DROPPED 3000
+#define SIZE    20000
+
+/* The call sites by whose names the profile is read.  They do something with what they got,
+ * so that the calls are no jumps, and not the same, so that they are not one function. */
+#define SITE(name)                                                                                 \
+    __attribute__((noinline)) static void name(void **to, size_t size)                             \
+    {                                                                                              \
+        *to = malloc(size);                                                                        \
+        memset(*to, __LINE__, 1);                                                                  \
+    }
+SITE(planted_keep)
+SITE(planted_drop)
+SITE(planted_local)
+SITE(planted_remote)
+
+static void *kept[KEPT];
+
+__attribute__((noinline)) static void plant(void)
+{
+    for (int i = 0; i < KEPT; i++)
+        planted_keep(&kept[i], SIZE);
+    for (int i = 0; i < DROPPED; i++) {
+        void *object;
+        planted_drop(&object, SIZE);
+        free(object);
+    }
+}
+
+static void drop_kept(void)
+{
+    for (int i = 0; i < KEPT; i++) {
+        free(kept[i]);
+        kept[i] = NULL;
+    }
+}
+
+/* ---- storm ---- */
+
+static _Atomic bool stop;
+
+static void *allocate(void *arg)
+{
+    uint32_t seed = 7;
+    while (!stop) {
+        void *object;
+        planted_drop(&object, 1 + random_next(&seed) % 30000);
+        free(object);
+    }
+    return arg;
+}
+
+static void storm(void)
+{
+    pthread_t threads[3];
+    plant();
+    for (int t = 0; t < 3; t++)
+        CHECK(pthread_create(&threads[t], NULL, allocate, NULL) == 0);
+    for (int i = 0; i < 300; i++) {
+        CHECK(pthread_kill(threads[i % 3], SIGUSR2) == 0);
+        CHECK(raise(SIGUSR2) == 0);
+    }
+    stop = true;
+    for (int t = 0; t < 3; t++)
+        CHECK(pthread_join(threads[t], NULL) == 0);
+    CHECK(raise(SIGUSR2) == 0);
+    _exit(0);
+}
+
+/* ---- calls ---- */
+
+static void calls(const char *folder)
+{
+    char path[512];
+    errno = 0;
+    CHECK(nh_profile_write(NULL) == -1 && errno == EINVAL);
+    CHECK(nh_profile_start(SIZE_MAX) == -1 && errno == EINVAL);
+    plant(); /* not seen */
+    CHECK(nh_profile_start(4096) == 0);
+    for (int i = 0; i < DROPPED; i++) {
+        void *object;
+        planted_drop(&object, SIZE);
+        free(object);
+    }
+    nh_profile_stop();
+    drop_kept();
+    plant(); /* not seen */
+    snprintf(path, sizeof path, "%s/calls", folder);
+    CHECK(nh_profile_write(path) == 0);
+    snprintf(path, sizeof path, "%s/missing/calls", folder);
+    CHECK(nh_profile_write(path) == -1 && errno == ENOENT);
+    CHECK(nh_profile_write("/dev/full") == -1 && errno == EIO);
+}
+
+/* ---- crossnode: pairs of threads, one on the first node and one on the last ---- */
+
+#define SENT 4000
+static void *_Atomic sent[64];
+
+static void on_node(bool last)
+{
+    for (int node = 0; node < 64; node++)
+        if (nh_set_thread_node(node) == 0 && !last)
+            return;
+}
+
+static void *produce(void *arg)
+{
+    on_node(false);
+    for (int i = 0; i < SENT; i++) {
+        void *object;
+        planted_local(&object, 500);
+        free(object);
+        planted_remote(&object, 3000);
+        void *_Atomic *slot = &sent[i % 64];
+        while (atomic_load(slot) != NULL)
+            sched_yield();
+        atomic_store(slot, object);
+    }
+    return arg;
+}
+
+static void *consume(void *arg)
+{
+    on_node(true);
+    for (int i = 0; i < SENT; i++) {
+        void *object;
+        while ((object = atomic_exchange(&sent[i % 64], NULL)) == NULL)
+            sched_yield();
+        free(object);
+    }
+    return arg;
+}
+
+static void crossnode(void)
+{
+    pthread_t producer, consumer;
+    CHECK(pthread_create(&producer, NULL, produce, NULL) == 0);
+    CHECK(pthread_create(&consumer, NULL, consume, NULL) == 0);
+    CHECK(pthread_join(producer, NULL) == 0);
+    CHECK(pthread_join(consumer, NULL) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+    if (strcmp(mode, "exit") == 0) {
+        plant();
+    } else if (strcmp(mode, "signal") == 0) {
+        plant();
+        CHECK(raise(SIGUSR2) == 0);
+        drop_kept();
+        _exit(0);
+    } else if (strcmp(mode, "storm") == 0) {
+        storm();
+    } else if (strcmp(mode, "fork") == 0) {
+        plant();
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            drop_kept();
+            exit(0);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    } else if (strcmp(mode, "calls") == 0 && argc > 2) {
+        calls(argv[2]);
+    } else if (strcmp(mode, "crossnode") == 0) {
+        crossnode();
+    } else {
+        return 2;
+    }
+    return 0;
+}

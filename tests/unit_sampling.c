@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * unit_sampling.c - chances are those of the formula to the last bits, and what the counts
+ * of a row choose is chosen with that chance, whatever was chosen before.
+ */
+#include "sampling.h"
+#include "size_class.h"
+
+#include <math.h>
+
+#include "unit.h"
+
+/* Deviations that a right sampler reaches once in two million times. */
+#define TAIL 5
+
+static void chances(void **state)
+{
+    (void)state;
+    for (uint64_t rate = 1; rate <= UINT64_C(1) << 40; rate = rate * 3 + 1) {
+        sampling_start(rate);
+        for (size_t bytes = 1; bytes <= (size_t)1 << 40; bytes = bytes * 2 + 3) {
+            double right = -expm1(-(double)bytes / (double)rate);
+            assert_true(fabs(sampling_chance(bytes) / right - 1) < 1e-12);
+        }
+    }
+}
+
+/* The share of `n` tries that were hits is what the chance of `bytes` says. */
+static void assert_share(size_t hits, size_t n, size_t bytes)
+{
+    double p = sampling_chance(bytes);
+    double deviation = sqrt(p * (1 - p) / (double)n);
+    assert_true(fabs((double)hits / (double)n - p) <= TAIL * deviation);
+}
+
+static bool try_malloc(struct row_sampling *row, size_t bytes)
+{
+    /* As the fast path. */
+    int64_t left = atomic_load(&row->mallocs_left) - 1;
+    atomic_store(&row->mallocs_left, left);
+    return left == 0 && sampling_malloc_due(row) && sampling_hit_malloc(row, size_class_of(bytes));
+}
+
+static bool try_bytes(struct row_sampling *row, size_t bytes)
+{
+    int64_t left = atomic_load(&row->bytes_left) - (int64_t)bytes;
+    atomic_store(&row->bytes_left, left);
+    return left < 0 && sampling_hit_bytes(row, bytes);
+}
+
+static bool try_alone(struct row_sampling *row, size_t bytes)
+{
+    (void)row;
+    return sampling_hit(bytes);
+}
+
+/* Sizes in turn on one row, each of which must have its own share; and after a hit, when
+ * counts begin anew, the next is hit as often as any. */
+static void shares(bool (*try)(struct row_sampling *row, size_t bytes), const size_t *sizes,
+                   size_t count, uint64_t rate, size_t n)
+{
+    static struct row_sampling row;
+    size_t hits[8] = {0}, after = 0, again = 0;
+    sampling_start(rate);
+    row_sampling_reset(&row);
+    bool before = false;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < count; k++) {
+            bool hit = try(&row, sizes[k]);
+            hits[k] += hit;
+            if (k == 0) {
+                after += before;
+                again += before && hit;
+            }
+            before = hit;
+        }
+    for (size_t k = 0; k < count; k++)
+        assert_share(hits[k], n, sizes[k]);
+    assert_true(after > 100);
+    assert_share(again, after, sizes[0]);
+}
+
+static void counts(void **state)
+{
+    (void)state;
+    static const size_t small[] = {16, 1024, 512, 16, 64};
+    static const size_t medium[] = {1040, 65536, 3000};
+    static const size_t large[] = {73728, 1 << 20};
+    shares(try_malloc, small, 5, 2000, 100000);
+    shares(try_malloc, small, 5, 20, 100000);
+    shares(try_malloc, small, 5, 1, 10000);
+    shares(try_bytes, medium, 3, 30000, 100000);
+    shares(try_bytes, medium, 3, 1000, 100000);
+    shares(try_alone, large, 2, 524288, 100000);
+}
+
+/* The first allocations of a row are chosen as all are. */
+static void beginnings(void **state)
+{
+    (void)state;
+    size_t hits = 0, hits_by_bytes = 0;
+    for (size_t i = 0; i < 100000; i++) {
+        struct row_sampling row;
+        sampling_start(1000);
+        row_sampling_reset(&row);
+        hits += try_malloc(&row, 400);
+        hits_by_bytes += try_bytes(&row, 400);
+    }
+    assert_share(hits, 100000, 400);
+    assert_share(hits_by_bytes, 100000, 400);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chances),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(beginnings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

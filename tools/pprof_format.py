@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Heap profiles in pprof's form: what src/profile_write.c writes, read, and written again
+with names.
+
+Of profile.proto (github.com/google/pprof) all that such files hold; addresses are
+told by name with addr2line, where the mapped files are still there."""
+
+import collections
+import gzip
+import os
+import struct
+import subprocess
+
+
+class Failed(Exception):
+    pass
+
+
+Mapping = collections.namedtuple("Mapping", "number begin end offset path build_id")
+Sample = collections.namedtuple("Sample", "stack values labels")
+Place = collections.namedtuple("Place", "function where")
+
+NUMBER, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+
+
+def number(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def numbers(data):
+    """Of a packed list."""
+    at, found = 0, []
+    while at < len(data):
+        value, at = number(data, at)
+        found.append(value)
+    return found
+
+
+def fields(data):
+    """A message's fields: pairs of number and value, in order."""
+    at = 0
+    while at < len(data):
+        key, at = number(data, at)
+        wire = key & 7
+        if wire == NUMBER:
+            value, at = number(data, at)
+        elif wire == BYTES:
+            length, at = number(data, at)
+            value = data[at:at + length]
+            if len(value) != length:
+                raise Failed("a field is longer than its message")
+            at += length
+        elif wire in (EIGHT, FOUR):
+            length = 8 if wire == EIGHT else 4
+            value = data[at:at + length]
+            at += length
+        else:
+            raise Failed(f"a field of wire type {wire}")
+        yield key >> 3, value
+
+
+def encoded(value):
+    """A number; or a field's contents, bytes or text, with their length before."""
+    if isinstance(value, str):
+        value = value.encode()
+    if isinstance(value, bytes):
+        return encoded(len(value)) + value
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number_, value):
+    wire = NUMBER if isinstance(value, int) else BYTES
+    return encoded(number_ << 3 | wire) + encoded(value)
+
+
+class Profile:
+    """types: names and units of the values; samples: stacks of addresses, innermost
+    first, values and labels by name; mappings; strings."""
+
+    def __init__(self, path):
+        try:
+            with gzip.open(path) as file:
+                data = file.read()
+            self.decode(data)
+        except (OSError, EOFError, IndexError) as error:
+            raise Failed(f"{path} is no profile: {error}") from error
+
+    def decode(self, data):
+        self.data = data
+        parts = collections.defaultdict(list)
+        for key, value in fields(data):
+            parts[key].append(value)
+        self.strings = [text.decode(errors="replace") for text in parts[6]]
+        if not self.strings or self.strings[0] != "":
+            raise Failed("the first string is not the empty one")
+        self.types = [self.value_type(part) for part in parts[1]]
+        self.period_type = self.value_type(parts[11][0])
+        self.period = parts[12][0]
+        self.default_type = self.strings[parts[14][0]]
+        self.mappings = {}
+        for part in parts[3]:
+            one = dict(fields(part))
+            self.mappings[one[1]] = Mapping(one[1], one[2], one[3], one.get(4, 0),
+                                            self.strings[one[5]], self.strings[one.get(6, 0)])
+        locations = [dict(fields(part)) for part in parts[4]]
+        self.mapping_of = {one[3]: self.mappings[one[2]] for one in locations if 2 in one}
+        addresses = {one[1]: one[3] for one in locations}
+        if len(addresses) != len(locations):
+            raise Failed("two locations have one number")
+        self.samples = [self.sample(part, addresses) for part in parts[2]]
+        self.names = {}
+
+    def value_type(self, data):
+        one = dict(fields(data))
+        return self.strings[one[1]], self.strings[one[2]]
+
+    def sample(self, data, addresses):
+        stack, values, labels = [], [], {}
+        for key, value in fields(data):
+            if key == 1:
+                stack += [addresses[one] for one in numbers(value)]
+            elif key == 2:
+                values += numbers(value)
+            elif key == 3:
+                label = dict(fields(value))
+                labels[self.strings[label[1]]] = self.strings[label[2]]
+        if len(values) != len(self.types):
+            raise Failed("a sample has not as many values as there are types")
+        return Sample(tuple(stack), dict(zip((name for name, _ in self.types), values)), labels)
+
+    def totals(self):
+        return {name: sum(sample.values[name] for sample in self.samples)
+                for name, _ in self.types}
+
+    def name(self, addresses):
+        """Asks for the names of addresses, all at once; `place` has them then."""
+        wanted = collections.defaultdict(list)
+        for address in set(addresses) - self.names.keys():
+            mapping = self.mapping_of.get(address)
+            place = f"{address:#x}"
+            if mapping is not None:
+                place = f"{os.path.basename(mapping.path)}+{address - mapping.begin + mapping.offset:#x}"
+                wanted[mapping].append(address)
+            self.names[address] = Place(place, "")
+        for mapping, some in wanted.items():
+            linked = [in_file(mapping, address) for address in some]
+            if None not in linked:
+                for address, place in zip(some, addr2line(mapping.path, linked)):
+                    if place.function != "??":
+                        self.names[address] = place
+
+    def place(self, address):
+        return self.names[address]
+
+    def with_names(self, path):
+        """Writes the profile with a function at each location, whose name is known or not:
+        for readers that have not the mapped files, or do not look at them."""
+        self.name(address for sample in self.samples for address in sample.stack)
+        table = list(self.strings)
+        place_in_table = {text: i for i, text in enumerate(table)}
+        functions, out = {}, bytearray()
+
+        def string(text):
+            if text not in place_in_table:
+                place_in_table[text] = len(table)
+                table.append(text)
+            return place_in_table[text]
+
+        for key, value in fields(self.data):
+            if key == 4:
+                address = dict(fields(value))[3]
+                function, where = self.names.get(address, Place(f"{address:#x}", ""))
+                source, _, line = where.rpartition(":")
+                number_ = functions.setdefault((string(function), string(source)),
+                                               len(functions) + 1)
+                value += field(4, field(1, number_) +
+                               field(2, int(line) if line.isdigit() else 0))
+            elif key == 3:
+                value += field(7, 1)
+            out += field(key, value)
+        for (name, source), number_ in functions.items():
+            out += field(5, field(1, number_) + field(2, name) + field(3, name) + field(4, source))
+        for text in table[len(self.strings):]:
+            out += field(6, text)
+        with gzip.open(path, "wb") as file:
+            file.write(out)
+
+
+def in_file(mapping, address):
+    """The address that the file's linker gave to what is mapped there."""
+    offset = address - mapping.begin + mapping.offset
+    try:
+        with open(mapping.path, "rb") as file:
+            head = file.read(64)
+            if head[:5] != b"\x7fELF\x02":
+                return None
+            table, = struct.unpack_from("<Q", head, 32)
+            size, count = struct.unpack_from("<HH", head, 54)
+            file.seek(table)
+            segments = file.read(size * count)
+    except OSError:
+        return None
+    for i in range(count):
+        kind, _, start, linked, _, length = struct.unpack_from("<IIQQQQ", segments, i * size)
+        if kind == 1 and start <= offset < start + length:
+            return offset - start + linked
+    return None
+
+
+def addr2line(path, addresses):
+    try:
+        run = subprocess.run(["addr2line", "-Cfe", path], check=True, text=True,
+                             input="".join(f"{one:#x}\n" for one in addresses),
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return [Place("??", "")] * len(addresses)
+    lines = run.stdout.splitlines()
+    return [Place(function, "" if where.startswith("??") else where.split(" (")[0])
+            for function, where in zip(lines[::2], lines[1::2])]
