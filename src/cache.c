@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * cache.c - the slow paths of a cache: refill, flush, frees that are not local;
- * and a thread's own: moves between nodes, beginning and end.
+ * cache.c - the slow paths of a cache: refill, flush, frees that are not local.  Which
+ * cache that is, cache_life.c knows.
  *
  * A magazine is taken out of one place before it is put in the next, so that
  * nobody ever finds it in two.
@@ -9,16 +9,10 @@
 #include "cache.h"
 
 #include "bad_pointer.h"
-#include "cpu_cache.h"
-#include "fast.h"
-#include "numa/current.h"
-#include "options.h"
+#include "cache_life.h"
 #include "probe.h"
-#include "process.h"
 #include "special.h"
 #include "watch.h"
-
-#include <pthread.h>
 
 /* Frees of a thread without a cache before it gets one. */
 #define FREES_WITHOUT 16
@@ -27,31 +21,6 @@
 #define TICK_EXCHANGES 64
 /* And between two looks at what waits: it takes longer. */
 #define WATCH_EXCHANGES 1024
-
-void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
-struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
-struct row row_boot_rows[NH_NODES_MAX];
-
-_Thread_local struct thread_state nh_thread = {
-    .row = &row_boot, .rows = row_boot_rows, .calls_left = WATCH_CALLS};
-
-static pthread_key_t end_key;
-static bool have_end_key;
-static _Atomic uint32_t caches_begun;
-
-size_t cache_bytes(void)
-{
-    return round_up(sizeof(struct cache) + topology_now()->slots * sizeof(struct row),
-                    NH_CACHE_LINE);
-}
-
-void cache_init(void)
-{
-    /* Fails only when the program has used up all keys; then the caches of
-     * ended threads are lost. */
-    have_end_key = pthread_key_create(&end_key, cache_thread_end) == 0;
-    cpu_cache_boot();
-}
 
 /* ---- Bins ----
  * Of the row of the cache's present node.  A CPU's are swapped by a sequence, which
@@ -89,14 +58,6 @@ NH_INLINE bool load(struct cache *cache, unsigned cls, void **top)
     return true;
 }
 
-NH_INLINE struct magazine *take_spare(struct cache *cache, unsigned cls)
-{
-    /* A look first: an exchange costs more, and most slots are empty. */
-    if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) == NULL)
-        return NULL;
-    return atomic_exchange_explicit(&cache->spare[cls], NULL, memory_order_acquire);
-}
-
 /* Keeps a magazine as the spare; one that is there already, of a thread that was
  * here meanwhile, goes to the central list. */
 NH_INLINE void put_spare(struct cache *cache, unsigned cls, struct magazine *magazine)
@@ -132,234 +93,6 @@ NH_INLINE void **top_of_spare(const struct cache *cache, unsigned cls, struct ma
     if (rounds > most)
         rounds = most;
     return magazine_load(spare, rounds > spare->count ? rounds : spare->count);
-}
-
-static struct magazine *take_outbox(struct cache *cache, unsigned slot)
-{
-    if (atomic_load_explicit(&cache->outbox[slot], memory_order_relaxed) == NULL)
-        return NULL;
-    return atomic_exchange_explicit(&cache->outbox[slot], NULL, memory_order_acquire);
-}
-
-/* ---- Nodes ---- */
-
-static void put_away(struct central *central, struct magazine *magazine, enum cache_to to)
-{
-    if (to == CACHE_TO_SPANS)
-        heap_unpack(magazine);
-    else
-        central_retire(central, magazine);
-}
-
-void cache_empty(struct cache *cache, enum cache_to to)
-{
-    struct heap *heap = cache_heap_of(cache);
-    struct row *row = &cache->rows[heap->slot];
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        struct central *central = &heap->central[cls];
-        void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
-        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
-        struct magazine *spare = take_spare(cache, cls);
-        if (top != NO_TOP)
-            put_away(central, magazine_unload(top), to);
-        if (spare != NULL)
-            put_away(central, spare, to);
-    }
-    cache_share_clear(&cache->share);
-    for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
-        struct magazine *outbox = take_outbox(cache, slot);
-        if (outbox != NULL)
-            heap_send(heap_if_exists(slot), outbox);
-    }
-}
-
-/* Bins of no other node have magazines, and these none. */
-static void open_row(struct cache *cache, struct heap *heap)
-{
-    struct heap *before = cache_heap_of(cache);
-    for (unsigned cls = 0; before != NULL && cls < NH_CLASSES; cls++)
-        atomic_store_explicit(&cache->rows[before->slot].bin[cls], NULL, memory_order_relaxed);
-    struct row *row = &cache->rows[heap->slot];
-    for (unsigned cls = 0; cls < NH_CLASSES; cls++)
-        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
-    row_sampling_reset(&row->sampling);
-    atomic_store_explicit(&cache->heap, heap, memory_order_relaxed);
-}
-
-/* The slot the thread's memory comes from now. */
-static unsigned present_slot(const struct topology *topology, uint32_t thread_number)
-{
-    uint32_t cpu;
-    return nh_thread.fixed_slot != 0 ? nh_thread.fixed_slot - 1U
-                                     : current_slot(topology, thread_number, &cpu);
-}
-
-/* Makes a thread's cache one of the node the thread runs on now. */
-static void follow_thread(struct cache *cache)
-{
-    /* Before what it counts is read. */
-    atomic_store_explicit(&cache->changes_seen, topology_changes(), memory_order_relaxed);
-    struct heap *heap = heap_get(present_slot(topology_now(), cache->thread_number));
-    if (heap == NULL || heap == cache_heap_of(cache))
-        return;
-    cache_empty(cache, CACHE_TO_DEPOTS);
-    open_row(cache, heap);
-    nh_thread.row = &cache->rows[heap->slot];
-}
-
-NH_INLINE bool may_have_moved(const struct cache *cache)
-{
-    return (topology_now()->slots > 1 && nh_thread.fixed_slot == 0) ||
-           atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) != topology_changes();
-}
-
-/* ---- Beginning and end ---- */
-
-/* A cache with nothing in it. */
-static struct cache *cache_new(struct heap *heap, int32_t cpu)
-{
-    bool fresh;
-    struct cache *cache = fixalloc_get(&heap->caches, &fresh);
-    if (cache == NULL)
-        return NULL;
-    /* A used one was left with empty rows and slots, and no share. */
-    cache->birthplace = heap;
-    cache->cpu = cpu;
-    cache->share.limit = (size_t)options_get(OPT_CACHE);
-    open_row(cache, heap);
-    return cache;
-}
-
-struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu)
-{
-    struct cache *cache = cache_registry_find(heap, cpu);
-    if (cache == NULL && (cache = cache_new(heap, (int32_t)cpu)) != NULL)
-        cache_register(cache);
-    return cache;
-}
-
-/* The first cache of a thread: its own, unless CPUs have them by now. */
-static NH_SLOW struct cache *begin(void)
-{
-    if (nh_thread.ended || !process_boot())
-        return NULL;
-    uint32_t number = atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed);
-    cpu_cache_consider(number);
-    if (cpu_caches_used() && nh_thread.fixed_slot == 0)
-        return cpu_cache_present();
-    uint32_t changes = topology_changes();
-    struct heap *heap = heap_get(present_slot(topology_now(), number));
-    struct cache *cache = heap != NULL ? cache_new(heap, CACHE_NO_CPU) : NULL;
-    if (cache == NULL)
-        return NULL;
-    cache->thread_number = number;
-    atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
-    nh_thread.row = &cache->rows[heap->slot];
-    nh_thread.rows = cache->rows;
-    nh_thread.cache = cache;
-    cache_registry_lock();
-    cache_register(cache);
-    cache_registry_unlock();
-    /* May call calloc: the cache works by now. */
-    if (have_end_key)
-        (void)pthread_setspecific(end_key, cache);
-    return cache;
-}
-
-/* Gives the thread's own cache back. */
-static void end(void)
-{
-    struct cache *cache = nh_thread.cache;
-    nh_thread.row = &row_boot;
-    nh_thread.rows = row_boot_rows;
-    nh_thread.cache = NULL;
-    cache_registry_lock();
-    cache_unregister(cache);
-    cache_registry_unlock();
-    cache_empty(cache, CACHE_TO_DEPOTS);
-    fixalloc_put(&cache->birthplace->caches, cache);
-}
-
-void cache_thread_end(void *arg)
-{
-    if (arg != nh_thread.cache || arg == NULL)
-        return;
-    /* What the thread still frees and allocates goes without a cache. */
-    nh_thread.ended = true;
-    end();
-}
-
-/* The cache to use now, of the node the thread runs on; NULL when there is none. */
-NH_INLINE struct cache *present(void)
-{
-    struct cache *cache = nh_thread.cache;
-    if (cpu_caches_used() && nh_likely(nh_thread.fixed_slot == 0)) {
-        if (nh_unlikely(cache != NULL))
-            end();
-        return cpu_cache_present();
-    }
-    if (nh_unlikely(cache == NULL))
-        return begin();
-    if (nh_unlikely(may_have_moved(cache)))
-        follow_thread(cache);
-    return cache;
-}
-
-struct heap *cache_heap(void)
-{
-    struct cache *cache = present();
-    if (nh_likely(cache != NULL))
-        return cache_heap_of(cache);
-    return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
-}
-
-unsigned cache_present_slot(void)
-{
-    const struct cache *cache = nh_thread.cache;
-    return cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
-}
-
-void cache_count_free(struct heap *heap)
-{
-    atomic_fetch_add_explicit(&heap->freed_from[cache_present_slot()], 1, memory_order_relaxed);
-}
-
-void cache_fix_slot(unsigned slot)
-{
-    nh_thread.fixed_slot = (uint8_t)(slot == CACHE_FOLLOW ? 0 : slot + 1);
-    if (slot != CACHE_FOLLOW)
-        fast_use_told();
-    /* The cache that the thread has, or should have, from now on. */
-    struct cache *cache = present();
-    if (cache != NULL && cache == nh_thread.cache)
-        follow_thread(cache);
-}
-
-void cache_give_back(void)
-{
-    if (nh_thread.cache != NULL)
-        cache_empty(nh_thread.cache, CACHE_TO_SPANS);
-    cache_registry_lock();
-    if (cache_registry_has_idle_cpus() && cpu_cache_close()) {
-        cache_registry_empty_cpus(true, CACHE_TO_SPANS);
-        cpu_cache_open();
-    }
-    cache_registry_unlock();
-}
-
-void cache_flush(void)
-{
-    struct cache *cache = nh_thread.cache;
-    if (cache != NULL) {
-        cache_empty(cache, CACHE_TO_DEPOTS);
-        follow_thread(cache);
-    }
-    cache_registry_lock();
-    if (cpu_cache_close()) {
-        cache_registry_empty_cpus(false, CACHE_TO_DEPOTS);
-        cpu_cache_open();
-    }
-    cache_registry_unlock();
 }
 
 /* ---- malloc ---- */
@@ -413,7 +146,7 @@ static NH_NOINLINE void *take_one(struct heap *heap, struct central *central)
 
 void *cache_refill(unsigned cls)
 {
-    struct cache *cache = present();
+    struct cache *cache = cache_present();
     if (nh_unlikely(cache == NULL)) {
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
@@ -425,7 +158,7 @@ void *cache_refill(unsigned cls)
     /* Not empty if another thread of the CPU loaded one, or the thread has moved. */
     if (nh_likely(top == NULL || *top == NULL)) {
         struct magazine *loaded = top != NULL ? magazine_unload(top) : NULL;
-        struct magazine *full = take_spare(cache, cls);
+        struct magazine *full = cache_take_spare(cache, cls);
         if (full != NULL && full->count != 0) {
             top = top_of_spare(cache, cls, full);
             spare = loaded;
@@ -477,7 +210,7 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
     /* There is room, as in cache_refill, when others were here. */
     if (nh_likely(top == NULL || magazine_top_full(top))) {
         struct magazine *loaded = top != NULL ? magazine_unload(top) : NULL;
-        struct magazine *into = take_spare(cache, cls);
+        struct magazine *into = cache_take_spare(cache, cls);
         if (into != NULL && into->count != 0 &&
             (loaded != NULL || into->count >= cache_share_rounds(&cache->share, cls))) {
             (void)ask(cache, central);
@@ -504,7 +237,7 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
 /* An object of another node waits in its outbox for company. */
 static void free_remote(struct cache *cache, struct heap *home, void *object)
 {
-    struct magazine *outbox = take_outbox(cache, home->slot);
+    struct magazine *outbox = cache_take_outbox(cache, home->slot);
     if (outbox == NULL)
         outbox = heap_magazine_new(cache_heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
@@ -540,7 +273,7 @@ void cache_free_slow(void *ptr)
      * there would never end. */
     struct cache *cache = NULL;
     if (nh_thread.cache != NULL || cpu_caches_used() || nh_thread.frees_without++ >= FREES_WITHOUT)
-        cache = present();
+        cache = cache_present();
     if (nh_unlikely(cache == NULL)) {
         cache_count_free(home);
         central_put(&home->central[cls], &ptr, 1);

@@ -45,10 +45,26 @@ struct cache {
     struct row rows[];
 };
 
+/* Whoever wants a spare or an outbox; NULL if there is none. */
+NH_INLINE struct magazine *cache_take_spare(struct cache *cache, unsigned cls)
+{
+    /* A look first: an exchange costs more, and most slots are empty. */
+    if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) == NULL)
+        return NULL;
+    return atomic_exchange_explicit(&cache->spare[cls], NULL, memory_order_acquire);
+}
+
+NH_INLINE struct magazine *cache_take_outbox(struct cache *cache, unsigned slot)
+{
+    if (atomic_load_explicit(&cache->outbox[slot], memory_order_relaxed) == NULL)
+        return NULL;
+    return atomic_exchange_explicit(&cache->outbox[slot], NULL, memory_order_acquire);
+}
+
 /* Bytes of a cache with rows for all slots. */
 size_t cache_bytes(void);
 
-/* ---- cache.c: by any thread, with the cache it has at the moment ---- */
+/* ---- cache.c, cache_life.c: by any thread, with the cache it has at the moment ---- */
 
 /* An object of class `cls` when the bin was empty; NULL without memory (errno is
  * the caller's). */
