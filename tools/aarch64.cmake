@@ -15,8 +15,8 @@ if(NOT arm64_status EQUAL 0)
     message(FATAL_ERROR "tools/arm64-root could not get the libraries")
 endif()
 foreach(language C CXX)
-    set(CMAKE_${language}_FLAGS_INIT
-        "-isystem ${arm64_root}/usr/include -isystem ${arm64_root}/usr/include/aarch64-linux-gnu")
+    set(CMAKE_${language}_STANDARD_INCLUDE_DIRECTORIES
+        ${arm64_root}/usr/include ${arm64_root}/usr/include/aarch64-linux-gnu)
 endforeach()
 set(ENV{PKG_CONFIG_LIBDIR} ${arm64_root}/usr/lib/aarch64-linux-gnu/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${arm64_root})

@@ -92,6 +92,8 @@ static void wait_for(pid_t child)
     int status;
     CHECK(child > 0);
     CHECK(waitpid(child, &status, 0) == child);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "child %ld ended by signal %d\n", (long)child, WTERMSIG(status));
     CHECK(!WIFSIGNALED(status));
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
