@@ -7,14 +7,16 @@ find_program(ADDR2LINE addr2line)
 
 # Estimates against exact counts; and all entry points while every few objects are sampled.
 program(profile_sampled_direct DIRECT SOURCES profile/sampled.c LIBRARIES m)
-set(sampled_direct ${here}/sampled.py $<TARGET_FILE:profile_sampled_direct> threads)
 set(often "NEARHEAP_PROFILE=/dev/null;NEARHEAP_PROFILE_RATE=4k")
 set(on_4_nodes "NEARHEAP_TOPOLOGY=${topology_4}")
+set(repetitions 40)
 set(threads 6)
 if(NEARHEAP_SANITIZE) # enough there
-    list(APPEND sampled_direct 10)
+    set(repetitions 10)
     set(threads 2)
-else()
+endif()
+set(sampled_direct ${here}/sampled.py $<TARGET_FILE:profile_sampled_direct> threads ${repetitions})
+if(NOT NEARHEAP_SANITIZE)
     run(sampled_direct profile 300 COMMAND ${sampled_direct})
     run(stress_direct profile 600 COMMAND stress_direct --threads 4 --seed 3 ENVIRONMENT "${often}")
     run(fork_direct profile 300 COMMAND fork_direct ENVIRONMENT "${often}")
@@ -28,7 +30,7 @@ endif()
 program(profile_sampled SOURCES profile/sampled.c LIBRARIES m)
 foreach(caches cpus told)
     run(sampled_${caches} profile 300 COMMAND ${here}/sampled.py
-        $<TARGET_FILE:profile_sampled> ${caches})
+        $<TARGET_FILE:profile_sampled> ${caches} ${repetitions})
 endforeach()
 
 # Files, and names in them.
