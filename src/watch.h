@@ -15,7 +15,7 @@
 
 /* Calls of malloc by a thread between two of its looks: a look costs about a hundred
  * instructions. */
-#define WATCH_CALLS 256
+#define WATCH_CALLS 128
 
 /* `pages` free pages, or pages' worth of objects, wait for their time: if they are
  * many, somebody shall look.  Cheap.  By any thread, with any locks. */
