@@ -114,7 +114,7 @@ NH_INLINE void count_exchange(struct heap *heap)
 /* The class goes to its central list: what it may hold from now on. */
 NH_INLINE unsigned ask(struct cache *cache, const struct central *central)
 {
-    return cache_share_ask(&cache->share, central->cls, central->rounds);
+    return cache_share_ask(&cache->share, central->cls, central->rounds, &central->heap->granted);
 }
 
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,

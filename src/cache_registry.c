@@ -19,8 +19,21 @@ void cache_registry_unlock(void)
     lock_release(&lock);
 }
 
+/* Threads that moved since it was counted (collect_spares) count where they came from. */
+static void count_caches(struct heap *heap, uint32_t count)
+{
+    atomic_store_explicit(&heap->cache_count, count, memory_order_relaxed);
+}
+
+static uint32_t caches_of(const struct heap *heap)
+{
+    return atomic_load_explicit(&heap->cache_count, memory_order_relaxed);
+}
+
 void cache_register(struct cache *cache)
 {
+    struct heap *heap = cache_heap_of(cache);
+    count_caches(heap, caches_of(heap) + 1);
     cache->prev = NULL;
     cache->next = first;
     if (first != NULL)
@@ -30,6 +43,9 @@ void cache_register(struct cache *cache)
 
 void cache_unregister(struct cache *cache)
 {
+    struct heap *heap = cache_heap_of(cache);
+    if (caches_of(heap) != 0)
+        count_caches(heap, caches_of(heap) - 1);
     if (cache->prev != NULL)
         cache->prev->next = cache->next;
     else
@@ -100,13 +116,15 @@ static void take(_Atomic(struct magazine *) *slot, struct magazine **list)
 }
 
 /* Takes spares under the lock, empties them without it. */
-static void collect_spares(const struct heap *heap, bool idle_only)
+static void collect_spares(struct heap *heap, bool idle_only)
 {
     struct magazine *taken = NULL;
+    uint32_t count = 0;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next) {
         if (cache_heap_of(cache) != heap)
             continue;
+        count++;
         if (idle_only)
             atomic_store_explicit(&cache->idle, !cache_share_asked(&cache->share),
                                   memory_order_relaxed);
@@ -114,6 +132,7 @@ static void collect_spares(const struct heap *heap, bool idle_only)
             if (!idle_only || cache_share_shrink(&cache->share, cls))
                 take(&cache->spare[cls], &taken);
     }
+    count_caches(heap, count);
     lock_release(&lock);
     while (taken != NULL) {
         struct magazine *next = taken->next;

@@ -3,12 +3,13 @@
  * cache_share.h - how much of each class a cache holds, by demand.
  *
  * A magazine of a class has so many rounds: few at first, twice as many after each
- * exchange with the central list, up to a few kilobytes.  A class that asks often has
- * more, as long as all that have more stay within the cache's bytes.  A look from time
- * to time takes half from the classes that asked for nothing since the last one.  So
- * those that a thread works with have the room, and those it worked with once give it
- * up.  After the dynamic sizing of per-CPU caches in A. Hunter et al., "Beyond malloc
- * efficiency to fleet efficiency", OSDI 2021.
+ * exchange with the central list, up to what is granted to every class: some kilobytes,
+ * more where the heap is large beside them.  A class that asks often has more, as long
+ * as what all have beyond stays within the cache's bytes.  A look from time to time takes
+ * half from the classes that asked for nothing since the last one.  So those that a
+ * thread works with have the room, and those it worked with once give it up.  After the
+ * dynamic sizing of per-CPU caches in A. Hunter et al., "Beyond malloc efficiency to
+ * fleet efficiency", OSDI 2021.
  *
  * Pure: no lock, no allocation.  All fields are relaxed atomics: the threads of a CPU
  * and whoever takes a look change them at the same time, each change by itself; a
@@ -23,12 +24,21 @@
 
 #include <stdatomic.h>
 
+/* The least that is granted, bytes of a magazine: exchanges of small objects would cost
+ * more than the objects.  And the most, which is all of most small ones. */
+#define SHARE_GRANTED_LEAST ((size_t)8 << 10)
+#define SHARE_GRANTED_MOST  ((size_t)32 << 10)
+
 struct cache_share {
     size_t limit;                       /* of bytes; constant while in use */
-    _Atomic size_t bytes;               /* of magazines, beyond what all classes may have */
+    _Atomic size_t bytes;               /* of two magazines each, beyond what was granted */
     _Atomic uint8_t rounds[NH_CLASSES]; /* of a magazine loaded now; 0: the class holds none */
+    _Atomic uint8_t beyond[NH_CLASSES]; /* of them, those that `bytes` counts */
     _Atomic uint8_t asks[NH_CLASSES];   /* since the last look or growth beyond, saturating */
 };
+
+/* What is granted where so many caches belong to a heap that uses so many bytes. */
+size_t cache_share_granted(size_t used, size_t caches);
 
 /* The rounds of a class's magazines; 0 for one that holds none. */
 NH_INLINE unsigned cache_share_rounds(const struct cache_share *share, unsigned cls)
@@ -38,18 +48,21 @@ NH_INLINE unsigned cache_share_rounds(const struct cache_share *share, unsigned 
 
 /* More rounds for a class that asked so often, as far as there is room; returns what
  * it has. */
-unsigned cache_share_grow(struct cache_share *share, unsigned cls, unsigned most, unsigned asks);
+unsigned cache_share_grow(struct cache_share *share, unsigned cls, unsigned most, size_t granted,
+                          unsigned asks);
 
-/* The class asked its central list: returns its rounds from now on, at most `most`;
- * 0 when it shall hold none. */
-NH_INLINE unsigned cache_share_ask(struct cache_share *share, unsigned cls, unsigned most)
+/* The class asked its central list, where `granted` bytes are granted: returns its rounds
+ * from now on, at most `most`; 0 when it shall hold none. */
+NH_INLINE unsigned cache_share_ask(struct cache_share *share, unsigned cls, unsigned most,
+                                   const _Atomic size_t *granted)
 {
     unsigned asks = atomic_load_explicit(&share->asks[cls], memory_order_relaxed);
     if (asks < UINT8_MAX)
         atomic_store_explicit(&share->asks[cls], (uint8_t)++asks, memory_order_relaxed);
     if (nh_likely(cache_share_rounds(share, cls) >= most))
         return most;
-    return cache_share_grow(share, cls, most, asks);
+    return cache_share_grow(share, cls, most, atomic_load_explicit(granted, memory_order_relaxed),
+                            asks);
 }
 
 /* Whether any class asked since the last look. */

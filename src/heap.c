@@ -40,6 +40,7 @@ static struct heap *create(unsigned slot)
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
     fixalloc_init(&heap->specials, sizeof(struct special), _Alignof(struct special), slot);
+    heap_renew_grant(heap);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         central_init(&heap->central[cls], heap, cls);
     return heap;
@@ -68,6 +69,13 @@ void heap_creation_lock(void)
 void heap_creation_unlock(void)
 {
     lock_release(&creation);
+}
+
+void heap_renew_grant(struct heap *heap)
+{
+    size_t caches = atomic_load_explicit(&heap->cache_count, memory_order_relaxed);
+    size_t used = page_heap_used(&heap->pages) << NH_PAGE_SHIFT;
+    atomic_store_explicit(&heap->granted, cache_share_granted(used, caches), memory_order_relaxed);
 }
 
 struct magazine *heap_magazine_new(struct heap *heap)
@@ -153,6 +161,7 @@ bool heap_tick(struct heap *heap)
     try_reclaim(heap, false);
     heap_repay(heap);
     heap_renew_quota(heap);
+    heap_renew_grant(heap);
     atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
     watch_for(heap_waiting_pages(heap));

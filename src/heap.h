@@ -23,10 +23,13 @@ struct inbox {
 struct heap {
     struct page_heap pages;
     struct fixalloc magazines;
-    struct fixalloc caches;      /* caches of CPUs of this node, and of threads that began there */
-    struct fixalloc specials;    /* records of this heap's objects */
-    unsigned slot;               /* index of this heap; constant */
-    struct lock reclaiming;      /* no fields: one heap_reclaim at a time */
+    struct fixalloc caches;   /* caches of CPUs of this node, and of threads that began there */
+    struct fixalloc specials; /* records of this heap's objects */
+    unsigned slot;            /* index of this heap; constant */
+    struct lock reclaiming;   /* no fields: one heap_reclaim at a time */
+    _Atomic size_t granted;   /* bytes of a magazine that caches may have; relaxed */
+    _Atomic uint32_t
+        cache_count; /* caches that serve this node; changed under the registry's lock; relaxed */
     _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */
     _Atomic size_t borrow_bytes; /* size of the next loan; relaxed */
     _Atomic uint64_t bound_most; /* heap_span.c; relaxed */
@@ -72,6 +75,9 @@ void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
 void heap_renew_quota(struct heap *heap);
 /* Gives all borrowed pages that are free back to their lenders. */
 void heap_repay(struct heap *heap);
+
+/* What caches may hold, by what the heap uses now and how many they are. */
+void heap_renew_grant(struct heap *heap);
 
 /* A magazine with no objects; NULL without memory. */
 struct magazine *heap_magazine_new(struct heap *heap);

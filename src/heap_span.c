@@ -273,6 +273,7 @@ static void before_growth(struct heap *heap, size_t pages)
     if (step < NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT)
         step = NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT;
     page_heap_allow(&heap->pages, step > pages ? step : pages);
+    heap_renew_grant(heap);
 }
 
 /* The steps, each taken when those before it found nothing:

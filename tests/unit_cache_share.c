@@ -8,15 +8,45 @@
 
 #define MOST    61U
 #define LIMIT   ((size_t)512 << 10)
-#define GRANTED ((size_t)8 << 10)
+#define GRANTED SHARE_GRANTED_LEAST
+
+static _Atomic size_t granted_now = GRANTED;
 
 /* Asks so often in a row; returns the last answer. */
 static unsigned ask(struct cache_share *share, unsigned cls, unsigned times)
 {
     unsigned rounds = 0;
     while (times-- > 0)
-        rounds = cache_share_ask(share, cls, MOST);
+        rounds = cache_share_ask(share, cls, MOST, &granted_now);
     return rounds;
+}
+
+static void a_grant_is_a_part_of_the_heap(void **state)
+{
+    (void)state;
+    assert_int_equal(cache_share_granted(0, 0), SHARE_GRANTED_LEAST);
+    assert_int_equal(cache_share_granted((size_t)1 << 20, 2), SHARE_GRANTED_LEAST);
+    assert_int_equal(cache_share_granted((size_t)1 << 40, 2), SHARE_GRANTED_MOST);
+    /* A thousand caches have no more of the same heap than two, but for the least. */
+    assert_true(cache_share_granted((size_t)8 << 20, 2) > cache_share_granted((size_t)8 << 20, 3));
+    assert_int_equal(cache_share_granted((size_t)8 << 20, 1000), SHARE_GRANTED_LEAST);
+}
+
+/* What a large heap grants is had without being counted, and stays when it shrinks. */
+static void a_larger_grant(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+        struct cache_share share = {.limit = 0};
+        size_t bytes = size_class_bytes(cls);
+        size_t most = bytes <= SHARE_GRANTED_LEAST ? SHARE_GRANTED_MOST / bytes : 0;
+        granted_now = SHARE_GRANTED_MOST;
+        unsigned rounds = ask(&share, cls, 1000);
+        assert_int_equal(rounds, most < MOST ? most : MOST);
+        assert_int_equal(share.bytes, 0);
+        granted_now = GRANTED;
+        assert_int_equal(ask(&share, cls, 1000), rounds);
+    }
 }
 
 static void a_class_begins_small(void **state)
@@ -77,15 +107,15 @@ static void what_is_beyond_stays_within_the_limit(void **state)
         if (random_below(&random, 50) == 0)
             (void)cache_share_shrink(&share, cls);
         else
-            (void)cache_share_ask(&share, cls, MOST);
+            (void)ask(&share, cls, 1);
         assert_true(share.bytes <= LIMIT);
     }
     size_t bytes = 0;
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        size_t object = size_class_bytes(cls);
-        size_t granted = GRANTED / object, rounds = cache_share_rounds(&share, cls);
-        bytes += rounds > granted ? 2 * (rounds - granted) * object : 0;
+        assert_true(share.beyond[cls] <= cache_share_rounds(&share, cls));
+        bytes += (size_t)2 * share.beyond[cls] * size_class_bytes(cls);
     }
+    assert_true(bytes != 0);
     assert_int_equal(share.bytes, bytes);
     cache_share_clear(&share);
     assert_int_equal(share.bytes, 0);
@@ -119,12 +149,14 @@ static void the_most_is_kept(void **state)
     (void)state;
     struct cache_share share = {.limit = LIMIT};
     for (unsigned i = 0; i < 1000; i++)
-        assert_int_equal(cache_share_ask(&share, 1, 1), 1);
+        assert_int_equal(cache_share_ask(&share, 1, 1, &granted_now), 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_grant_is_a_part_of_the_heap),
+        cmocka_unit_test(a_larger_grant),
         cmocka_unit_test(a_class_begins_small),
         cmocka_unit_test(a_little_is_granted),
         cmocka_unit_test(who_asks_often_has_more),
