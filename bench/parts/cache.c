@@ -17,18 +17,24 @@
 #include <sched.h>
 #include <unistd.h>
 
+/* Pairs until the cache has a magazine of the class, which of large objects it has when
+ * they were asked for often (cache_share.h). */
+#define FIRST_PAIRS 1000
+
 /* Pairs of `size` that never leave the loaded magazine.  The caller has seen to it
  * that the thread keeps its cache. */
 static void pairs(struct bench_state *state, size_t size)
 {
     struct heap *heap = cache_heap();
-    void *first = nh_malloc(size); /* the refill, and then a magazine that is there */
-    if (heap == NULL || first == NULL) {
-        bench_skip(state, "no memory");
-        return;
+    for (unsigned i = 0; i < FIRST_PAIRS; i++) {
+        void *first = nh_malloc(size);
+        if (heap == NULL || first == NULL) {
+            bench_skip(state, "no memory");
+            return;
+        }
+        nh_free(first);
     }
     const struct central *central = &heap->central[size_class_of(size)];
-    nh_free(first);
     uint64_t refills = central->refills, flushes = central->flushes;
     while (bench_keep_running(state)) {
         void *object = nh_malloc(size);
