@@ -56,7 +56,7 @@ NH_INLINE unsigned magazine_rounds(const struct magazine *magazine)
  * its count a top. */
 NH_INLINE void **magazine_load(struct magazine *magazine, unsigned rounds)
 {
-    nh_assert(rounds != 0 && rounds <= MAGAZINE_ROUNDS && magazine->count <= rounds);
+    nh_assert(rounds != 0 && magazine->count <= rounds);
     void **top = &magazine->slot[rounds - magazine->count];
     if (magazine->count != 0 && magazine->count != rounds)
         memmove(top, magazine->slot, magazine->count * sizeof *top);
