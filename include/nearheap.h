@@ -13,7 +13,7 @@
  *    number them (they may be sparse);
  *  - every function may be called from any thread at any time, also before
  *    constructors and from exit handlers, but not from a signal handler that
- *    interrupted one of them;
+ *    interrupted one of them (nh_lookup and nh_node_of may be called there, too);
  *  - memory returned by any nh_ allocation function is owned by the caller
  *    and released with free() or nh_free(), from any thread;
  *  - allocation functions return NULL and set errno to ENOMEM on failure;
@@ -75,6 +75,40 @@ NH_API int nh_current_node(void);
  * when none of nearheap's is there, ENODATA when it is interleaved.  Of memory that was freed the
  * answer is the node of the span it lay in, while that holds other objects. */
 NH_API int nh_node_of(const void *ptr);
+
+/* What an address is. */
+enum nh_what {
+    NH_NOTHING,     /* no memory of nearheap's, or unused address space of its */
+    NH_CHANGING,    /* its memory, which other threads allocate, free, split or join just now */
+    NH_FREE_PAGES,  /* in a free span */
+    NH_FREE_OBJECT, /* in a span with objects, where one is free */
+    NH_OBJECT,      /* in an object: the program holds it, or a cache has it for the next malloc */
+    NH_PAGES,       /* in pages of nh_pages_alloc */
+    NH_REST         /* behind the last object of a span */
+};
+
+/* The caller sets struct_size. */
+struct nh_object {
+    size_t struct_size;
+    const void *object;  /* first byte of NH_FREE_OBJECT, NH_OBJECT or NH_PAGES, else NULL */
+    size_t size;         /* its bytes, rounded up to the size class */
+    const void *span;    /* first byte of the span, NULL for NH_NOTHING and NH_CHANGING */
+    size_t span_size;    /* bytes */
+    uint64_t generation; /* another one whenever the span came to another use or other bounds */
+    int32_t what;        /* enum nh_what */
+    int32_t size_class;  /* a number for each size of object; 0: none */
+    int32_t home_node;   /* where the memory is placed; -1: interleaved, or no span */
+    int32_t user_node;   /* whose heap uses it: another one while it is borrowed */
+};
+
+/* What is at `addr`, which may be any address whatever: within an object, of the
+ * stack, freed, unmapped, the kernel's.  Never takes a lock, waits or faults, does not
+ * change errno but on failure, and may be called from signal handlers.  For an address
+ * in an object that is not freed or reallocated during the call the answer is exact.
+ * Any other answer was right at one moment during the call: of an object of which
+ * every copy of the pointer was freed it is NH_OBJECT as long as a cache has it.
+ * 0, or -1 with errno EINVAL for a struct_size smaller than up to `object`. */
+NH_API int nh_lookup(const void *addr, struct nh_object *out);
 
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
  * there is no such node. */

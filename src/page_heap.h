@@ -23,6 +23,7 @@
 #include "fixalloc.h"
 #include "free_set.h"
 #include "lock.h"
+#include "size_class.h"
 
 struct page_heap {
     /* Held while spans are out of the free sets to be given back: who needs
@@ -53,6 +54,7 @@ struct span_request {
     size_t align_pages;    /* power of two */
     enum span_state state; /* IN_USE or MANUAL */
     uint8_t cls;
+    const struct size_class *cut; /* into objects, all free; NULL: into none */
     /* Whether the heap may ask the system for more. */
     bool may_grow;
 };
@@ -94,8 +96,8 @@ bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
 
 /* ---- Spans ---- */
 
-/* A span in the state asked for, every page of it in the span table, all other
- * fields but class cleared; span->needzero tells whether to clear the pages.
+/* A span in the state asked for and cut as asked for, every page of it in the span
+ * table; span->needzero tells whether to clear the pages.
  * The home words are the caller's to set.  NULL when nothing fits and the heap
  * may not or cannot grow. */
 struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *want);

@@ -100,6 +100,7 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
                 break;
             span_table_set(piece->base, 1, piece);
             span_table_set(span_end(piece) - NH_PAGE, 1, piece);
+            span_settle(piece);
             batch[taken++] = piece;
             room -= pages;
         }
@@ -131,6 +132,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         }
         lock_acquire(&heap->lock);
         for (unsigned i = 0; i < taken; i++) {
+            span_change(batch[i]);
             span_set_state(batch[i], SPAN_FREE);
             if (!batch[i]->needzero)
                 page_heap_refund(heap, batch[i]->pages);

@@ -6,6 +6,7 @@
 
 #include "lock.h"
 #include "os.h"
+#include "rseq.h"
 
 struct span_table span_table;
 static struct lock growth = LOCK_INIT(LOCK_TABLE);
@@ -34,24 +35,79 @@ struct span *span_table_hint(uintptr_t address)
     return atomic_load_explicit(&leaf->span[page_in_leaf(address)], memory_order_acquire);
 }
 
-struct span *span_table_find(uintptr_t address)
+/* Guarantee (C). */
+struct span *span_table_peek(uintptr_t address)
 {
-    struct span *span = span_table_hint(address);
-    if (span == NULL || span_state(span) == SPAN_DEAD || address < span->base ||
-        address >= span_end(span))
+    uintptr_t high = address >> TABLE_LEAF_SHIFT;
+    if (high >= TABLE_LEAVES)
         return NULL;
-    return span;
+    const _Atomic intptr_t *leaf = &span_table.leaf[high];
+    size_t entry = offsetof(struct table_leaf, span) + page_in_leaf(address) * sizeof(void *);
+    if (nh_unlikely(!rseq_known())) {
+        intptr_t distance = atomic_load_explicit(leaf, memory_order_acquire);
+        if (distance == 0)
+            return NULL;
+        /* It is published after the process has booted (F): if there are no sequences
+         * even now, leaves stay. */
+        if (!rseq_known())
+            return span_table_hint(address);
+    }
+    return rseq_follow(leaf, (uintptr_t)span_table.none + entry);
+}
+
+/* Looks at a descriptor again so often while it changes. */
+#define LOOKS 64
+
+static enum span_found look(uintptr_t at, uintptr_t address, struct span_view *out)
+{
+    enum span_found found = SPAN_NONE;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        const struct span *span = span_table_peek(at);
+        if (span == NULL)
+            return found;
+        if (nh_likely(span_read(span, out)))
+            return nh_likely(span_view_holds(out, address)) ? SPAN_FOUND : SPAN_NONE;
+        found = SPAN_UNKNOWN;
+    }
+    return found;
+}
+
+/* The page of a free span that span_table_set_free marked: its address is that of any
+ * other page of the span with some number of low bits cleared, or cleared and a carry
+ * added.  How many is not known, but with each more only one of the two is new. */
+static NH_SLOW enum span_found look_around(uintptr_t address, struct span_view *out)
+{
+    enum span_found found = SPAN_NONE;
+    uintptr_t before = round_down(address, NH_PAGE);
+    for (unsigned bits = NH_PAGE_SHIFT; bits < NH_ADDRESS_BITS; bits++) {
+        uintptr_t down = round_down(address, (uintptr_t)1 << bits);
+        uintptr_t other = down != before ? down : down + ((uintptr_t)1 << bits);
+        before = down;
+        enum span_found there = look(other, address, out);
+        if (there == SPAN_FOUND)
+            return there;
+        if (there == SPAN_UNKNOWN)
+            found = there;
+    }
+    return found;
+}
+
+enum span_found span_table_find(uintptr_t address, struct span_view *out)
+{
+    enum span_found found = look(address, address, out);
+    if (nh_likely(found == SPAN_FOUND) || leaf_at(address) == NULL)
+        return found;
+    enum span_found around = look_around(address, out);
+    return around != SPAN_NONE ? around : found;
 }
 
 struct span *span_table_next(uintptr_t *address)
 {
     uintptr_t at = round_down(*address, NH_PAGE);
     while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
-        struct table_leaf *leaf = leaf_at(at);
         uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
-        for (; leaf != NULL && at != end; at += NH_PAGE) {
-            struct span *span =
-                atomic_load_explicit(&leaf->span[page_in_leaf(at)], memory_order_acquire);
+        for (; at != end && leaf_at(at) != NULL; at += NH_PAGE) {
+            struct span *span = span_table_peek(at);
             if (span != NULL) {
                 *address = at;
                 return span;
@@ -94,6 +150,23 @@ void span_table_set(uintptr_t first, size_t pages, struct span *span)
     for (; pages > 0; pages--, first += NH_PAGE)
         atomic_store_explicit(&leaf_at(first)->span[page_in_leaf(first)], span,
                               memory_order_release);
+}
+
+void span_table_set_free(struct span *span)
+{
+    uintptr_t last = span_end(span) - NH_PAGE;
+    span_table_set(span->base, 1, span);
+    span_table_set(last, 1, span);
+    /* From the top bit down the two addresses agree until a bit is clear in the first
+     * and set in the last.  With all bits below that one cleared the last is `middle`.
+     * So is every page from there on; every page before it is so with a carry. */
+    uintptr_t differ = span->base ^ last;
+    if (differ == 0)
+        return;
+    uintptr_t bit = (uintptr_t)1 << (63 - __builtin_clzll(differ));
+    uintptr_t middle = round_down(last, bit);
+    if (middle != last)
+        span_table_set(middle, 1, span);
 }
 
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home)
