@@ -110,6 +110,44 @@ struct nh_object {
  * 0, or -1 with errno EINVAL for a struct_size smaller than up to `object`. */
 NH_API int nh_lookup(const void *addr, struct nh_object *out);
 
+/* What a span is used for. */
+enum nh_span_state {
+    NH_SPAN_IN_USE = 1, /* objects of one size, or one large object */
+    NH_SPAN_MANUAL,     /* pages of nh_pages_alloc (one object), or on their way to the system */
+    NH_SPAN_FREE
+};
+
+/* Filled in by nearheap; struct_size says how much its version knows. */
+struct nh_span {
+    size_t struct_size;
+    const void *base;
+    size_t size;                              /* bytes */
+    uint64_t generation;                      /* as in nh_object */
+    size_t object_size;                       /* bytes; 0: no objects */
+    uint32_t objects;                         /* places for them */
+    uint32_t held;                            /* of which the program holds so many */
+    int32_t state;                            /* enum nh_span_state */
+    int32_t size_class, home_node, user_node; /* as in nh_object */
+};
+
+/* Call fn with every span (nh_foreach: in one state), or with every object that the
+ * program holds, pages of nh_pages_alloc too, each once, in order of addresses, until fn
+ * returns another value than 0, which they return then; else 0, or -1 with errno ENOMEM
+ * without memory for the list.
+ *
+ * They first take a list of all spans, each with its objects as it was at one moment,
+ * while other threads go on; then they call fn, which may do whatever the caller may,
+ * also allocate, free, and walk.  An object that is held all the time while the list is
+ * taken is in it, one that is free all that time is not, whatever caches hold; others may
+ * be, and so may objects that running threads hand on from cache to cache just
+ * then.  By the time fn is called anything may have been freed: what it gets are
+ * numbers, not memory.  Takes milliseconds for each gigabyte, and what caches hold goes
+ * back to spans as by nh_malloc_trim. */
+NH_API int nh_walk_spans(int (*fn)(const struct nh_span *span, void *arg), void *arg);
+NH_API int nh_foreach(enum nh_span_state state, int (*fn)(const struct nh_span *span, void *arg),
+                      void *arg);
+NH_API int nh_walk_objects(int (*fn)(const struct nh_object *object, void *arg), void *arg);
+
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
  * there is no such node. */
 NH_API void *nh_malloc_on_node(size_t size, int node);

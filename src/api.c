@@ -7,7 +7,6 @@
 #include "export.h"
 #include "fast.h"
 #include "large.h"
-#include "lookup.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
@@ -57,7 +56,7 @@ int nh_node_of(const void *ptr)
     return node;
 }
 
-static void describe(const struct lookup *at, struct nh_object *out)
+void api_describe(const struct lookup *at, struct nh_object *out)
 {
     bool known = at->what > NH_CHANGING;
     const struct span_view *span = &at->span;
@@ -77,11 +76,11 @@ int nh_lookup(const void *addr, struct nh_object *out)
     struct lookup at;
     lookup_address((uintptr_t)addr, &at);
     if (nh_likely(out->struct_size == sizeof(*out))) {
-        describe(&at, out);
+        api_describe(&at, out);
         return 0;
     }
     struct nh_object all;
-    describe(&at, &all);
+    api_describe(&at, &all);
     return api_copy_out(out, out->struct_size, &all, sizeof(all),
                         offsetof(struct nh_object, object));
 }

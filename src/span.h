@@ -161,6 +161,18 @@ NH_INLINE bool span_read(const struct span *span, struct span_view *out)
     return out->version % 2 == 0 && span_is_still(out);
 }
 
+/* Whether it is cut into objects; else index_magic, bytes and objects may be of the past. */
+NH_INLINE bool span_view_is_cut(const struct span_view *view)
+{
+    return view->state == SPAN_IN_USE && view->objects != 0;
+}
+
+/* Bytes of what it holds: each of its objects, or all of it. */
+NH_INLINE size_t span_view_object_bytes(const struct span_view *view)
+{
+    return span_view_is_cut(view) ? view->bytes : view->pages << NH_PAGE_SHIFT;
+}
+
 /* Whether the page at `address` is one of the view's. */
 NH_INLINE bool span_view_holds(const struct span_view *view, uintptr_t address)
 {
