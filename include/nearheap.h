@@ -240,7 +240,8 @@ NH_API size_t nh_scavenge(int node);
     X(span_frees, "count", "spans given back to the page heap")                                    \
     X(grows, "count", "times the heap asked the system for address space")                         \
     X(reclaims, "count", "times the heap collected what it was owed before it grew")               \
-    X(scavenges, "count", "times the scavenger gave pages back")
+    X(scavenges, "count", "times the scavenger gave pages back")                                   \
+    X(unmaps, "count", "runs of free address space given back")
 
 #define NH_STATS_FIELD_(name, unit, meaning) uint64_t name;
 

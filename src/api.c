@@ -138,7 +138,9 @@ void *nh_calloc_on_node(size_t count, size_t size, int node)
 static size_t scavenge(struct heap *heap, size_t keep_bytes)
 {
     heap_reclaim(heap, true);
-    return page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT) << NH_PAGE_SHIFT;
+    size_t pages = page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT);
+    page_heap_trim_all(&heap->pages);
+    return pages << NH_PAGE_SHIFT;
 }
 
 static size_t scavenge_all(size_t keep_bytes)

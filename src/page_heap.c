@@ -72,6 +72,13 @@ static void charge(struct page_heap *heap, size_t clean_pages)
         heap->quota -= clean_pages < heap->quota ? clean_pages : heap->quota;
 }
 
+/* Clean pages were taken. */
+static void note_clean(struct page_heap *heap)
+{
+    if (heap->clean_least > heap->clean.pages)
+        heap->clean_least = heap->clean.pages;
+}
+
 void page_heap_refund(struct page_heap *heap, size_t clean_pages)
 {
     if (heap->quota != SIZE_MAX)
@@ -252,6 +259,7 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
     }
     heap->may_merge = false;
     charge(heap, clean - heap->clean.pages);
+    note_clean(heap);
 }
 
 /* A free span of `search` pages of which `pages` may be taken: a resident one,
@@ -274,6 +282,7 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
         if (clean)
             charge(heap, pages);
         page_heap_remove_free(heap, from);
+        note_clean(heap);
         span_set_state(from, state);
         return from;
     }
@@ -313,6 +322,7 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
         span_settle(rest);
         file_free(heap, rest);
     }
+    note_clean(heap);
     return piece;
 }
 

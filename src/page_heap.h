@@ -43,8 +43,10 @@ struct page_heap {
     bool may_merge;     /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at; /* where the last growth lies: the next goes below it */
     uint64_t swept_ms;  /* last decay; atomic, without the lock */
+    size_t clean_least; /* fewest clean pages since trimmed_ms */
+    uint64_t trimmed_ms;
     size_t mapped_pages;
-    uint64_t span_allocs, span_frees, grows, scavenges;
+    uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
     struct fixalloc spans;
 };
 
@@ -116,14 +118,24 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
-/* Gives `pages` of clean address space back, in one piece; false if there is
- * none such. */
-bool page_heap_unmap(struct page_heap *heap, size_t pages);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);
+
+/* ---- Address space (page_heap_unmap.c) ---- */
+
+/* Gives `pages` of clean address space back, in one piece; false if there is
+ * none such. */
+bool page_heap_unmap(struct page_heap *heap, size_t pages);
+/* Gives back `most` clean pages or fewer, in whole huge pages, the longest runs first.
+ * Returns pages unmapped. */
+size_t page_heap_trim(struct page_heap *heap, size_t most);
+/* Gives back all clean pages but what the heap would soon ask for again. */
+void page_heap_trim_all(struct page_heap *heap);
+/* The same of those only that no allocation has come near for the time of decay. */
+void page_heap_trim_idle(struct page_heap *heap);
 
 /* Bytes obtained from the system. */
 size_t page_heap_mapped(struct page_heap *heap);

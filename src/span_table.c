@@ -10,6 +10,9 @@
 
 struct span_table span_table;
 static struct lock growth = LOCK_INIT(LOCK_TABLE);
+/* Guarded by growth: */
+static uint32_t covered[TABLE_LEAVES]; /* pages of ours in each leaf */
+static size_t leaves;
 
 static struct table_leaf *leaf_at(uintptr_t address)
 {
@@ -118,31 +121,99 @@ struct span *span_table_next(uintptr_t *address)
     return NULL;
 }
 
+/* ---- Leaves come and go ---- */
+
+/* Pages of [at, end) that are in the first one's leaf. */
+static size_t pages_in_leaf(uintptr_t at, uintptr_t end)
+{
+    uintptr_t border = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
+    return ((end < border ? end : border) - at) >> NH_PAGE_SHIFT;
+}
+
+/* Under the lock: a leaf for `high` if there is none. */
+static bool make_leaf(uintptr_t high)
+{
+    if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0)
+        return true;
+    void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
+    if (leaf == NULL)
+        return false;
+    /* A huge page under it would be resident at its first entry. */
+    os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
+    atomic_store_explicit(&span_table.leaf[high],
+                          (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none),
+                          memory_order_release);
+    leaves++;
+    return true;
+}
+
+/* Under the lock: the leaf of `high`, which describes nothing any more.  Nobody
+ * writes there, and (C) says why nobody reads there by the time it is unmapped. */
+static void drop_leaf(uintptr_t high)
+{
+    intptr_t distance = atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed);
+    void *leaf = (void *)((uintptr_t)span_table.none + (uintptr_t)distance);
+    if (rseq_restarts()) {
+        atomic_store_explicit(&span_table.leaf[high], 0, memory_order_relaxed);
+        if (rseq_restart_all() && os_unmap(leaf, sizeof(struct table_leaf))) {
+            leaves--;
+            return;
+        }
+        atomic_store_explicit(&span_table.leaf[high], distance, memory_order_release);
+    }
+    (void)os_release(leaf, sizeof(struct table_leaf));
+}
+
 bool span_table_cover(uintptr_t base, size_t pages)
 {
-    uintptr_t last = base + (pages << NH_PAGE_SHIFT) - 1;
-    for (uintptr_t high = base >> TABLE_LEAF_SHIFT; high <= last >> TABLE_LEAF_SHIFT; high++) {
-        if (high >= TABLE_LEAVES)
-            return false;
-        if (atomic_load_explicit(&span_table.leaf[high], memory_order_acquire) != 0)
-            continue;
-        lock_acquire(&growth);
-        if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) == 0) {
-            void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
-            /* A huge page under it would be resident at its first entry. */
-            if (leaf != NULL)
-                os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
-            if (leaf != NULL)
-                atomic_store_explicit(&span_table.leaf[high],
-                                      (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none),
-                                      memory_order_release);
-        }
-        bool covered = atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0;
-        lock_release(&growth);
-        if (!covered)
-            return false;
+    uintptr_t end = base + (pages << NH_PAGE_SHIFT);
+    if (end - 1 < base || (end - 1) >> TABLE_LEAF_SHIFT >= TABLE_LEAVES)
+        return false;
+    lock_acquire(&growth);
+    uintptr_t at = base;
+    while (at < end && make_leaf(at >> TABLE_LEAF_SHIFT)) {
+        size_t here = pages_in_leaf(at, end);
+        covered[at >> TABLE_LEAF_SHIFT] += (uint32_t)here;
+        at += here << NH_PAGE_SHIFT;
     }
-    return true;
+    lock_release(&growth);
+    if (at < end)
+        span_table_uncover(base, (at - base) >> NH_PAGE_SHIFT);
+    return at >= end;
+}
+
+void span_table_uncover(uintptr_t base, size_t pages)
+{
+    uintptr_t end = base + (pages << NH_PAGE_SHIFT);
+    lock_acquire(&growth);
+    for (uintptr_t at = base; at < end;) {
+        uintptr_t high = at >> TABLE_LEAF_SHIFT;
+        size_t here = pages_in_leaf(at, end);
+        nh_assert(covered[high] >= here);
+        covered[high] -= (uint32_t)here;
+        if (covered[high] == 0)
+            drop_leaf(high);
+        at += here << NH_PAGE_SHIFT;
+    }
+    lock_release(&growth);
+}
+
+size_t span_table_leaves(void)
+{
+    lock_acquire(&growth);
+    size_t n = leaves;
+    lock_release(&growth);
+    return n;
+}
+
+/* ---- Entries ---- */
+
+void span_table_clear(uintptr_t first, size_t pages)
+{
+    /* A look first: what was never written is not resident, and stays so. */
+    for (; pages > 0; pages--, first += NH_PAGE)
+        if (span_table_hint(first) != NULL)
+            span_table_set(first, 1, NULL);
 }
 
 void span_table_set(uintptr_t first, size_t pages, struct span *span)

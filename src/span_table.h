@@ -111,9 +111,17 @@ enum span_found span_table_find(uintptr_t address, struct span_view *out);
  * a few milliseconds for each leaf.  Guarantee (C). */
 struct span *span_table_next(uintptr_t *address);
 
-/* Makes leaves for [base, base + pages); false without memory.  After that
- * the setters cannot fail for that range. */
+/* Makes leaves for [base, base + pages), which is memory of ours from now on; false
+ * without memory.  After that the setters cannot fail for that range. */
 bool span_table_cover(uintptr_t base, size_t pages);
+/* ... and is not any more, with home words and span pointers cleared: for each
+ * span_table_cover once, whether in the same parts or others.  Leaves that are left with
+ * nothing of ours are given back.  Makes system calls. */
+void span_table_uncover(uintptr_t base, size_t pages);
+/* Clears span pointers. */
+void span_table_clear(uintptr_t first, size_t pages);
+/* How many leaves there are now. */
+size_t span_table_leaves(void);
 /* Points the pages from `first` on, `pages` of them, to `span`. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span);
 /* Points the first and the last page of a free span to it, and the one page by which
