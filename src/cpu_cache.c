@@ -9,7 +9,11 @@
 #include "numa/read_file.h"
 #include "os.h"
 
+#include <errno.h>
+#include <linux/membarrier.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies know");
 
@@ -20,6 +24,7 @@ NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies
 #define THREADS_PER_CPU 2
 
 _Atomic bool cpu_caches_on;
+struct cpu_access cpu_access;
 
 /* An entry of the open one is changed under the registry's lock; while it is open
  * only from no cache to one. */
@@ -28,6 +33,14 @@ static unsigned cpu_count; /* CPUs there may ever be; constant while caches are 
 /* Most threads with caches; UINT32_MAX where CPUs can have none.  Changed under the
  * registry's lock; relaxed: a look tells whether to take it. */
 static _Atomic uint32_t threads_most = UINT32_MAX;
+
+static bool membarrier(int command)
+{
+    int saved = errno;
+    bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    errno = saved;
+    return done;
+}
 
 /* One more than the highest number of a CPU; 0 if it is not known. */
 static unsigned possible_cpus(void)
@@ -84,7 +97,11 @@ void cpu_cache_boot(void)
 {
     const struct topology *topology = topology_now();
     /* Processors of a synthetic topology are dealt out to threads. */
-    if (!rseq_restarts() || (topology->synthetic && topology->slots > 1))
+    if (!NH_RSEQ || (topology->synthetic && topology->slots > 1) ||
+        !current_rseq_area(&cpu_access.area))
+        return;
+    /* Now, while there is one thread: later the kernel waits for a grace period. */
+    if (!membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
         return;
     cpu_set_t set;
     unsigned cpus =
@@ -98,7 +115,7 @@ bool cpu_cache_close(void)
     if (!cpu_caches_used() || (lock_depth & LOCK_FORKING) != 0)
         return cpu_caches_used();
     atomic_store_explicit(&cpu_access.table, closed_table, memory_order_relaxed);
-    if (nh_likely(rseq_restart_all()))
+    if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)))
         return true;
     cpu_cache_open();
     return false;
@@ -166,7 +183,7 @@ struct cache *cpu_cache_present(void)
     if (nh_unlikely(table == closed_table))
         return NULL;
     struct cache *cache =
-        atomic_load_explicit(&table->cache[current_cpu(rseq_area())], memory_order_acquire);
+        atomic_load_explicit(&table->cache[current_cpu(cpu_access.area)], memory_order_acquire);
     if (nh_likely(cache != NULL) &&
         nh_likely(atomic_load_explicit(&cache->changes_seen, memory_order_relaxed) ==
                   topology_changes()))

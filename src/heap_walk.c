@@ -10,7 +10,7 @@
 
 /* Times a span is looked at while it changes: its owner is about to be done, unless
  * the kernel has put it to sleep. */
-#define LOOKS 1000
+#define LOOKS 20
 
 /* What is at rest at `at`, or after a while what is not seen. */
 static bool look(uintptr_t at, struct span_view *out)

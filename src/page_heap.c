@@ -181,7 +181,7 @@ static void file_free(struct page_heap *heap, struct span *span)
  * an end. */
 static struct span *free_neighbour(struct page_heap *heap, uintptr_t address, uint8_t lender)
 {
-    struct span *span = span_table_peek(address); /* perhaps a leaf of others */
+    struct span *span = span_table_hint(address);
     /* Within a heap the lock makes the table exact at the ends of spans;
      * another heap's span is recognised by its slot, which never changes. */
     if (span == NULL || span->slot != heap->slot || span_state(span) != SPAN_FREE ||

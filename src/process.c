@@ -13,7 +13,6 @@
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "options.h"
-#include "rseq.h"
 #include "span_table.h"
 #include "stats.h"
 
@@ -75,7 +74,6 @@ bool process_boot(void)
     lock_acquire(&boot_lock);
     if (!atomic_load_explicit(&booted, memory_order_relaxed)) {
         options_load();
-        rseq_boot();
         topology_boot(options_text(OPT_TOPOLOGY));
         placement_boot((enum placement_policy)options_get(OPT_POLICY),
                        options_text(OPT_INTERLEAVE_NODES));

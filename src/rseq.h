@@ -4,10 +4,8 @@
  * restartable sequences, which the kernel starts again at the top when the
  * thread was preempted, moved, or interrupted by a signal in their midst.
  *
- * Those of caches read the CPU's number, follow it to the CPU's row, and end
- * with their only store to a bin: what came before it is not seen by anyone.  The
- * span table's stores nothing: it is restarted so that nobody follows a pointer for
- * long (rseq_follow).  The
+ * Each sequence reads the CPU's number, follows it to the CPU's row, and ends
+ * with its only store to a bin: what came before it is not seen by anyone.  The
  * kernel's side is struct rseq and struct rseq_cs in <linux/rseq.h>; glibc
  * registers the area.  After M. Desnoyers' restartable sequences and the per-CPU
  * caches of A. Hunter, "Beyond malloc efficiency to fleet efficiency", OSDI 2021.
@@ -41,27 +39,10 @@ struct cpu_access {
     /* The table; or that of nothing while caches are closed (cpu_cache.h).  Sequences
      * read it in their midst: after a membarrier nobody uses what was there before. */
     struct cpu_table *_Atomic table;
-    /* Where glibc's area is, counted from the thread pointer; 0 before the process has
-     * booted and where there is none.  Relaxed: rseq_known tells. */
-    _Atomic ptrdiff_t area;
+    /* Where glibc's area is, counted from the thread pointer; constant when used. */
+    ptrdiff_t area;
 } __attribute__((aligned(NH_CACHE_LINE)));
 extern struct cpu_access cpu_access __attribute__((visibility("hidden")));
-
-NH_INLINE ptrdiff_t rseq_area(void)
-{
-    return atomic_load_explicit(&cpu_access.area, memory_order_relaxed);
-}
-
-/* ---- rseq.c ---- */
-
-/* Finds the area; at process boot. */
-void rseq_boot(void);
-/* Whether the kernel can restart sequences at all; constant after boot. */
-bool rseq_restarts(void);
-/* Every sequence that another thread is in the midst of begins again, or has ended, before
- * this returns; what the caller stored before is seen by it.  False where the kernel
- * refuses (a sandbox entered since boot). */
-bool rseq_restart_all(void);
 
 /* ThreadSanitizer does not see what assembly does. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
@@ -72,8 +53,9 @@ bool rseq_restart_all(void);
 #define RSEQ_SIGNATURE "0x53053053"
 
 /* The sequence between labels 1 and 2; interrupted it goes on at 0.  Sets the area's
- * rseq_cs (offset 8). */
-#define RSEQ_ENTER                                                                                 \
+ * rseq_cs (offset 8), then reads cpu_id_start (offset 0) into %[cpu] and the table
+ * into %[at]. */
+#define RSEQ_BEGIN                                                                                 \
     "0:\n\t"                                                                                       \
     ".pushsection __rseq_cs, \"aw\"\n\t"                                                           \
     ".balign 32\n"                                                                                 \
@@ -87,20 +69,10 @@ bool rseq_restart_all(void);
     ".popsection\n\t"                                                                              \
     "leaq 3b(%%rip), %[at]\n\t"                                                                    \
     "movq %[at], %%fs:8(%[area])\n"                                                                \
-    "1:\t"
-/* Then reads cpu_id_start (offset 0) into %[cpu] and the table into %[at]. */
-#define RSEQ_BEGIN                                                                                 \
-    RSEQ_ENTER                                                                                     \
-    "movl %%fs:(%[area]), %k[cpu]\n\t"                                                             \
+    "1:\tmovl %%fs:(%[area]), %k[cpu]\n\t"                                                         \
     "movq %[table], %[at]\n\t"
 #define RSEQ_END "2:\n\t"
 NH_STATIC(offsetof(struct cpu_table, own) == 0, "sequences index it so");
-
-/* Whether sequences can be used: not before the process has booted. */
-NH_INLINE bool rseq_known(void)
-{
-    return rseq_area() != 0;
-}
 
 /* Pops an object of `cls` of the CPU's node; false when the bin is empty. */
 NH_INLINE bool rseq_pop(size_t cls, void **out)
@@ -115,7 +87,7 @@ NH_INLINE bool rseq_pop(size_t cls, void **out)
                                 "addq $8, %[cpu]\n\t" /* never 0: clears ZF */
                                 "movq %[cpu], (%[at],%[cls],8)\n" RSEQ_END
                      : [at] "=&r"(at), [cpu] "=&r"(top), [object] "=&a"(object), "=@ccz"(empty)
-                     : [area] "r"(rseq_area()), [table] "m"(cpu_access.table), [cls] "r"(cls)
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [cls] "r"(cls)
                      : "memory");
     *out = object;
     return !empty;
@@ -137,7 +109,7 @@ NH_INLINE bool rseq_push(size_t home, void *object)
                                 "subq $8, %[cpu]\n\t" /* never 0: clears ZF */
                                 "movq %[cpu], (%[at],%[home])\n" RSEQ_END
                      : [at] "=&r"(at), [cpu] "=&r"(top), "=@ccz"(not_pushed)
-                     : [area] "r"(rseq_area()), [table] "m"(cpu_access.table), [home] "r"(home),
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [home] "r"(home),
                        [object] "r"(object), [mask] "i"(NH_MAGAZINE_BYTES - 1),
                        [rows] "i"(offsetof(struct cpu_table, rows))
                      : "memory");
@@ -162,34 +134,14 @@ NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **af
                                 "5:\tmovq %[at], %[cpu]\n\t"
                                 "movq %[after], (%[row],%[cls],8)\n" RSEQ_END
                      : [at] "=&r"(at), [cpu] "=&r"(was)
-                     : [area] "r"(rseq_area()), [table] "m"(cpu_access.table), [row] "r"(row),
+                     : [area] "r"(cpu_access.area), [table] "m"(cpu_access.table), [row] "r"(row),
                        [cls] "r"(cls), [before] "r"(before), [after] "r"(after)
                      : "memory", "cc");
     return was;
 }
 
-/* Reads a distance, and if it is not 0 the pointer that lies so far from `from`; else NULL.
- * After rseq_restart_all nobody reads where a distance led that was there before. */
-NH_INLINE void *rseq_follow(const _Atomic intptr_t *distance, uintptr_t from)
-{
-    void *at;
-    __asm__ volatile(RSEQ_ENTER "movq %[distance], %[at]\n\t"
-                                "testq %[at], %[at]\n\t"
-                                "jz 2f\n\t"
-                                "movq (%[at],%[from]), %[at]\n" RSEQ_END
-                     : [at] "=&r"(at)
-                     : [area] "r"(rseq_area()), [distance] "m"(*distance), [from] "r"(from)
-                     : "memory", "cc");
-    return at;
-}
-
 #else
 #define NH_RSEQ 0
-
-NH_INLINE bool rseq_known(void)
-{
-    return false;
-}
 
 NH_INLINE bool rseq_pop(size_t cls, void **out)
 {
@@ -206,12 +158,6 @@ NH_INLINE bool rseq_push(size_t home, void *object)
 NH_INLINE void **rseq_swap(struct row *row, size_t cls, void **before, void **after)
 {
     (void)row, (void)cls, (void)before, (void)after;
-    return NULL;
-}
-
-NH_INLINE void *rseq_follow(const _Atomic intptr_t *distance, uintptr_t from)
-{
-    (void)distance, (void)from;
     return NULL;
 }
 #endif

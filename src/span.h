@@ -97,20 +97,28 @@ NH_INLINE bool span_may_become(enum span_state from, enum span_state to)
     }
 }
 
+/* What a change adds to the version at its beginning, of two in all.  (NH_BREAK_ORDER:
+ * the test that must find out.) */
+#ifdef NH_BREAK_ORDER
+#define SPAN_CHANGING 0U
+#else
+#define SPAN_CHANGING 1U
+#endif
+
 /* The owner begins to change what readers see.  Relaxed: span_store orders it. */
 NH_INLINE void span_change(struct span *span)
 {
     uint64_t version = atomic_load_explicit(&span->version, memory_order_relaxed);
     nh_assert(version % 2 == 0);
-    atomic_store_explicit(&span->version, version + 1, memory_order_relaxed);
+    atomic_store_explicit(&span->version, version + SPAN_CHANGING, memory_order_relaxed);
 }
 
 /* ... and has changed it.  Release: pairs with the first load of span_read. */
 NH_INLINE void span_settle(struct span *span)
 {
     uint64_t version = atomic_load_explicit(&span->version, memory_order_relaxed);
-    nh_assert(version % 2 != 0);
-    atomic_store_explicit(&span->version, version + 1, memory_order_release);
+    nh_assert(version % 2 == SPAN_CHANGING);
+    atomic_store_explicit(&span->version, version + 2 - SPAN_CHANGING, memory_order_release);
 }
 
 /* Release: pairs with span_read's acquire loads of fields.  Who reads a new value there

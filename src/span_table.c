@@ -6,13 +6,14 @@
 
 #include "lock.h"
 #include "os.h"
-#include "rseq.h"
 
 struct span_table span_table;
 static struct lock growth = LOCK_INIT(LOCK_TABLE);
 /* Guarded by growth: */
 static uint32_t covered[TABLE_LEAVES]; /* pages of ours in each leaf */
 static size_t leaves;
+static intptr_t spare[TABLE_LEAVES]; /* leaves that are none now, as in span_table.leaf */
+static size_t spares;
 
 static struct table_leaf *leaf_at(uintptr_t address)
 {
@@ -38,26 +39,6 @@ struct span *span_table_hint(uintptr_t address)
     return atomic_load_explicit(&leaf->span[page_in_leaf(address)], memory_order_acquire);
 }
 
-/* Guarantee (C). */
-struct span *span_table_peek(uintptr_t address)
-{
-    uintptr_t high = address >> TABLE_LEAF_SHIFT;
-    if (high >= TABLE_LEAVES)
-        return NULL;
-    const _Atomic intptr_t *leaf = &span_table.leaf[high];
-    size_t entry = offsetof(struct table_leaf, span) + page_in_leaf(address) * sizeof(void *);
-    if (nh_unlikely(!rseq_known())) {
-        intptr_t distance = atomic_load_explicit(leaf, memory_order_acquire);
-        if (distance == 0)
-            return NULL;
-        /* It is published after the process has booted (F): if there are no sequences
-         * even now, leaves stay. */
-        if (!rseq_known())
-            return span_table_hint(address);
-    }
-    return rseq_follow(leaf, (uintptr_t)span_table.none + entry);
-}
-
 /* Looks at a descriptor again so often while it changes. */
 #define LOOKS 64
 
@@ -65,7 +46,7 @@ static enum span_found look(uintptr_t at, uintptr_t address, struct span_view *o
 {
     enum span_found found = SPAN_NONE;
     for (unsigned i = 0; i < LOOKS; i++) {
-        const struct span *span = span_table_peek(at);
+        const struct span *span = span_table_hint(at);
         if (span == NULL)
             return found;
         if (nh_likely(span_read(span, out)))
@@ -110,7 +91,7 @@ struct span *span_table_next(uintptr_t *address)
     while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
         uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
         for (; at != end && leaf_at(at) != NULL; at += NH_PAGE) {
-            struct span *span = span_table_peek(at);
+            struct span *span = span_table_hint(at);
             if (span != NULL) {
                 *address = at;
                 return span;
@@ -135,33 +116,38 @@ static bool make_leaf(uintptr_t high)
 {
     if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0)
         return true;
-    void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
-    if (leaf == NULL)
-        return false;
-    /* A huge page under it would be resident at its first entry. */
-    os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
-    atomic_store_explicit(&span_table.leaf[high],
-                          (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none),
-                          memory_order_release);
+    if (spares == 0) {
+        void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
+        if (leaf == NULL)
+            return false;
+        /* A huge page under it would be resident at its first entry. */
+        os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
+        spare[spares++] = (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none);
+    }
+    atomic_store_explicit(&span_table.leaf[high], spare[--spares], memory_order_release);
     leaves++;
     return true;
 }
 
-/* Under the lock: the leaf of `high`, which describes nothing any more.  Nobody
- * writes there, and (C) says why nobody reads there by the time it is unmapped. */
+/* The leaf of `high`, in which all is cleared.  Its memory goes back to the system; its
+ * addresses stay a leaf's, since somebody may be about to read there (C).  Lets go of the
+ * lock meanwhile.  (NH_BREAK_RETIRE: the test that must find out.) */
 static void drop_leaf(uintptr_t high)
 {
     intptr_t distance = atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed);
     void *leaf = (void *)((uintptr_t)span_table.none + (uintptr_t)distance);
-    if (rseq_restarts()) {
-        atomic_store_explicit(&span_table.leaf[high], 0, memory_order_relaxed);
-        if (rseq_restart_all() && os_unmap(leaf, sizeof(struct table_leaf))) {
-            leaves--;
-            return;
-        }
-        atomic_store_explicit(&span_table.leaf[high], distance, memory_order_release);
-    }
+    atomic_store_explicit(&span_table.leaf[high], 0, memory_order_relaxed);
+    leaves--;
+    lock_release(&growth);
+#ifdef NH_BREAK_RETIRE
+    (void)os_unmap(leaf, sizeof(struct table_leaf));
+    lock_acquire(&growth);
+#else
+    /* If the system refuses (locked memory), it is zero all the same. */
     (void)os_release(leaf, sizeof(struct table_leaf));
+    lock_acquire(&growth);
+    spare[spares++] = distance;
+#endif
 }
 
 bool span_table_cover(uintptr_t base, size_t pages)

@@ -18,28 +18,24 @@
  *      caller got p from a malloc that followed the store of the word and the leaf,
  *      and passing p between threads orders the two (the program owes that).  The
  *      object pins its span, and so leaf and word.  For an address that the program
- *      does not hold, any value may be read; then the program is wrong already, and
+ *      does not hold, any word may be read; then the program is wrong already, and
  *      the checks behind the fast path decide.
  *  (B) Span pointers, by who holds an object there or the lock of the page heap whose
- *      memory it is (span_table_hint): the leaf is pinned as in (A).  Acquire loads,
- *      paired with the release stores of span_table_set.  Of memory that is held
- *      nothing is stale.
- *  (C) Span pointers, by anybody (span_table_peek): the leaf may be given back at any
- *      moment.  Its number and the entry are read in one restartable sequence (rseq.h),
- *      and who unmaps a leaf first stores that there is none, then has all sequences
- *      restarted by the kernel (rseq_restart_all, a memory barrier on every CPU that
- *      runs this process), then unmaps: a sequence that began before is begun again and
- *      finds no leaf; one that ended before has done with it.  That is the whole read
- *      side section, and the whole grace period: readers register nowhere, cannot
- *      sleep in a section, and are waited for by nobody.  Where there are no such
- *      sequences leaves are emptied, but stay mapped.
- *  (D) Descriptors, by who found one under (C): type-stable and made whole by their
- *      version (span.h); span_table_find believes one only when it was at rest and
- *      holds the address.  So an answer is exact for one moment during the call.  Of
- *      an object that is held during the call it is exact for all of it: its span
- *      does not change, and its entries are not stale, by (B).
+ *      memory it is: acquire loads, paired with the release stores of span_table_set.
+ *      Of memory that is held nothing is stale, and its leaf is pinned as in (A).
+ *  (C) Span pointers, by anybody: nothing that a reader may ever follow is unmapped.  A
+ *      leaf that describes nothing any more is taken out of the table and its memory
+ *      given back, but its addresses stay a leaf, of zeros until it is one for other
+ *      addresses; so are descriptors always descriptors.  A reader who still has a
+ *      pointer to either reads NULL, or what is said of other addresses, and (D) tells.
+ *      So there is no section to enter, nothing to register, nobody to wait for.
+ *  (D) Descriptors, by who found one under (C): made whole by their version (span.h);
+ *      span_table_find believes one only when it was at rest and holds the address.
+ *      Ranges of descriptors at rest do not overlap, so an answer is exact for one
+ *      moment during the call.  Of an object that is held during the call it is exact for
+ *      all of it: its span does not change, and its entries are not stale, by (B).
  *  (E) Addresses within a free span, whose entries are stale but for three: by (C) and
- *      (D) for the most aligned of its inner pages, which is reached from any of them
+ *      (D) for one of its inner pages, which is reached from any of them
  *      (span_table_set_free).
  *  (F) New leaves: published by release, read by acquire or, on free's path, through
  *      the dependency of (A).
@@ -90,10 +86,8 @@ NH_INLINE uint32_t span_table_home(uintptr_t address)
 NH_STATIC(TABLE_LEAF_SHIFT == 32, "the index within a leaf is the low word of the address");
 NH_STATIC(TABLE_LEAVES == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
 
-/* The span pointer of an address's page, possibly stale, or NULL.  Guarantee (B). */
+/* The span pointer of an address's page, possibly stale, or NULL.  Guarantees (B), (C). */
 struct span *span_table_hint(uintptr_t address);
-/* The same for any address whatever.  Guarantee (C). */
-struct span *span_table_peek(uintptr_t address);
 
 /* What lies at an address. */
 enum span_found {
@@ -108,15 +102,15 @@ enum span_found span_table_find(uintptr_t address, struct span_view *out);
 
 /* The span pointer, possibly stale, of the first page at or after *address that
  * has one; *address becomes that page's.  NULL at the end.  For walks; takes
- * a few milliseconds for each leaf.  Guarantee (C). */
+ * a millisecond for each leaf. */
 struct span *span_table_next(uintptr_t *address);
 
 /* Makes leaves for [base, base + pages), which is memory of ours from now on; false
  * without memory.  After that the setters cannot fail for that range. */
 bool span_table_cover(uintptr_t base, size_t pages);
 /* ... and is not any more, with home words and span pointers cleared: for each
- * span_table_cover once, whether in the same parts or others.  Leaves that are left with
- * nothing of ours are given back.  Makes system calls. */
+ * span_table_cover once, whether in the same parts or others.  The memory of leaves that
+ * are left with nothing of ours is given back. */
 void span_table_uncover(uintptr_t base, size_t pages);
 /* Clears span pointers. */
 void span_table_clear(uintptr_t first, size_t pages);
