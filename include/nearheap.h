@@ -13,7 +13,7 @@
  *    number them (they may be sparse);
  *  - every function may be called from any thread at any time, also before
  *    constructors and from exit handlers, but not from a signal handler that
- *    interrupted one of them;
+ *    interrupted one of them (nh_lookup and nh_node_of may be called there, too);
  *  - memory returned by any nh_ allocation function is owned by the caller
  *    and released with free() or nh_free(), from any thread;
  *  - allocation functions return NULL and set errno to ENOMEM on failure;
@@ -75,6 +75,78 @@ NH_API int nh_current_node(void);
  * when none of nearheap's is there, ENODATA when it is interleaved.  Of memory that was freed the
  * answer is the node of the span it lay in, while that holds other objects. */
 NH_API int nh_node_of(const void *ptr);
+
+/* What an address is. */
+enum nh_what {
+    NH_NOTHING,     /* no memory of nearheap's, or unused address space of its */
+    NH_CHANGING,    /* its memory, which other threads allocate, free, split or join just now */
+    NH_FREE_PAGES,  /* in a free span */
+    NH_FREE_OBJECT, /* in a span with objects, where one is free */
+    NH_OBJECT,      /* in an object: the program holds it, or a cache has it for the next malloc */
+    NH_PAGES,       /* in pages of nh_pages_alloc */
+    NH_REST         /* behind the last object of a span */
+};
+
+/* The caller sets struct_size. */
+struct nh_object {
+    size_t struct_size;
+    const void *object;  /* first byte of NH_FREE_OBJECT, NH_OBJECT or NH_PAGES, else NULL */
+    size_t size;         /* its bytes, rounded up to the size class */
+    const void *span;    /* first byte of the span, NULL for NH_NOTHING and NH_CHANGING */
+    size_t span_size;    /* bytes */
+    uint64_t generation; /* another one whenever the span came to another use or other bounds */
+    int32_t what;        /* enum nh_what */
+    int32_t size_class;  /* a number for each size of object; 0: none */
+    int32_t home_node;   /* where the memory is placed; -1: interleaved, or no span */
+    int32_t user_node;   /* whose heap uses it: another one while it is borrowed */
+};
+
+/* What is at `addr`, which may be any address whatever: within an object, of the
+ * stack, freed, unmapped, the kernel's.  Never takes a lock, waits or faults, does not
+ * change errno but on failure, and may be called from signal handlers.  For an address
+ * in an object that is not freed or reallocated during the call the answer is exact.
+ * Any other answer was right at one moment during the call: of an object of which
+ * every copy of the pointer was freed it is NH_OBJECT as long as a cache has it.
+ * 0, or -1 with errno EINVAL for a struct_size smaller than up to `object`. */
+NH_API int nh_lookup(const void *addr, struct nh_object *out);
+
+/* What a span is used for. */
+enum nh_span_state {
+    NH_SPAN_IN_USE = 1, /* objects of one size, or one large object */
+    NH_SPAN_MANUAL,     /* pages of nh_pages_alloc (one object), or on their way to the system */
+    NH_SPAN_FREE
+};
+
+/* Filled in by nearheap; struct_size says how much its version knows. */
+struct nh_span {
+    size_t struct_size;
+    const void *base;
+    size_t size;                              /* bytes */
+    uint64_t generation;                      /* as in nh_object */
+    size_t object_size;                       /* bytes; 0: no objects */
+    uint32_t objects;                         /* places for them */
+    uint32_t held;                            /* of which the program holds so many */
+    int32_t state;                            /* enum nh_span_state */
+    int32_t size_class, home_node, user_node; /* as in nh_object */
+};
+
+/* Call fn with every span (nh_foreach: in one state), or with every object that the
+ * program holds, pages of nh_pages_alloc too, each once, in order of addresses, until fn
+ * returns another value than 0, which they return then; else 0, or -1 with errno ENOMEM
+ * without memory for the list.
+ *
+ * They first take a list of all spans, each with its objects as it was at one moment,
+ * while other threads go on; then they call fn, which may do whatever the caller may,
+ * also allocate, free, and walk.  An object that is held all the time while the list is
+ * taken is in it, one that is free all that time is not, whatever caches hold; others may
+ * be, and so may objects that running threads hand on from cache to cache just
+ * then.  By the time fn is called anything may have been freed: what it gets are
+ * numbers, not memory.  Takes milliseconds for each gigabyte, and what caches hold goes
+ * back to spans as by nh_malloc_trim. */
+NH_API int nh_walk_spans(int (*fn)(const struct nh_span *span, void *arg), void *arg);
+NH_API int nh_foreach(enum nh_span_state state, int (*fn)(const struct nh_span *span, void *arg),
+                      void *arg);
+NH_API int nh_walk_objects(int (*fn)(const struct nh_object *object, void *arg), void *arg);
 
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
  * there is no such node. */
@@ -220,7 +292,8 @@ NH_API int nh_profile_write(const char *path);
     X(span_frees, "count", "spans given back to the page heap")                                    \
     X(grows, "count", "times the heap asked the system for address space")                         \
     X(reclaims, "count", "times the heap collected what it was owed before it grew")               \
-    X(scavenges, "count", "times the scavenger gave pages back")
+    X(scavenges, "count", "times the scavenger gave pages back")                                   \
+    X(unmaps, "count", "runs of free address space given back")
 
 #define NH_STATS_FIELD_(name, unit, meaning) uint64_t name;
 

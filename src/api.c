@@ -45,15 +45,45 @@ int nh_current_node(void)
 
 int nh_node_of(const void *ptr)
 {
-    const struct span *span = span_table_find((uintptr_t)ptr);
-    if (span == NULL || (span_state(span) != SPAN_IN_USE && span->cls != NH_CLASS_PAGES)) {
+    struct lookup at;
+    lookup_address((uintptr_t)ptr, &at);
+    if (at.what < NH_FREE_OBJECT) {
         errno = EINVAL;
         return -1;
     }
-    int node = placement_node(span->lender);
+    int node = placement_node(at.span.lender);
     if (node < 0)
         errno = ENODATA;
     return node;
+}
+
+void api_describe(const struct lookup *at, struct nh_object *out)
+{
+    bool known = at->what > NH_CHANGING;
+    const struct span_view *span = &at->span;
+    out->object = (const void *)at->object;
+    out->size = at->size;
+    out->span = known ? (const void *)span->base : NULL;
+    out->span_size = known ? span->pages << NH_PAGE_SHIFT : 0;
+    out->generation = known ? span->version / 2 : 0;
+    out->what = (int32_t)at->what;
+    out->size_class = known && span->cls < NH_CLASSES ? span->cls : 0;
+    out->home_node = known ? placement_node(span->lender) : -1;
+    out->user_node = known ? placement_node(span->slot) : -1;
+}
+
+int nh_lookup(const void *addr, struct nh_object *out)
+{
+    struct lookup at;
+    lookup_address((uintptr_t)addr, &at);
+    if (nh_likely(out->struct_size == sizeof(*out))) {
+        api_describe(&at, out);
+        return 0;
+    }
+    struct nh_object all;
+    api_describe(&at, &all);
+    return api_copy_out(out, out->struct_size, &all, sizeof(all),
+                        offsetof(struct nh_object, object));
 }
 
 static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
@@ -110,7 +140,9 @@ void *nh_calloc_on_node(size_t count, size_t size, int node)
 static size_t scavenge(struct heap *heap, size_t keep_bytes)
 {
     heap_reclaim(heap, true);
-    return page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT) << NH_PAGE_SHIFT;
+    size_t pages = page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT);
+    page_heap_trim_all(&heap->pages);
+    return pages << NH_PAGE_SHIFT;
 }
 
 static size_t scavenge_all(size_t keep_bytes)

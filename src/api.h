@@ -6,6 +6,7 @@
 #define NH_API_INTERNAL_H
 
 #include "base.h"
+#include "lookup.h"
 
 /* The slot of a node, as the system numbers it, that has memory for us now;
  * false and EINVAL without. */
@@ -18,5 +19,8 @@ bool api_find_any_slot(int node, unsigned *slot);
  * struct_size, which comes first, becomes what was filled in.  -1 and EINVAL
  * when even the header of `header` bytes does not fit. */
 int api_copy_out(void *out, size_t room, const void *all, size_t size, size_t header);
+
+/* What nh_lookup says; all but struct_size. */
+void api_describe(const struct lookup *at, struct nh_object *out);
 
 #endif

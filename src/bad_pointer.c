@@ -5,10 +5,9 @@
 #include "bad_pointer.h"
 
 #include "log.h"
+#include "lookup.h"
 #include "options.h"
 #include "probe.h"
-#include "size_class.h"
-#include "span_table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,27 +23,36 @@ void bad_pointer_report(const char *call, const void *ptr)
     probe_bad_free(ptr, call);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_IGNORE)
         return;
-    uintptr_t at = (uintptr_t)ptr;
-    const struct span *span = span_table_find(at);
-    enum span_state state = span != NULL ? span_state(span) : SPAN_DEAD;
-    if (state == SPAN_IN_USE) {
-        size_t bytes = span->bytes != 0 ? span->bytes : span->pages << NH_PAGE_SHIFT;
-        size_t into = (at - span->base) % bytes;
-        if (into == 0 && strcmp(call, "nh_pages_free") == 0)
-            log_line(LOG_ERROR, "bad %s of %p: an object of %zu bytes, which free takes", call, ptr,
-                     bytes);
-        else if (into != 0)
+    struct lookup at;
+    lookup_address((uintptr_t)ptr, &at);
+    const void *object = (const void *)at.object;
+    switch (at.what) {
+    case NH_OBJECT:
+    case NH_FREE_OBJECT:
+        if (object != ptr)
             log_line(LOG_ERROR, "bad %s of %p: inside an object of %zu bytes at %p", call, ptr,
-                     bytes, (const void *)(at - into));
+                     at.size, object);
+        else if (strcmp(call, "nh_pages_free") == 0)
+            log_line(LOG_ERROR, "bad %s of %p: an object of %zu bytes, which free takes", call, ptr,
+                     at.size);
         else
             log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
-    } else if (state == SPAN_MANUAL && span->cls == NH_CLASS_PAGES) {
+        break;
+    case NH_PAGES:
         log_line(LOG_ERROR, "bad %s of %p: in %zu pages of nh_pages_alloc at %p", call, ptr,
-                 span->pages, (const void *)span->base);
-    } else if (state == SPAN_FREE) {
+                 at.span.pages, object);
+        break;
+    case NH_FREE_PAGES:
+    case NH_CHANGING: /* some other thread is about to use what was freed */
         log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
-    } else {
+        break;
+    case NH_REST:
+        log_line(LOG_ERROR, "bad %s of %p: behind the last object of %u bytes in its span", call,
+                 ptr, at.span.bytes);
+        break;
+    case NH_NOTHING:
         log_line(LOG_ERROR, "bad %s of %p: not from this heap", call, ptr);
+        break;
     }
     act();
 }

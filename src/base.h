@@ -23,6 +23,14 @@
  * neighbours. */
 #define NH_FAST __attribute__((aligned(64)))
 
+/* Reads what others may be writing; the caller finds out whether that was so, and then
+ * uses nothing of it.  ThreadSanitizer is not asked. */
+#ifdef __SANITIZE_THREAD__
+#define NH_RACY static __attribute__((noinline, no_sanitize("thread")))
+#else
+#define NH_RACY NH_INLINE
+#endif
+
 #define NH_STATIC(condition, text) _Static_assert(condition, text)
 
 /* Prints where and what, then aborts; never returns.  Defined in log.c. */

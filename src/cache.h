@@ -141,6 +141,10 @@ void cache_collect_idle(struct heap *heap);
  * while their threads run. */
 void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes);
 
+/* Calls fn, which takes no lock, with every object in all caches' magazines, and perhaps
+ * with some that threads which run now have taken out of them since it began. */
+void cache_each_object(void (*fn)(void *object, void *arg), void *arg);
+
 /* The lock; and fork.  The child keeps the caches of threads it does not have out
  * of use: what they held at that instant, a copy made while they ran, is not known. */
 void cache_registry_lock(void);

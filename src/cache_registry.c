@@ -115,6 +115,15 @@ static void take(_Atomic(struct magazine *) *slot, struct magazine **list)
     }
 }
 
+static void unpack_all(struct magazine *list)
+{
+    while (list != NULL) {
+        struct magazine *next = list->next;
+        heap_unpack(list);
+        list = next;
+    }
+}
+
 /* Takes spares under the lock, empties them without it. */
 static void collect_spares(struct heap *heap, bool idle_only)
 {
@@ -134,11 +143,7 @@ static void collect_spares(struct heap *heap, bool idle_only)
     }
     count_caches(heap, count);
     lock_release(&lock);
-    while (taken != NULL) {
-        struct magazine *next = taken->next;
-        heap_unpack(taken);
-        taken = next;
-    }
+    unpack_all(taken);
 }
 
 void cache_collect_outboxes(void)
@@ -168,6 +173,64 @@ void cache_collect(struct heap *heap)
 void cache_collect_idle(struct heap *heap)
 {
     collect_spares(heap, true);
+}
+
+NH_RACY void *slot_at(void **slot)
+{
+    return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+/* Of a bin that is used at this moment.  Its magazine's memory is always a magazine's, and
+ * what stands between the top that the bin had and the end of the stack was a cached
+ * object then, or was put there since.  (The owner's store of an object comes before
+ * that of the top for x86's readers; elsewhere the newest may be missed.) */
+static void each_loaded(void **top, void (*fn)(void *object, void *arg), void *arg)
+{
+    if (top == NULL || top == NO_TOP)
+        return;
+    const struct magazine *magazine = magazine_of(top);
+    void *const *end = magazine->slot + magazine_rounds(magazine);
+    void *object;
+    for (; top < end && (object = slot_at(top)) != NULL; top++)
+        fn(object, arg);
+}
+
+/* Of a magazine in a slot, which is taken out for so long; one that has lost its place
+ * goes into a list. */
+static void each_stored(_Atomic(struct magazine *) *slot, struct magazine **displaced,
+                        void (*fn)(void *object, void *arg), void *arg)
+{
+    struct magazine *magazine = NULL;
+    take(slot, &magazine);
+    if (magazine == NULL)
+        return;
+    for (unsigned i = 0; i < magazine->count; i++)
+        fn(magazine->slot[i], arg);
+    struct magazine *expected = NULL;
+    /* Release: hands it over again. */
+    if (!atomic_compare_exchange_strong_explicit(slot, &expected, magazine, memory_order_release,
+                                                 memory_order_relaxed)) {
+        magazine->next = *displaced;
+        *displaced = magazine;
+    }
+}
+
+void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
+{
+    struct magazine *displaced = NULL;
+    lock_acquire(&lock);
+    for (struct cache *cache = first; cache != NULL; cache = cache->next) {
+        const struct heap *heap = cache_heap_of(cache);
+        const struct row *row = &cache->rows[heap->slot];
+        for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+            each_loaded(atomic_load_explicit(&row->bin[cls], memory_order_relaxed), fn, arg);
+            each_stored(&cache->spare[cls], &displaced, fn, arg);
+        }
+        for (unsigned slot = 0; slot < topology_now()->slots; slot++)
+            each_stored(&cache->outbox[slot], &displaced, fn, arg);
+    }
+    lock_release(&lock);
+    unpack_all(displaced);
 }
 
 void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes)

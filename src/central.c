@@ -245,16 +245,11 @@ static struct span *new_span(struct central *central)
     struct span_request want = {.pages = cut->pages,
                                 .align_pages = cut->align_pages,
                                 .state = SPAN_IN_USE,
-                                .cls = central->cls};
+                                .cls = central->cls,
+                                .cut = cut};
     struct span *span = heap_span_alloc(central->heap, &want);
-    if (span == NULL)
-        return NULL;
-    span->bytes = cut->bytes;
-    span->index_magic = cut->index_magic;
-    span->objects = cut->objects;
-    span->cursor = 0;
-    object_bits_fill(&span->bits, cut->objects);
-    span_table_set_home(span->base, span->pages, central->home);
+    if (span != NULL)
+        span_table_set_home(span->base, span->pages, central->home);
     return span;
 }
 

@@ -72,4 +72,13 @@ void central_put(struct central *central, void *const *objects, unsigned count);
  * Returns objects moved to spans. */
 size_t central_drain(struct central *central, bool all);
 
+/* ---- For snapshots (central_look.c) ---- */
+
+/* The free bits of one of its spans at one moment; false when the span is not what
+ * the view says any more. */
+bool central_copy_bits(struct central *central, const struct span_view *view,
+                       struct object_bits *out);
+/* Calls fn, which takes no lock, with every object in full magazines. */
+void central_each_cached(struct central *central, void (*fn)(void *object, void *arg), void *arg);
+
 #endif

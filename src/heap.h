@@ -60,6 +60,8 @@ void heap_send(struct heap *home, struct magazine *magazine);
 /* Puts what at most `most` magazines hold into spans. */
 void heap_open_inbox(struct heap *heap, unsigned most);
 void heap_open_all_inboxes(void);
+/* Calls fn, which takes no lock, with every object that waits. */
+void heap_inbox_each(struct heap *heap, void (*fn)(void *object, void *arg), void *arg);
 /* Puts objects of any homes into their spans at once, and the magazine back. */
 void heap_unpack(struct magazine *magazine);
 

@@ -72,6 +72,15 @@ void heap_open_inbox(struct heap *heap, unsigned most)
     }
 }
 
+void heap_inbox_each(struct heap *heap, void (*fn)(void *object, void *arg), void *arg)
+{
+    lock_acquire(&heap->inbox.lock);
+    for (struct magazine *at = heap->inbox.first; at != NULL; at = at->next)
+        for (unsigned i = 0; i < at->count; i++)
+            fn(at->slot[i], arg);
+    lock_release(&heap->inbox.lock);
+}
+
 void heap_open_all_inboxes(void)
 {
     for (unsigned slot = 0; slot < NH_NODES_MAX; slot++)

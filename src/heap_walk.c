@@ -4,31 +4,29 @@
  */
 #include "heap_walk.h"
 
-#include "heap.h"
 #include "span_table.h"
 
-/* Looks at the span under its heap's lock, which guards its bounds and state. */
-static bool look(struct span *span, uintptr_t at, struct span_view *out)
+#include <sched.h>
+
+/* Times a span is looked at while it changes: its owner is about to be done, unless
+ * the kernel has put it to sleep. */
+#define LOOKS 20
+
+/* What is at rest at `at`, or after a while what is not seen. */
+static bool look(uintptr_t at, struct span_view *out)
 {
-    struct page_heap *pages = &heap_if_exists(span->slot)->pages;
-    lock_acquire(&pages->lock);
-    *out = (struct span_view){.base = span->base,
-                              .pages = span->pages,
-                              .state = span_state(span),
-                              .slot = span->slot,
-                              .lender = span->lender,
-                              .cls = span->cls};
-    bool here = out->state != SPAN_DEAD && at >= span->base && at < span_end(span);
-    lock_release(&pages->lock);
-    return here;
+    enum span_found found;
+    for (unsigned i = 0; i < LOOKS && (found = span_table_find(at, out)) == SPAN_UNKNOWN; i++)
+        (void)sched_yield();
+    return found == SPAN_FOUND;
 }
 
 bool heap_walk(uintptr_t *from, struct span_view *out)
 {
-    struct span *span;
-    while ((span = span_table_next(from)) != NULL) {
-        if (look(span, *from, out) && out->base >= round_down(*from, NH_PAGE)) {
-            *from = out->base + (out->pages << NH_PAGE_SHIFT);
+    while (span_table_next(from) != NULL) {
+        /* Not one whose beginning lies behind: it has been seen, or is new. */
+        if (look(*from, out) && out->base >= *from) {
+            *from = span_view_end(out);
             return true;
         }
         *from += NH_PAGE; /* a stale entry */

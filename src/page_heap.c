@@ -81,6 +81,13 @@ static void charge(struct page_heap *heap, size_t clean_pages)
         heap->allowance -= clean_pages < heap->allowance ? clean_pages : heap->allowance;
 }
 
+/* Clean pages were taken. */
+static void note_clean(struct page_heap *heap)
+{
+    if (heap->clean_least > heap->clean.pages)
+        heap->clean_least = heap->clean.pages;
+}
+
 void page_heap_refund(struct page_heap *heap, size_t clean_pages)
 {
     if (heap->quota != SIZE_MAX)
@@ -93,21 +100,22 @@ struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t
     struct span *span = fixalloc_get(&heap->spans, &fresh);
     if (span == NULL)
         return NULL;
+    span_change(span);
     /* Written once in the descriptor's memory's life: other heaps read it. */
     if (fresh)
-        span->slot = (uint8_t)heap->slot;
-    span->base = base;
-    span->pages = pages;
-    span->cls = 0;
-    span->lender = (uint8_t)heap->slot;
+        span_store(&span->slot, (uint8_t)heap->slot);
+    span_store(&span->base, base);
+    span_store(&span->pages, pages);
+    span_store(&span->cls, 0);
+    span_store(&span->lender, (uint8_t)heap->slot);
     span->next = span->prev = NULL;
-    span->generation++;
     return span;
 }
 
 void page_heap_drop(struct page_heap *heap, struct span *span)
 {
     span_set_state(span, SPAN_DEAD);
+    span_settle(span);
     fixalloc_put(&heap->spans, span);
 }
 
@@ -166,14 +174,15 @@ void page_heap_remove_free(struct page_heap *heap, struct span *span)
     free_set_remove(set_of(heap, span), span);
     if (has_age(heap, span))
         age_remove(heap, span);
+    span_change(span);
 }
 
-/* Into the free set, with both ends in the table.  Inner pages keep whatever
- * the table said: the next allocation sets them all. */
+/* Into the free set, with both ends in the table, and the page by which lookups
+ * find it from any other.  The rest keep whatever the table said: the next
+ * allocation sets them all. */
 static void file_free(struct page_heap *heap, struct span *span)
 {
-    span_table_set(span->base, 1, span);
-    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    span_table_set_free(span);
     free_set_insert(set_of(heap, span), span);
 }
 
@@ -206,13 +215,15 @@ static void absorb(struct page_heap *heap, struct span *span, struct span *other
         age_remove(heap, other);
     }
     if (other->base < span->base)
-        span->base = other->base;
-    span->pages += other->pages;
+        span_store(&span->base, other->base);
+    span_store(&span->pages, span->pages + other->pages);
     span->needzero |= other->needzero;
+    span_change(other);
     page_heap_drop(heap, other);
 }
 
-/* Into the free sets, joined with its neighbours; `aged` as for absorb. */
+/* A changing span into the free sets, joined with its neighbours, and settled; `aged`
+ * as for absorb. */
 static void insert_joined(struct page_heap *heap, struct span *span, bool across, size_t aged)
 {
     struct span *other;
@@ -228,6 +239,7 @@ static void insert_joined(struct page_heap *heap, struct span *span, bool across
         age_push(heap, span);
     heap->may_merge = true;
     file_free(heap, span);
+    span_settle(span);
 }
 
 void page_heap_insert_free(struct page_heap *heap, struct span *span)
@@ -245,6 +257,7 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
         if (free_neighbour(heap, span_end(span), span->lender) != NULL ||
             free_neighbour(heap, span->base - 1, span->lender) != NULL) {
             free_set_remove(set_of(heap, span), span); /* its place by age stays */
+            span_change(span);
             insert_joined(heap, span, true, span->pages);
             /* A descriptor that was absorbed keeps its links, and is not used
              * again while the lock is held. */
@@ -255,6 +268,7 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
     }
     heap->may_merge = false;
     charge(heap, clean - heap->clean.pages);
+    note_clean(heap);
 }
 
 /* A free span of `search` pages of which `pages` may be taken: a resident one,
@@ -277,6 +291,7 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
         if (clean)
             charge(heap, pages);
         page_heap_remove_free(heap, from);
+        note_clean(heap);
         span_set_state(from, state);
         return from;
     }
@@ -287,31 +302,36 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
     if (head != 0 && tail != 0) {
         rest = page_heap_descriptor(heap, base + (pages << NH_PAGE_SHIFT), tail);
         if (rest == NULL) {
-            fixalloc_put(&heap->spans, piece); /* as it came */
+            span_settle(piece); /* as it came */
+            fixalloc_put(&heap->spans, piece);
             return NULL;
         }
         rest->needzero = from->needzero;
-        rest->lender = from->lender;
+        span_store(&rest->lender, from->lender);
         span_set_state(rest, SPAN_FREE);
     }
     if (clean)
         charge(heap, pages);
     piece->needzero = from->needzero;
-    piece->lender = from->lender;
+    span_store(&piece->lender, from->lender);
     span_set_state(piece, state);
 
     free_set_remove(set_of(heap, from), from);
+    span_change(from);
     if (head == 0)
-        from->base += pages << NH_PAGE_SHIFT;
-    from->pages = head != 0 ? head : tail;
+        span_store(&from->base, from->base + (pages << NH_PAGE_SHIFT));
+    span_store(&from->pages, head != 0 ? head : tail);
+    span_settle(from);
     file_free(heap, from);
     if (rest != NULL) {
         if (has_age(heap, rest)) {
             rest->idle.unused_since_ms = from->idle.unused_since_ms;
             age_link(heap, rest, from, from->idle.older);
         }
+        span_settle(rest);
         file_free(heap, rest);
     }
+    note_clean(heap);
     return piece;
 }
 
@@ -349,11 +369,18 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     heap->span_allocs++;
     lock_release(&heap->lock);
 
-    span->cls = want->cls;
-    span->bytes = 0;
-    span->index_magic = 0;
-    span->objects = span->free_objects = 0;
+    static const struct size_class whole; /* for what has no size class */
+    const struct size_class *cut = want->cut != NULL ? want->cut : &whole;
+    span_store(&span->cls, want->cls);
+    span_store(&span->bytes, cut->bytes);
+    span_store(&span->index_magic, cut->index_magic);
+    span_store(&span->objects, cut->objects);
+    span->free_objects = 0;
     span->listed = false;
+    span->cursor = 0;
+    if (cut->objects != 0)
+        object_bits_fill(&span->bits, cut->objects);
+    span_settle(span);
     if (span->pages > 2)
         span_table_set(span->base + NH_PAGE, span->pages - 2, span);
     return span;
@@ -363,7 +390,8 @@ size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
 {
     lock_acquire(&heap->lock);
     heap->span_frees++;
-    span->cls = 0;
+    span_change(span);
+    span_store(&span->cls, 0);
     span->needzero = !zeroed;
     span_set_state(span, SPAN_FREE);
     if (zeroed && span->lender == heap->slot)
@@ -403,7 +431,9 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     }
     if (piece != NULL) {
         page_heap_retire(heap, piece);
-        span->pages += pages;
+        span_change(span);
+        span_store(&span->pages, span->pages + pages);
+        span_settle(span);
         span_table_set(span_end(span) - NH_PAGE, 1, span);
     }
     lock_release(&heap->lock);
@@ -420,8 +450,10 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
         page_heap_descriptor(heap, span->base + (pages << NH_PAGE_SHIFT), span->pages - pages);
     if (rest != NULL) {
         rest->needzero = true;
-        rest->lender = span->lender;
-        span->pages = pages;
+        span_store(&rest->lender, span->lender);
+        span_change(span);
+        span_store(&span->pages, pages);
+        span_settle(span);
         span_table_set(span_end(span) - NH_PAGE, 1, span);
         span_set_state(rest, SPAN_FREE);
         page_heap_insert_free(heap, rest);

@@ -24,6 +24,7 @@
 #include "fixalloc.h"
 #include "free_set.h"
 #include "lock.h"
+#include "size_class.h"
 
 struct page_heap {
     /* Held while spans are out of the free sets to be given back: who needs
@@ -44,8 +45,10 @@ struct page_heap {
     bool may_merge;     /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at; /* where the last growth lies: the next goes below it */
     uint64_t swept_ms;  /* last decay; atomic, without the lock */
+    size_t clean_least; /* fewest clean pages since trimmed_ms */
+    uint64_t trimmed_ms;
     size_t mapped_pages;
-    uint64_t span_allocs, span_frees, grows, scavenges;
+    uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
     struct fixalloc spans;
 };
 
@@ -55,6 +58,7 @@ struct span_request {
     size_t align_pages;    /* power of two */
     enum span_state state; /* IN_USE or MANUAL */
     uint8_t cls;
+    const struct size_class *cut; /* into objects, all free; NULL: into none */
     /* Whether the heap may ask the system for more. */
     bool may_grow;
 };
@@ -99,8 +103,8 @@ bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
 
 /* ---- Spans ---- */
 
-/* A span in the state asked for, every page of it in the span table, all other
- * fields but class cleared; span->needzero tells whether to clear the pages.
+/* A span in the state asked for and cut as asked for, every page of it in the span
+ * table; span->needzero tells whether to clear the pages.
  * The home words are the caller's to set.  NULL when nothing fits and the heap
  * may not or cannot grow. */
 struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *want);
@@ -119,14 +123,24 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
-/* Gives `pages` of clean address space back, whole system pages, in one piece; false
- * if there is none such. */
-bool page_heap_unmap(struct page_heap *heap, size_t pages);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);
+
+/* ---- Address space (page_heap_unmap.c) ---- */
+
+/* Gives `pages` of clean address space back, whole system pages, in one piece; false if there is
+ * none such. */
+bool page_heap_unmap(struct page_heap *heap, size_t pages);
+/* Gives back `most` clean pages or fewer, in whole huge pages, the longest runs first.
+ * Returns pages unmapped. */
+size_t page_heap_trim(struct page_heap *heap, size_t most);
+/* Gives back all clean pages but what the heap would soon ask for again. */
+void page_heap_trim_all(struct page_heap *heap);
+/* The same of those only that no allocation has come near for the time of decay. */
+void page_heap_trim_idle(struct page_heap *heap);
 
 /* Bytes obtained from the system. */
 size_t page_heap_mapped(struct page_heap *heap);

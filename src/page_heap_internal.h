@@ -8,18 +8,23 @@
 
 #include "page_heap.h"
 
-/* A DEAD descriptor for [base, base + pages), or NULL. */
+/* Descriptors come and go in the midst of a change (span_change): who is given one
+ * describes it further and settles it. */
+
+/* A DEAD descriptor for [base, base + pages), changing, or NULL. */
 struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t pages);
-/* A FREE span out of the sets, and into them, joined with its neighbours of
- * the same kind. */
+/* A FREE span out of the sets, changing from then on. */
 void page_heap_remove_free(struct page_heap *heap, struct span *span);
+/* A changing one into the sets, joined with its neighbours of the same kind, and
+ * settled. */
 void page_heap_insert_free(struct page_heap *heap, struct span *span);
 /* Takes [base, base + pages) out of a free span that holds it; what is left
- * of that stays free, at its age.  The piece's descriptor has state `state`.
+ * of that stays free, at its age.  The piece's descriptor has state `state` and is
+ * changing.
  * NULL, and nothing done, without descriptors; taking all of it needs none. */
 struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
                              size_t pages, enum span_state state);
-/* A FREE descriptor without pages, back to its allocator. */
+/* A FREE descriptor without pages, changing, back to its allocator. */
 void page_heap_drop(struct page_heap *heap, struct span *span);
 /* The same of a MANUAL piece whose pages went elsewhere. */
 void page_heap_retire(struct page_heap *heap, struct span *piece);

@@ -11,8 +11,8 @@
 #include "page_heap_internal.h"
 #include "span_table.h"
 
-/* The run leaves the heap: its descriptor, which is FREE and out of the sets,
- * goes. */
+/* The run leaves the heap: its descriptor, which is FREE, changing, and out of the
+ * sets, goes. */
 static void hand_over(struct page_heap *heap, struct span *span, struct loan *out)
 {
     *out = (struct loan){.base = span->base,
@@ -30,7 +30,7 @@ static bool take_over(struct page_heap *heap, const struct loan *loan)
     struct span *span = page_heap_descriptor(heap, loan->base, loan->pages);
     if (span == NULL)
         return false;
-    span->lender = loan->lender;
+    span_store(&span->lender, loan->lender);
     span->needzero = loan->needzero;
     span_set_state(span, SPAN_FREE);
     page_heap_insert_free(heap, span);

@@ -34,9 +34,13 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     char *at = os_map(bytes, alignment, hint);
     if (at == NULL)
         return false;
+    size_t pages = bytes >> NH_PAGE_SHIFT;
     struct span *span = NULL;
-    if (span_table_cover((uintptr_t)at, bytes >> NH_PAGE_SHIFT))
-        span = page_heap_descriptor(heap, (uintptr_t)at, bytes >> NH_PAGE_SHIFT);
+    if (span_table_cover((uintptr_t)at, pages)) {
+        span = page_heap_descriptor(heap, (uintptr_t)at, pages);
+        if (span == NULL)
+            span_table_uncover((uintptr_t)at, pages);
+    }
     if (span == NULL) {
         (void)os_unmap(at, bytes);
         return false;
@@ -49,7 +53,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
         use = OS_HUGE_NEVER;
     os_advise_huge(at, bytes, use);
     heap->grown_at = (uintptr_t)at;
-    heap->mapped_pages += bytes >> NH_PAGE_SHIFT;
+    heap->mapped_pages += pages;
     heap->grows++;
     probe_grow(heap->slot, bytes);
     span->needzero = false;
@@ -117,6 +121,7 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
                 break;
             span_table_set(piece->base, 1, piece);
             span_table_set(span_end(piece) - NH_PAGE, 1, piece);
+            span_settle(piece);
             batch[taken++] = piece;
             room -= pages;
         }
@@ -148,6 +153,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         }
         lock_acquire(&heap->lock);
         for (unsigned i = 0; i < taken; i++) {
+            span_change(batch[i]);
             span_set_state(batch[i], SPAN_FREE);
             if (!batch[i]->needzero)
                 page_heap_refund(heap, batch[i]->pages);
@@ -166,41 +172,6 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
     }
     return released;
-}
-
-bool page_heap_unmap(struct page_heap *heap, size_t pages)
-{
-    /* With this many, as many as asked for are whole system pages. */
-    size_t search = pages + ((round_up(os_page(), NH_PAGE) - NH_PAGE) >> NH_PAGE_SHIFT);
-    lock_acquire(&heap->lock);
-    struct span *from = free_set_fit(&heap->clean, search);
-    struct span *piece = NULL;
-    if (from != NULL) {
-        /* The lower end, where a heap that grows downwards has its last mapping. */
-        uintptr_t base = round_up(from->base, os_page());
-        piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
-    }
-    if (piece != NULL) {
-        page_heap_refund(heap, pages); /* nothing was taken */
-        span_table_set(piece->base, 1, NULL);
-        span_table_set(span_end(piece) - NH_PAGE, 1, NULL);
-    }
-    lock_release(&heap->lock);
-    if (piece == NULL)
-        return false;
-
-    /* Nobody has a pointer to it, and a lookup touches the table only. */
-    bool done = os_unmap((void *)piece->base, pages << NH_PAGE_SHIFT);
-    lock_acquire(&heap->lock);
-    if (done) {
-        heap->mapped_pages -= pages;
-        page_heap_retire(heap, piece);
-    } else {
-        span_set_state(piece, SPAN_FREE);
-        page_heap_insert_free(heap, piece);
-    }
-    lock_release(&heap->lock);
-    return done;
 }
 
 void page_heap_await_release(struct page_heap *heap)
@@ -229,4 +200,5 @@ void page_heap_decay(struct page_heap *heap)
                                      __ATOMIC_RELAXED))
         return;
     release_spans(heap, &(struct release){.age_ms = (uint64_t)decay, .unit = NH_HUGE});
+    page_heap_trim_idle(heap);
 }

@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "cpu_cache.h"
+#include "leaks.h"
 #include "lock.h"
 #include "node_limit.h"
 #include "numa/placement.h"
@@ -138,4 +139,5 @@ __attribute__((destructor)) static void destruct(void)
     profile_at_exit();
     if (options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
         check_returned_objects();
+    leaks_at_exit();
 }

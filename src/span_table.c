@@ -9,6 +9,11 @@
 
 struct span_table span_table;
 static struct lock growth = LOCK_INIT(LOCK_TABLE);
+/* Guarded by growth: */
+static uint32_t covered[TABLE_LEAVES]; /* pages of ours in each leaf */
+static size_t leaves;
+static intptr_t spare[TABLE_LEAVES]; /* leaves that are none now, as in span_table.leaf */
+static size_t spares;
 
 static struct table_leaf *leaf_at(uintptr_t address)
 {
@@ -34,24 +39,59 @@ struct span *span_table_hint(uintptr_t address)
     return atomic_load_explicit(&leaf->span[page_in_leaf(address)], memory_order_acquire);
 }
 
-struct span *span_table_find(uintptr_t address)
+/* Looks at a descriptor again so often while it changes. */
+#define LOOKS 64
+
+static enum span_found look(uintptr_t at, uintptr_t address, struct span_view *out)
 {
-    struct span *span = span_table_hint(address);
-    if (span == NULL || span_state(span) == SPAN_DEAD || address < span->base ||
-        address >= span_end(span))
-        return NULL;
-    return span;
+    enum span_found found = SPAN_NONE;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        const struct span *span = span_table_hint(at);
+        if (span == NULL)
+            return found;
+        if (nh_likely(span_read(span, out)))
+            return nh_likely(span_view_holds(out, address)) ? SPAN_FOUND : SPAN_NONE;
+        found = SPAN_UNKNOWN;
+    }
+    return found;
+}
+
+/* The page of a free span that span_table_set_free marked: its address is that of any
+ * other page of the span with some number of low bits cleared, or cleared and a carry
+ * added.  How many is not known, but with each more only one of the two is new. */
+static NH_SLOW enum span_found look_around(uintptr_t address, struct span_view *out)
+{
+    enum span_found found = SPAN_NONE;
+    uintptr_t before = round_down(address, NH_PAGE);
+    for (unsigned bits = NH_PAGE_SHIFT; bits < NH_ADDRESS_BITS; bits++) {
+        uintptr_t down = round_down(address, (uintptr_t)1 << bits);
+        uintptr_t other = down != before ? down : down + ((uintptr_t)1 << bits);
+        before = down;
+        enum span_found there = look(other, address, out);
+        if (there == SPAN_FOUND)
+            return there;
+        if (there == SPAN_UNKNOWN)
+            found = there;
+    }
+    return found;
+}
+
+enum span_found span_table_find(uintptr_t address, struct span_view *out)
+{
+    enum span_found found = look(address, address, out);
+    if (nh_likely(found == SPAN_FOUND) || leaf_at(address) == NULL)
+        return found;
+    enum span_found around = look_around(address, out);
+    return around != SPAN_NONE ? around : found;
 }
 
 struct span *span_table_next(uintptr_t *address)
 {
     uintptr_t at = round_down(*address, NH_PAGE);
     while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
-        struct table_leaf *leaf = leaf_at(at);
         uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
-        for (; leaf != NULL && at != end; at += NH_PAGE) {
-            struct span *span =
-                atomic_load_explicit(&leaf->span[page_in_leaf(at)], memory_order_acquire);
+        for (; at != end && leaf_at(at) != NULL; at += NH_PAGE) {
+            struct span *span = span_table_hint(at);
             if (span != NULL) {
                 *address = at;
                 return span;
@@ -62,31 +102,104 @@ struct span *span_table_next(uintptr_t *address)
     return NULL;
 }
 
+/* ---- Leaves come and go ---- */
+
+/* Pages of [at, end) that are in the first one's leaf. */
+static size_t pages_in_leaf(uintptr_t at, uintptr_t end)
+{
+    uintptr_t border = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
+    return ((end < border ? end : border) - at) >> NH_PAGE_SHIFT;
+}
+
+/* Under the lock: a leaf for `high` if there is none. */
+static bool make_leaf(uintptr_t high)
+{
+    if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0)
+        return true;
+    if (spares == 0) {
+        void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
+        if (leaf == NULL)
+            return false;
+        /* A huge page under it would be resident at its first entry. */
+        os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
+        spare[spares++] = (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none);
+    }
+    atomic_store_explicit(&span_table.leaf[high], spare[--spares], memory_order_release);
+    leaves++;
+    return true;
+}
+
+/* The leaf of `high`, in which all is cleared.  Its memory goes back to the system; its
+ * addresses stay a leaf's, since somebody may be about to read there (C).  Lets go of the
+ * lock meanwhile.  (NH_BREAK_RETIRE: the test that must find out.) */
+static void drop_leaf(uintptr_t high)
+{
+    intptr_t distance = atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed);
+    void *leaf = (void *)((uintptr_t)span_table.none + (uintptr_t)distance);
+    atomic_store_explicit(&span_table.leaf[high], 0, memory_order_relaxed);
+    leaves--;
+    lock_release(&growth);
+#ifdef NH_BREAK_RETIRE
+    (void)os_unmap(leaf, sizeof(struct table_leaf));
+    lock_acquire(&growth);
+#else
+    /* If the system refuses (locked memory), it is zero all the same. */
+    (void)os_release(leaf, sizeof(struct table_leaf));
+    lock_acquire(&growth);
+    spare[spares++] = distance;
+#endif
+}
+
 bool span_table_cover(uintptr_t base, size_t pages)
 {
-    uintptr_t last = base + (pages << NH_PAGE_SHIFT) - 1;
-    for (uintptr_t high = base >> TABLE_LEAF_SHIFT; high <= last >> TABLE_LEAF_SHIFT; high++) {
-        if (high >= TABLE_LEAVES)
-            return false;
-        if (atomic_load_explicit(&span_table.leaf[high], memory_order_acquire) != 0)
-            continue;
-        lock_acquire(&growth);
-        if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) == 0) {
-            void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
-            /* A huge page under it would be resident at its first entry. */
-            if (leaf != NULL)
-                os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
-            if (leaf != NULL)
-                atomic_store_explicit(&span_table.leaf[high],
-                                      (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none),
-                                      memory_order_release);
-        }
-        bool covered = atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0;
-        lock_release(&growth);
-        if (!covered)
-            return false;
+    uintptr_t end = base + (pages << NH_PAGE_SHIFT);
+    if (end - 1 < base || (end - 1) >> TABLE_LEAF_SHIFT >= TABLE_LEAVES)
+        return false;
+    lock_acquire(&growth);
+    uintptr_t at = base;
+    while (at < end && make_leaf(at >> TABLE_LEAF_SHIFT)) {
+        size_t here = pages_in_leaf(at, end);
+        covered[at >> TABLE_LEAF_SHIFT] += (uint32_t)here;
+        at += here << NH_PAGE_SHIFT;
     }
-    return true;
+    lock_release(&growth);
+    if (at < end)
+        span_table_uncover(base, (at - base) >> NH_PAGE_SHIFT);
+    return at >= end;
+}
+
+void span_table_uncover(uintptr_t base, size_t pages)
+{
+    uintptr_t end = base + (pages << NH_PAGE_SHIFT);
+    lock_acquire(&growth);
+    for (uintptr_t at = base; at < end;) {
+        uintptr_t high = at >> TABLE_LEAF_SHIFT;
+        size_t here = pages_in_leaf(at, end);
+        nh_assert(covered[high] >= here);
+        covered[high] -= (uint32_t)here;
+        if (covered[high] == 0)
+            drop_leaf(high);
+        at += here << NH_PAGE_SHIFT;
+    }
+    lock_release(&growth);
+}
+
+size_t span_table_leaves(void)
+{
+    lock_acquire(&growth);
+    size_t n = leaves;
+    lock_release(&growth);
+    return n;
+}
+
+/* ---- Entries ---- */
+
+void span_table_clear(uintptr_t first, size_t pages)
+{
+    /* A look first: what was never written is not resident, and stays so. */
+    for (; pages > 0; pages--, first += NH_PAGE)
+        if (span_table_hint(first) != NULL)
+            span_table_set(first, 1, NULL);
 }
 
 void span_table_set(uintptr_t first, size_t pages, struct span *span)
@@ -94,6 +207,23 @@ void span_table_set(uintptr_t first, size_t pages, struct span *span)
     for (; pages > 0; pages--, first += NH_PAGE)
         atomic_store_explicit(&leaf_at(first)->span[page_in_leaf(first)], span,
                               memory_order_release);
+}
+
+void span_table_set_free(struct span *span)
+{
+    uintptr_t last = span_end(span) - NH_PAGE;
+    span_table_set(span->base, 1, span);
+    span_table_set(last, 1, span);
+    /* From the top bit down the two addresses agree until a bit is clear in the first
+     * and set in the last.  With all bits below that one cleared the last is `middle`.
+     * So is every page from there on; every page before it is so with a carry. */
+    uintptr_t differ = span->base ^ last;
+    if (differ == 0)
+        return;
+    uintptr_t bit = (uintptr_t)1 << (63 - __builtin_clzll(differ));
+    uintptr_t middle = round_down(last, bit);
+    if (middle != last)
+        span_table_set(middle, 1, span);
 }
 
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home)

@@ -14,19 +14,31 @@
  * lookup has no branch but the bound of the address.
  *
  * Who may read, and why it is right:
- *  (A) home words: relaxed loads.  The caller of free(p) got p from a malloc
- *      that followed the store of the word, and passing p between threads
- *      orders the two (the program owes that).  For an address that the
- *      program does not hold, any value may be read; then the program is wrong
- *      already, and the checks behind the fast path decide.
- *  (B) span pointers: acquire loads, paired with the release stores of
- *      span_table_set.  A pointer may be stale; descriptors are type-stable,
- *      so reading one is safe, and span_table_find checks range and state.
- *      For an object that the program holds nothing changes meanwhile; for
- *      another address the answer may be one of a moment ago, or none.
- *      Under the page heap's lock of the span's home nothing is stale.
- *  (C) leaves: never unmapped; published by release, read by acquire or, on
- *      free's path, through the dependency of (A).
+ *  (A) Home words, by who holds an object there, that is free(p): relaxed loads.  The
+ *      caller got p from a malloc that followed the store of the word and the leaf,
+ *      and passing p between threads orders the two (the program owes that).  The
+ *      object pins its span, and so leaf and word.  For an address that the program
+ *      does not hold, any word may be read; then the program is wrong already, and
+ *      the checks behind the fast path decide.
+ *  (B) Span pointers, by who holds an object there or the lock of the page heap whose
+ *      memory it is: acquire loads, paired with the release stores of span_table_set.
+ *      Of memory that is held nothing is stale, and its leaf is pinned as in (A).
+ *  (C) Span pointers, by anybody: nothing that a reader may ever follow is unmapped.  A
+ *      leaf that describes nothing any more is taken out of the table and its memory
+ *      given back, but its addresses stay a leaf, of zeros until it is one for other
+ *      addresses; so are descriptors always descriptors.  A reader who still has a
+ *      pointer to either reads NULL, or what is said of other addresses, and (D) tells.
+ *      So there is no section to enter, nothing to register, nobody to wait for.
+ *  (D) Descriptors, by who found one under (C): made whole by their version (span.h);
+ *      span_table_find believes one only when it was at rest and holds the address.
+ *      Ranges of descriptors at rest do not overlap, so an answer is exact for one
+ *      moment during the call.  Of an object that is held during the call it is exact for
+ *      all of it: its span does not change, and its entries are not stale, by (B).
+ *  (E) Addresses within a free span, whose entries are stale but for three: by (C) and
+ *      (D) for one of its inner pages, which is reached from any of them
+ *      (span_table_set_free).
+ *  (F) New leaves: published by release, read by acquire or, on free's path, through
+ *      the dependency of (A).
  */
 #ifndef NH_SPAN_TABLE_H
 #define NH_SPAN_TABLE_H
@@ -74,22 +86,41 @@ NH_INLINE uint32_t span_table_home(uintptr_t address)
 NH_STATIC(TABLE_LEAF_SHIFT == 32, "the index within a leaf is the low word of the address");
 NH_STATIC(TABLE_LEAVES == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
 
-/* The span pointer of an address's page, possibly stale, or NULL. */
+/* The span pointer of an address's page, possibly stale, or NULL.  Guarantees (B), (C). */
 struct span *span_table_hint(uintptr_t address);
-/* The IN_USE, MANUAL or FREE span that `address` lies in, or NULL; for any
- * address whatever, without a lock. */
-struct span *span_table_find(uintptr_t address);
+
+/* What lies at an address. */
+enum span_found {
+    SPAN_NONE,    /* no memory of ours */
+    SPAN_UNKNOWN, /* ours, but its span changed whenever it was looked at */
+    SPAN_FOUND    /* an IN_USE, MANUAL or FREE span */
+};
+/* Looks at any address whatever; *out is set when a span is found.  Takes no lock, waits
+ * for nobody, cannot fault, and may be called from signal handlers.  Guarantees (C)
+ * to (E). */
+enum span_found span_table_find(uintptr_t address, struct span_view *out);
 
 /* The span pointer, possibly stale, of the first page at or after *address that
  * has one; *address becomes that page's.  NULL at the end.  For walks; takes
  * a millisecond for each leaf. */
 struct span *span_table_next(uintptr_t *address);
 
-/* Makes leaves for [base, base + pages); false without memory.  After that
- * the setters cannot fail for that range. */
+/* Makes leaves for [base, base + pages), which is memory of ours from now on; false
+ * without memory.  After that the setters cannot fail for that range. */
 bool span_table_cover(uintptr_t base, size_t pages);
+/* ... and is not any more, with home words and span pointers cleared: for each
+ * span_table_cover once, whether in the same parts or others.  The memory of leaves that
+ * are left with nothing of ours is given back. */
+void span_table_uncover(uintptr_t base, size_t pages);
+/* Clears span pointers. */
+void span_table_clear(uintptr_t first, size_t pages);
+/* How many leaves there are now. */
+size_t span_table_leaves(void);
 /* Points the pages from `first` on, `pages` of them, to `span`. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span);
+/* Points the first and the last page of a free span to it, and the one page by which
+ * lookups find it. */
+void span_table_set_free(struct span *span);
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home);
 /* Makes the home word of one page 0 and returns what it was: of two that free
  * the same large object, one gets it. */

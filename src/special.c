@@ -103,16 +103,13 @@ static void grow(struct shard *shard)
 
 /* ---- Home words ---- */
 
-static uint32_t home_of(const struct span *span)
-{
-    /* As large.c and central.c set them. */
-    return row_home(span->cls == NH_CLASS_LARGE ? 0 : span->slot, span->cls);
-}
-
 uint32_t special_home(uintptr_t address)
 {
-    const struct span *span = span_table_find(address);
-    return span != NULL && span_state(span) == SPAN_IN_USE ? home_of(span) : 0;
+    struct span_view span;
+    if (span_table_find(address, &span) != SPAN_FOUND || span.state != SPAN_IN_USE)
+        return 0;
+    /* As large.c and central.c set them. */
+    return row_home(span.cls == NH_CLASS_LARGE ? 0 : span.slot, span.cls);
 }
 
 static void mark_page(uintptr_t object, bool special)
@@ -127,10 +124,10 @@ bool special_may_have(const void *ptr)
 {
     uintptr_t at = (uintptr_t)ptr;
     unsigned cls = row_home_class(object_home(ptr));
-    const struct span *span = span_table_find(at);
-    if (cls == 0 || cls == NH_CLASS_PAGES || span == NULL)
+    struct span_view span;
+    if (cls == 0 || cls == NH_CLASS_PAGES || span_table_find(at, &span) != SPAN_FOUND)
         return false;
-    return cls == NH_CLASS_LARGE ? at == span->base : (at - span->base) % span->bytes == 0;
+    return cls == NH_CLASS_LARGE ? at == span.base : (at - span.base) % span.bytes == 0;
 }
 
 /* ---- Records ---- */

@@ -28,6 +28,7 @@ static void read_pages(struct page_heap *pages, struct nh_node_stats *out)
     out->span_frees = pages->span_frees;
     out->grows = pages->grows;
     out->scavenges = pages->scavenges;
+    out->unmaps = pages->unmaps;
     lock_release(&pages->lock);
     out->in_use_bytes = out->mapped_bytes - out->free_bytes - out->lent_bytes + borrowed_in_use;
 }

@@ -6,9 +6,9 @@
 #include "log.h"
 #include "numa/topology.h"
 #include "options.h"
+#include "report_file.h"
 #include "stats.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,21 +113,11 @@ void stats_print(int fd, enum stats_format format)
 void stats_at_exit(void)
 {
     const char *where = options_text(OPT_STATS);
-    if (*where == '\0' || strcmp(where, "0") == 0)
+    if (!report_file_wanted(where))
         return;
-    enum stats_format format = (enum stats_format)options_get(OPT_STATS_FORMAT);
-    if (strcmp(where, "1") == 0) {
-        stats_print(STDERR_FILENO, format);
+    int fd = report_file_open(where, "NEARHEAP_STATS");
+    if (fd < 0)
         return;
-    }
-    char buffer[PRINT_BUFFER];
-    struct text path = {.at = buffer, .room = sizeof(buffer)};
-    text_add_path(&path, where);
-    int fd = open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        log_line(LOG_ERROR, "cannot write statistics to %s (NEARHEAP_STATS)", buffer);
-        return;
-    }
-    stats_print(fd, format);
-    close(fd);
+    stats_print(fd, (enum stats_format)options_get(OPT_STATS_FORMAT));
+    report_file_close(fd);
 }

@@ -86,6 +86,14 @@ struct span *treap_best_fit(const struct treap *treap, size_t pages)
     return best;
 }
 
+struct span *treap_longest(const struct treap *treap)
+{
+    struct span *at = treap->root;
+    while (at != NULL && at->idle.right != NULL)
+        at = at->idle.right;
+    return at;
+}
+
 struct span *treap_first(const struct treap *treap)
 {
     return treap_best_fit(treap, 0);

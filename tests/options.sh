@@ -86,6 +86,6 @@ assert sum(node["mapped_bytes"] for node in stats["nodes"]) > 0
 END_PYTHON
     fi
 done
-line 'cannot write statistics to /nonexistent/file .*' NEARHEAP_STATS=/nonexistent/file
+line 'cannot write to /nonexistent/file .*' NEARHEAP_STATS=/nonexistent/file
 
 exit $failed

@@ -75,6 +75,12 @@ struct bed {
 static struct bed bed;
 static unsigned short seed[3];
 
+static const struct span *find(uintptr_t address)
+{
+    struct span_view view;
+    return span_table_find(address, &view) == SPAN_FOUND ? view.span : NULL;
+}
+
 static size_t below(size_t n)
 {
     return (size_t)nrand48(seed) % n;
@@ -101,8 +107,8 @@ static void add_free(struct span *span, bool resident)
     assert_int_equal(span->needzero, resident);
     assert_int_equal(span->slot, bed.heap->slot);
     assert_int_equal(span->cls, 0);
-    assert_ptr_equal(span_table_find(span->base), span);
-    assert_ptr_equal(span_table_find(span_end(span) - 1), span);
+    assert_ptr_equal(find(span->base), span);
+    assert_ptr_equal(find(span_end(span) - 1), span);
     add_run(span, true);
 }
 
@@ -200,8 +206,7 @@ static void check_table(void)
 {
     for (size_t i = 0; i < bed.lives; i++)
         for (size_t page = 0; page < bed.live[i].pages; page++)
-            assert_ptr_equal(span_table_find(bed.live[i].base + page * NH_PAGE + 1),
-                             bed.live[i].span);
+            assert_ptr_equal(find(bed.live[i].base + page * NH_PAGE + 1), bed.live[i].span);
 }
 
 /* Of the last walk: the shortest free span of a kind with `pages`, 0 if none. */
@@ -337,7 +342,7 @@ static struct live *add(size_t pages, size_t align_pages, bool may_grow)
     assert_null(span->prev);
     for (size_t page = 0; page < pages; page++) {
         uintptr_t at = span->base + page * NH_PAGE;
-        assert_ptr_equal(span_table_find(at), span);
+        assert_ptr_equal(find(at), span);
         assert_int_equal(span_table_home(at), 0);
     }
 
@@ -427,7 +432,7 @@ static bool extend(struct live *live, size_t pages)
         live->pages += pages;
         use(live);
         for (uintptr_t at = live->base; at < end + pages * NH_PAGE; at += NH_PAGE)
-            assert_ptr_equal(span_table_find(at), live->span);
+            assert_ptr_equal(find(at), live->span);
     }
     walk();
     return done;
@@ -550,7 +555,7 @@ static void lengths_without_room(void **state)
                                     (size_t)1 << (NH_ADDRESS_BITS - NH_PAGE_SHIFT)};
     for (size_t i = 0; i < sizeof(absurd) / sizeof(absurd[0]); i++)
         for (size_t align_pages = 1; align_pages <= NH_HUGE_PAGES; align_pages *= 4) {
-            struct span_request want = {absurd[i], align_pages, SPAN_MANUAL, CLASS, true};
+            struct span_request want = {absurd[i], align_pages, SPAN_MANUAL, CLASS, NULL, true};
             errno = UNTOUCHED;
             assert_null(page_heap_alloc(bed.heap, &want));
             assert_int_equal(errno, UNTOUCHED);
@@ -922,7 +927,7 @@ static void growth_is_by_huge_pages_and_geometric(void **state)
 {
     (void)state;
     struct page_heap *heap = bed.heap;
-    struct span_request want = {128, 1, SPAN_MANUAL, CLASS, true};
+    struct span_request want = {128, 1, SPAN_MANUAL, CLASS, NULL, true};
     size_t taken = 0;
     while (taken < ((size_t)2 << 30) / NH_PAGE) {
         size_t before = heap->mapped_pages;
@@ -968,7 +973,7 @@ static void system_grants_the_exact_need_only(void **state)
     assert_true(span_table_cover(heap->grown_at - NH_HUGE, NH_HUGE_PAGES));
 
     struct rlimit before, limit;
-    struct span_request want = {3, 1, SPAN_MANUAL, CLASS, true};
+    struct span_request want = {3, 1, SPAN_MANUAL, CLASS, NULL, true};
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     limit = before;
     limit.rlim_cur = address_space() + 5 * NH_PAGE;
@@ -1107,8 +1112,8 @@ static void *works(void *arg)
         } else if (*at != NULL) {
             worker_frees(worker, at);
         } else {
-            struct span_request want = {1 + dice / 128 % 9, (size_t)1 << dice / 2048 % 3,
-                                        SPAN_MANUAL, CLASS, true};
+            struct span_request want = {
+                1 + dice / 128 % 9, (size_t)1 << dice / 2048 % 3, SPAN_MANUAL, CLASS, NULL, true};
             struct span *span = page_heap_alloc(worker->heap, &want);
             if (span == NULL || span->pages != want.pages ||
                 (!span->needzero && !all_bytes_are(span->base, span->pages, 0))) {

@@ -16,6 +16,12 @@
 #define CLASS 1
 
 /* Heaps of slots of their own: the span table outlives each test. */
+static const struct span *find(uintptr_t address)
+{
+    struct span_view view;
+    return span_table_find(address, &view) == SPAN_FOUND ? view.span : NULL;
+}
+
 static struct page_heap *heap_new(void)
 {
     static unsigned slot;
@@ -29,7 +35,7 @@ static struct page_heap *heap_new(void)
 
 static struct span *take(struct page_heap *heap, size_t pages, bool may_grow)
 {
-    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, may_grow};
+    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, may_grow};
     struct span *span = page_heap_alloc(heap, &want);
     if (span != NULL) {
         assert_int_equal(span->slot, heap->slot);
@@ -112,7 +118,7 @@ static void a_loan_and_its_return(void **state)
     assert_true(loan.needzero);
     assert_int_equal(lender->lent_pages, 20);
     assert_int_equal(lender->resident.pages, 30);
-    assert_null(span_table_find(loan.base)); /* on its way it is nobody's */
+    assert_null(find(loan.base)); /* on its way it is nobody's */
 
     assert_true(page_heap_borrow(borrower, &loan));
     assert_int_equal(borrower->borrowed_pages, 20);
@@ -227,7 +233,7 @@ static void *trade(void *arg)
         struct loan loan;
         if (lender != of[i] && page_heap_lend(lender, pages, 2 * pages, true, &loan))
             assert_true(page_heap_borrow(of[i], &loan));
-        struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, true};
+        struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, true};
         held[i] = page_heap_alloc(of[i], &want);
         assert_non_null(held[i]);
         *(unsigned char *)held[i]->base = (unsigned char)(i + 1);

@@ -29,11 +29,17 @@ static void describe(struct span *span, uintptr_t base, size_t pages, enum span_
     span_set_state(span, state);
 }
 
+static const struct span *find(uintptr_t address)
+{
+    struct span_view view;
+    return span_table_find(address, &view) == SPAN_FOUND ? view.span : NULL;
+}
+
 static void assert_nobodys(uintptr_t address)
 {
     assert_int_equal(span_table_home(address), 0);
     assert_null(span_table_hint(address));
-    assert_null(span_table_find(address));
+    assert_null(find(address));
 }
 
 static void no_address_faults(void **state)
@@ -81,10 +87,10 @@ static void no_address_faults(void **state)
     /* Above bit 47 the home word does not look; the span is another matter. */
     for (unsigned bit = NH_ADDRESS_BITS; bit < 64; bit++) {
         assert_null(span_table_hint(base | (uintptr_t)1 << bit));
-        assert_null(span_table_find(base | (uintptr_t)1 << bit));
+        assert_null(find(base | (uintptr_t)1 << bit));
     }
     assert_int_equal(span_table_home(base | (uintptr_t)1 << 47), 0);
-    assert_ptr_equal(span_table_find(base), &span);
+    assert_ptr_equal(find(base), &span);
 }
 
 static void cover_knows_the_end_of_the_space(void **state)
@@ -99,7 +105,7 @@ static void cover_knows_the_end_of_the_space(void **state)
     static struct span span;
     describe(&span, SPACE_END - NH_PAGE, 1, SPAN_IN_USE);
     span_table_set(span.base, 1, &span);
-    assert_ptr_equal(span_table_find(SPACE_END - 1), &span);
+    assert_ptr_equal(find(SPACE_END - 1), &span);
     assert_nobodys(SPACE_END);
     assert_nobodys(SPACE_END - NH_PAGE - 1);
 }
@@ -119,9 +125,9 @@ static void check_range(uintptr_t base, size_t pages)
     span_table_set_home(base, pages, 4096 + 16);
     uintptr_t end = base + pages * NH_PAGE;
     for (uintptr_t at = base; at < end; at += NH_PAGE) {
-        assert_ptr_equal(span_table_find(at), span);
-        assert_ptr_equal(span_table_find(at + 1), span);
-        assert_ptr_equal(span_table_find(at + NH_PAGE - 1), span);
+        assert_ptr_equal(find(at), span);
+        assert_ptr_equal(find(at + 1), span);
+        assert_ptr_equal(find(at + NH_PAGE - 1), span);
         assert_int_equal(span_table_home(at), 4096 + 16);
         assert_int_equal(span_table_home(at + NH_PAGE - 1), 4096 + 16);
     }
@@ -132,7 +138,7 @@ static void check_range(uintptr_t base, size_t pages)
     span_table_set_home(base, pages, 0);
     for (uintptr_t at = base; at < end; at += NH_PAGE) {
         assert_int_equal(span_table_home(at), 0);
-        assert_ptr_equal(span_table_find(at), span);
+        assert_ptr_equal(find(at), span);
     }
     span_table_set(base, pages, NULL);
     for (uintptr_t at = base; at < end; at += NH_PAGE)
@@ -171,7 +177,7 @@ static void without_a_leaf_nothing_is_there(void **state)
     span_table_set(base, 1, &span);
     assert_true(span_table_cover(base, 1)); /* again, which changes nothing */
     assert_true(span_table_cover(base - NH_PAGE, 3));
-    assert_ptr_equal(span_table_find(base), &span);
+    assert_ptr_equal(find(base), &span);
 }
 
 /* A pointer in the table may be stale: range and state decide. */
@@ -184,22 +190,88 @@ static void find_checks_range_and_state(void **state)
     span_table_set(base, 8, &span);
     span.base = base + 2 * NH_PAGE;
     span.pages = 4;
-    assert_null(span_table_find(base + 3 * NH_PAGE)); /* DEAD */
+    assert_null(find(base + 3 * NH_PAGE)); /* DEAD */
 
     static const enum span_state states[] = {SPAN_FREE, SPAN_IN_USE, SPAN_FREE, SPAN_MANUAL};
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         span_set_state(&span, states[i]);
-        assert_null(span_table_find(base));
-        assert_null(span_table_find(span.base - 1));
-        assert_ptr_equal(span_table_find(span.base), &span);
-        assert_ptr_equal(span_table_find(span_end(&span) - 1), &span);
-        assert_null(span_table_find(span_end(&span)));
-        assert_null(span_table_find(base + 8 * NH_PAGE - 1));
+        assert_null(find(base));
+        assert_null(find(span.base - 1));
+        assert_ptr_equal(find(span.base), &span);
+        assert_ptr_equal(find(span_end(&span) - 1), &span);
+        assert_null(find(span_end(&span)));
+        assert_null(find(base + 8 * NH_PAGE - 1));
         assert_ptr_equal(span_table_hint(base), &span);
     }
     span_set_state(&span, SPAN_FREE);
     span_set_state(&span, SPAN_DEAD);
-    assert_null(span_table_find(span.base));
+    assert_null(find(span.base));
+}
+
+/* While a span changes nothing is said of it, and afterwards what it is by then. */
+static void find_does_not_believe_a_changing_span(void **state)
+{
+    (void)state;
+    uintptr_t base = BASE + 84 * LEAF;
+    static struct span span;
+    struct span_view view;
+    assert_true(span_table_cover(base, 4));
+    describe(&span, base, 4, SPAN_IN_USE);
+    span_table_set(base, 4, &span);
+    assert_int_equal(span_table_find(base, &view), SPAN_FOUND);
+    assert_true(span_is_still(&view));
+    uint64_t before = view.version;
+
+    span_change(&span);
+    assert_false(span_is_still(&view));
+    assert_int_equal(span_table_find(base, &view), SPAN_UNKNOWN);
+    span_store(&span.pages, 2);
+    assert_int_equal(span_table_find(base + NH_PAGE, &view), SPAN_UNKNOWN);
+    span_settle(&span);
+    assert_int_equal(span_table_find(base + NH_PAGE, &view), SPAN_FOUND);
+    assert_int_equal(view.pages, 2);
+    assert_int_equal(view.version, before + 2);
+    assert_int_equal(span_table_find(base + 2 * NH_PAGE, &view), SPAN_NONE);
+}
+
+/* From each of its pages, whatever the table says there; and from none beside it. */
+static void a_free_span_is_found_from_all_its_pages(void **state)
+{
+    (void)state;
+    enum { RANGE = 600 };
+    uintptr_t base = BASE + 90 * LEAF - RANGE / 2 * NH_PAGE; /* over the border of two leaves */
+    static struct span span, stale, dead;
+    assert_true(span_table_cover(base, RANGE));
+    describe(&stale, base - NH_PAGE, 1, SPAN_IN_USE);
+    describe(&dead, base, RANGE, SPAN_FREE);
+    span_set_state(&dead, SPAN_DEAD);
+    describe(&span, base, 1, SPAN_FREE);
+    unsigned short seed[3] = {7, 8, 9};
+    for (unsigned round = 0; round < 400; round++) {
+        size_t first = (size_t)nrand48(seed) % RANGE;
+        size_t pages = 1 + (size_t)nrand48(seed) % (RANGE - first);
+        for (size_t i = 0; i < RANGE; i++) {
+            long what = nrand48(seed) % 4;
+            span_table_set(base + i * NH_PAGE, 1, what == 0 ? NULL : (what == 1 ? &stale : &dead));
+        }
+        span.base = base + first * NH_PAGE;
+        span.pages = pages;
+        span_table_set_free(&span);
+        for (size_t i = 0; i < RANGE; i++)
+            assert_ptr_equal(find(base + i * NH_PAGE + 1),
+                             i >= first && i < first + pages ? &span : NULL);
+    }
+    /* Most ends and lengths there are, small ones. */
+    for (size_t first = 0; first < 40; first++)
+        for (size_t pages = 1; first + pages <= 40; pages++) {
+            span_table_set(base, 40, &stale);
+            span.base = base + first * NH_PAGE;
+            span.pages = pages;
+            span_table_set_free(&span);
+            for (size_t i = 0; i < 40; i++)
+                assert_ptr_equal(find(base + i * NH_PAGE),
+                                 i >= first && i < first + pages ? &span : NULL);
+        }
 }
 
 #define ROUNDS  20000
@@ -248,7 +320,7 @@ static void *reads(void *arg)
         size_t place = (size_t)nrand48(reader->seed) % PLACES;
         uintptr_t at = shared_base + place * PAGES * NH_PAGE +
                        (size_t)nrand48(reader->seed) % (PAGES * NH_PAGE);
-        const struct span *span = span_table_find(at);
+        const struct span *span = find(at);
         if (span != NULL) {
             reader->found++;
             if (span < published || span >= published + ROUNDS ||
@@ -262,7 +334,7 @@ static void *reads(void *arg)
             reader->wrong++;
         /* In leaves that may be made at this moment. */
         uintptr_t nowhere = shared_base + (2 + place % 16) * LEAF + at % LEAF;
-        if (span_table_find(nowhere) != NULL || span_table_home(nowhere) != 0)
+        if (find(nowhere) != NULL || span_table_home(nowhere) != 0)
             reader->wrong++;
         lookups++;
     }
@@ -318,7 +390,6 @@ static void growth_waits_and_is_done_once(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, covers, &covered[i]), 0);
     usleep(50000);
     assert_int_equal(atomic_load(&ended), 0);
-    assert_true(span_table_cover(BASE, 1)); /* needs no growth, so no lock */
     span_table_unlock();
     for (unsigned i = 0; i < COVERERS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -334,6 +405,8 @@ int main(void)
         cmocka_unit_test(ranges_near_borders),
         cmocka_unit_test(without_a_leaf_nothing_is_there),
         cmocka_unit_test(find_checks_range_and_state),
+        cmocka_unit_test(find_does_not_believe_a_changing_span),
+        cmocka_unit_test(a_free_span_is_found_from_all_its_pages),
         cmocka_unit_test(readers_beside_a_writer),
         cmocka_unit_test(growth_waits_and_is_done_once),
     };

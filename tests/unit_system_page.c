@@ -53,7 +53,8 @@ NH_STATIC(sizeof(struct page_heap) <= SYSTEM_PAGE, "a heap fits where it is put"
 /* An allocated span whose every page begins with the page's address. */
 static struct span *take(struct page_heap *heap, size_t pages)
 {
-    struct span_request want = {pages, 1, SPAN_IN_USE, 1, true};
+    struct span_request want = {
+        .pages = pages, .align_pages = 1, .state = SPAN_IN_USE, .cls = 1, .may_grow = true};
     struct span *span = page_heap_alloc(heap, &want);
     assert_non_null(span);
     for (uintptr_t at = span->base; at < span_end(span); at += NH_PAGE) {

@@ -15,6 +15,12 @@
 #include <stdlib.h>
 
 /* A heap of a slot that no node's heap has, but on a machine with 63 nodes. */
+static const struct span *find(uintptr_t address)
+{
+    struct span_view view;
+    return span_table_find(address, &view) == SPAN_FOUND ? view.span : NULL;
+}
+
 static struct page_heap *heap_new(void)
 {
     static unsigned slot = NH_NODES_MAX;
@@ -85,7 +91,7 @@ static bool lay_out(struct page_heap *heap, struct place *place, size_t count)
 static bool all_joined(const struct place *place, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct span *span = span_table_find(place[i].base);
+        const struct span *span = find(place[i].base);
         if (span == NULL || span_state(span) != SPAN_FREE || span->pages != JOINED_PAGES)
             return false;
     }

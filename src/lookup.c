@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * lookup.c - see lookup.h.
+ */
+#include "lookup.h"
+
+#include "size_class.h"
+#include "span_table.h"
+
+/* Times that a span is found and has changed before its bits were read. */
+#define LOOKS 64
+
+/* The span may be another one by now, with something else where its bits were. */
+NH_RACY bool bit_is_set(const struct object_bits *bits, unsigned index)
+{
+    uint64_t word = __atomic_load_n(&bits->free[index / 64], __ATOMIC_ACQUIRE);
+    return (word >> index % 64 & 1) != 0;
+}
+
+static void whole_span(struct lookup *out, enum nh_what what)
+{
+    out->what = what;
+    out->object = out->span.base;
+    out->size = out->span.pages << NH_PAGE_SHIFT;
+}
+
+/* Where in a span in use the address is; false when the span changed meanwhile. */
+NH_INLINE bool find_object(uintptr_t address, struct lookup *out)
+{
+    const struct span_view *span = &out->span;
+    if (span->objects == 0) {
+        whole_span(out, NH_OBJECT);
+        return true;
+    }
+    unsigned index = size_class_index(span->index_magic, address - span->base);
+    if (nh_unlikely(index >= span->objects)) {
+        out->what = NH_REST;
+        return true;
+    }
+    bool is_free = bit_is_set(&span->span->bits, index);
+    if (nh_unlikely(!span_is_still(span)))
+        return false;
+    out->what = is_free ? NH_FREE_OBJECT : NH_OBJECT;
+    out->object = span->base + (size_t)index * span->bytes;
+    out->size = span->bytes;
+    return true;
+}
+
+void lookup_address(uintptr_t address, struct lookup *out)
+{
+    out->object = 0;
+    out->size = 0;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        enum span_found found = span_table_find(address, &out->span);
+        if (nh_unlikely(found != SPAN_FOUND)) {
+            out->what = found == SPAN_NONE ? NH_NOTHING : NH_CHANGING;
+            return;
+        }
+        if (nh_likely(out->span.state == SPAN_IN_USE)) {
+            if (nh_likely(find_object(address, out)))
+                return;
+            continue;
+        }
+        out->what = NH_FREE_PAGES;
+        /* Other MANUAL spans are free pages on their way to the system. */
+        if (out->span.state == SPAN_MANUAL && out->span.cls == NH_CLASS_PAGES)
+            whole_span(out, NH_PAGES);
+        return;
+    }
+    out->what = NH_CHANGING;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * page_heap_unmap.c - how a page heap's address space goes back to the system: clean
+ * pages, which use no memory, but for page tables, entries in the span table, and what
+ * a limit on address space leaves for others.
+ */
+#include "log.h"
+#include "options.h"
+#include "os.h"
+#include "page_heap.h"
+#include "page_heap_internal.h"
+#include "span_table.h"
+
+/* Address space is looked at no more often than this, whatever the time of decay: to get
+ * it again takes a system call and page faults. */
+#define TRIM_LEAST_MS 1000
+
+/* Unmaps a piece that was carved from clean pages, without the heap's lock. */
+static bool unmap(struct page_heap *heap, struct span *piece)
+{
+    uintptr_t base = piece->base;
+    size_t pages = piece->pages;
+    /* Before others can get these addresses from the system.  Nobody has a pointer to
+     * them, and lookups find a span that is changing, or none. */
+    span_table_clear(base, pages);
+    bool done = os_unmap((void *)base, pages << NH_PAGE_SHIFT);
+    if (done)
+        span_table_uncover(base, pages);
+    lock_acquire(&heap->lock);
+    if (done) {
+        heap->mapped_pages -= pages;
+        heap->unmaps++;
+        /* The heap grows downwards: again from there. */
+        if (heap->grown_at == base)
+            heap->grown_at = span_end(piece);
+        page_heap_retire(heap, piece);
+    } else {
+        span_set_state(piece, SPAN_FREE);
+        page_heap_insert_free(heap, piece);
+    }
+    lock_release(&heap->lock);
+    return done;
+}
+
+/* Under the lock: takes clean pages that are not meant to be used. */
+static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages)
+{
+    struct span *piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
+    if (piece == NULL)
+        return NULL;
+    page_heap_refund(heap, pages); /* nothing was taken */
+    /* What is freed beside it meanwhile must not join it. */
+    span_table_set(piece->base, 1, NULL);
+    span_table_set(span_end(piece) - NH_PAGE, 1, NULL);
+    return piece;
+}
+
+bool page_heap_unmap(struct page_heap *heap, size_t pages)
+{
+    /* With this many, as many as asked for are whole system pages. */
+    size_t search = pages + ((round_up(os_page(), NH_PAGE) - NH_PAGE) >> NH_PAGE_SHIFT);
+    lock_acquire(&heap->lock);
+    struct span *from = free_set_fit(&heap->clean, search);
+    struct span *piece = NULL;
+    /* The lower end, where a heap that grows downwards has its last mapping. */
+    if (from != NULL)
+        piece = carve(heap, from, round_up(from->base, os_page()), pages);
+    lock_release(&heap->lock);
+    return piece != NULL && unmap(heap, piece);
+}
+
+/* Under the lock: at most `most` pages, in whole huge pages, of the longest clean span. */
+static struct span *carve_longest(struct page_heap *heap, size_t most)
+{
+    struct span *from = treap_longest(&heap->clean.longer);
+    if (from == NULL)
+        return NULL;
+    uintptr_t first = round_up(from->base, NH_HUGE);
+    uintptr_t last = round_down(span_end(from), NH_HUGE);
+    if (first >= last)
+        return NULL;
+    size_t pages = (last - first) >> NH_PAGE_SHIFT;
+    return carve(heap, from, first, pages < most ? pages : most);
+}
+
+size_t page_heap_trim(struct page_heap *heap, size_t most)
+{
+    size_t unmapped = 0;
+    most = round_down(most, NH_HUGE_PAGES);
+    while (unmapped < most) {
+        /* Who needs memory at any price waits until it is the system's. */
+        lock_acquire(&heap->releasing);
+        lock_acquire(&heap->lock);
+        struct span *piece = carve_longest(heap, most - unmapped);
+        size_t pages = piece != NULL ? piece->pages : 0;
+        lock_release(&heap->lock);
+        bool done = piece != NULL && unmap(heap, piece);
+        lock_release(&heap->releasing);
+        if (!done)
+            break;
+        unmapped += pages;
+    }
+    if (unmapped != 0)
+        log_line(LOG_TRACE, "unmap: heap %u gave back %zu KiB of addresses, %zu KiB mapped",
+                 heap->slot, unmapped << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
+    return unmapped;
+}
+
+/* Under the lock: what the heap would ask for at once when it grows. */
+static size_t reserve(const struct page_heap *heap)
+{
+    size_t step = heap->mapped_pages >> NH_GROW_SHIFT;
+    return step > NH_HUGE_PAGES ? step : NH_HUGE_PAGES;
+}
+
+void page_heap_trim_all(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t clean = heap->clean.pages, keep = reserve(heap);
+    lock_release(&heap->lock);
+    if (clean > keep)
+        page_heap_trim(heap, clean - keep);
+}
+
+void page_heap_trim_idle(struct page_heap *heap)
+{
+    uint64_t period = (uint64_t)options_get(OPT_DECAY);
+    if (period < TRIM_LEAST_MS)
+        period = TRIM_LEAST_MS;
+    uint64_t now = os_now_ms();
+    lock_acquire(&heap->lock);
+    bool due = now - heap->trimmed_ms >= period;
+    size_t idle = heap->clean_least, keep = reserve(heap);
+    if (due) {
+        heap->trimmed_ms = now;
+        heap->clean_least = heap->clean.pages;
+    }
+    lock_release(&heap->lock);
+    if (due && idle > keep)
+        page_heap_trim(heap, idle - keep);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Address space that goes back to the system: how much, when, what stays; and the leaves
+ * of the span table that go with it.
+ *
+ * Each test has a heap of its own in addresses of its own (a slot has a terabyte).
+ */
+#include "unit.h"
+
+#include "options.h"
+#include "os.h"
+#include "page_heap.h"
+#include "span_table.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define CLASS 1
+#define LARGE (32 * NH_HUGE_PAGES)
+
+static struct page_heap *heap_new(void)
+{
+    static unsigned slot;
+    struct page_heap *heap =
+        os_map(round_up(sizeof(struct page_heap), NH_SYSTEM_PAGE), NH_SYSTEM_PAGE, 0);
+    assert_non_null(heap);
+    page_heap_init(heap, slot++);
+    return heap;
+}
+
+static struct span *take(struct page_heap *heap, size_t pages)
+{
+    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, true};
+    struct span *span = page_heap_alloc(heap, &want);
+    assert_non_null(span);
+    memset((void *)span->base, 1, pages * NH_PAGE);
+    return span;
+}
+
+/* A heap with so many clean pages in one span, below a few that are in use. */
+static struct page_heap *clean_heap(size_t pages, struct span **end)
+{
+    struct page_heap *heap = heap_new();
+    *end = take(heap, 3);
+    struct span *span = take(heap, pages);
+    page_heap_free(heap, span, false);
+    assert_int_equal(page_heap_release(heap, 0), pages);
+    assert_true(heap->clean.pages >= pages);
+    return heap;
+}
+
+static bool mapped(uintptr_t at)
+{
+    if (msync((void *)at, NH_PAGE, MS_ASYNC) == 0)
+        return true;
+    assert_int_equal(errno, ENOMEM);
+    return false;
+}
+
+/* Whether each page is mapped if and only if a span of the heap's is there. */
+static size_t count_mapped(uintptr_t base, size_t pages)
+{
+    size_t n = 0;
+    for (uintptr_t at = base; at < base + pages * NH_PAGE; at += NH_PAGE) {
+        struct span_view view;
+        bool found = span_table_find(at + 1, &view) == SPAN_FOUND;
+        assert_int_equal(found, mapped(at));
+        n += found;
+    }
+    return n;
+}
+
+static void in_whole_huge_pages(void **state)
+{
+    (void)state;
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    size_t had = heap->mapped_pages, quota = heap->quota;
+    uintptr_t base = heap->grown_at;
+    assert_int_equal(count_mapped(base, had), had);
+    assert_int_equal(page_heap_trim(heap, NH_HUGE_PAGES - 1), 0);
+    assert_int_equal(page_heap_trim(heap, 3 * NH_HUGE_PAGES + 1), 3 * NH_HUGE_PAGES);
+    assert_int_equal(heap->mapped_pages, had - 3 * NH_HUGE_PAGES);
+    assert_int_equal(heap->unmaps, 1);
+    assert_int_equal(heap->quota, quota); /* nothing was taken */
+    assert_int_equal(count_mapped(base, had), heap->mapped_pages);
+
+    /* Not what is used or resident. */
+    struct span *resident = take(heap, NH_HUGE_PAGES);
+    page_heap_free(heap, resident, false);
+    page_heap_trim(heap, SIZE_MAX);
+    assert_true(heap->mapped_pages >= NH_HUGE_PAGES + 3);
+    assert_true(mapped(resident->base) && mapped(end->base));
+    assert_int_equal(((unsigned char *)end->base)[3 * NH_PAGE - 1], 1);
+    assert_int_equal(count_mapped(base, had), heap->mapped_pages);
+
+    /* It grows again, and all is as it was. */
+    struct span *again = take(heap, LARGE);
+    for (size_t i = 0; i < LARGE; i++) {
+        struct span_view view;
+        assert_int_equal(span_table_find(again->base + i * NH_PAGE, &view), SPAN_FOUND);
+        assert_ptr_equal(view.span, again);
+    }
+}
+
+/* What goes at the lower end comes back there: addresses do not wander off. */
+static void growth_begins_where_it_was(void **state)
+{
+    (void)state;
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    uintptr_t lowest = heap->grown_at;
+    for (unsigned i = 0; i < 5; i++) {
+        assert_true(page_heap_trim(heap, LARGE) > 0);
+        assert_true(heap->grown_at > lowest);
+        struct span *span = take(heap, LARGE);
+        page_heap_free(heap, span, false);
+        page_heap_release(heap, 0);
+        assert_true(heap->grown_at + LARGE * NH_PAGE >= lowest);
+    }
+}
+
+static void a_reserve_stays(void **state)
+{
+    (void)state;
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    size_t keep = heap->mapped_pages >> NH_GROW_SHIFT;
+    page_heap_trim_all(heap);
+    assert_in_range(heap->clean.pages, keep, keep + 2 * NH_HUGE_PAGES);
+    /* However often. */
+    for (unsigned i = 0; i < 100; i++)
+        page_heap_trim_all(heap);
+    assert_true(heap->clean.pages >= NH_HUGE_PAGES);
+}
+
+/* Only what lay clean through a whole time of decay. */
+static void what_lies_idle_goes_in_time(void **state)
+{
+    (void)state;
+    uint64_t decay = (uint64_t)options_get(OPT_DECAY);
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    size_t had = heap->mapped_pages;
+    heap->trimmed_ms = os_now_ms() - decay;
+    page_heap_trim_idle(heap); /* of the time before nothing is known */
+    assert_int_equal(heap->mapped_pages, had);
+    assert_int_equal(heap->clean_least, heap->clean.pages);
+    page_heap_trim_idle(heap); /* not due */
+    assert_int_equal(heap->mapped_pages, had);
+
+    /* It was all needed once since. */
+    struct span *span = take(heap, LARGE);
+    page_heap_free(heap, span, false);
+    page_heap_release(heap, 0);
+    heap->trimmed_ms -= decay;
+    page_heap_trim_idle(heap);
+    assert_int_equal(heap->mapped_pages, had);
+
+    heap->trimmed_ms -= decay;
+    page_heap_trim_idle(heap);
+    assert_true(heap->mapped_pages < had / 4);
+    assert_true(heap->clean.pages >= had >> NH_GROW_SHIFT);
+}
+
+static void leaves_go_with_their_last_page(void **state)
+{
+    (void)state;
+    struct page_heap *heap = heap_new();
+    size_t leaves = span_table_leaves();
+    uintptr_t at = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct span *span = take(heap, 1);
+        at = span->base;
+        assert_true(span_table_leaves() > leaves);
+        page_heap_free(heap, span, false);
+        page_heap_release(heap, 0);
+        while (heap->clean.pages != 0)
+            assert_true(page_heap_unmap(heap, heap->clean.pages));
+        assert_int_equal(heap->mapped_pages, 0);
+        assert_int_equal(span_table_leaves(), leaves);
+        struct span_view view;
+        assert_int_equal(span_table_find(at, &view), SPAN_NONE);
+        assert_int_equal(span_table_home(at), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leaves_go_with_their_last_page), cmocka_unit_test(in_whole_huge_pages),
+        cmocka_unit_test(growth_begins_where_it_was),     cmocka_unit_test(a_reserve_stays),
+        cmocka_unit_test(what_lies_idle_goes_in_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
