@@ -17,6 +17,7 @@
 /* `alignment` is a power of two; NULL without memory, errno untouched. */
 static void *alloc_aligned(size_t alignment, size_t size)
 {
+    cache_count_call();
     if (nh_unlikely(size > PTRDIFF_MAX))
         return NULL;
     if (alignment <= NH_CLASS_MAX && size <= NH_CLASS_MAX) {

@@ -26,9 +26,6 @@
 /* Frees of a thread without a cache before it gets one. */
 #define FREES_WITHOUT 16
 
-/* Refills between two looks at the clock. */
-#define TICK_REFILLS 64
-
 void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
 struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
 struct row row_boot_rows[NH_NODES_MAX];
@@ -286,6 +283,16 @@ struct heap *cache_heap(void)
     return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
 }
 
+_Thread_local uint32_t cache_tick_calls
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+void cache_tick(void)
+{
+    struct heap *heap = cache_heap();
+    if (heap != NULL)
+        heap_tick(heap);
+}
+
 void cache_count_free(struct heap *heap)
 {
     const struct cache *cache = nh_thread.cache;
@@ -324,14 +331,6 @@ void cache_flush(void)
 
 /* ---- malloc ---- */
 
-/* One in TICK_REFILLS looks whether time has work to do. */
-static void count_refill(struct heap *heap)
-{
-    static _Thread_local __attribute__((tls_model("initial-exec"))) uint32_t refills;
-    if (nh_unlikely(refills++ % TICK_REFILLS == 0))
-        heap_tick(heap);
-}
-
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,
  * the empty one is the caller's still then. */
 static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct magazine *empty)
@@ -350,7 +349,7 @@ static struct magazine *exchange_empty(struct cache *cache, unsigned cls, struct
     if (nh_likely(full != NULL)) {
         unsigned next = want * 2 > central->rounds ? central->rounds : want * 2;
         atomic_store_explicit(&cache->want[cls], (uint8_t)next, memory_order_relaxed);
-        count_refill(heap);
+        cache_count_call();
     }
     return full;
 }

@@ -76,6 +76,22 @@ void cache_thread_end(void *cache);
 /* Process start. */
 void cache_init(void);
 
+/* ---- Time: a look at the clock, and at what it gives to do, once in so many calls ---- */
+
+#define CACHE_TICK_CALLS 64
+/* Of the thread: refills, and calls of the functions that are not malloc and free. */
+extern _Thread_local uint32_t cache_tick_calls
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+NH_SLOW void cache_tick(void);
+
+/* Counts a call.  A program with little to do finds all it wants in caches and refills
+ * nothing; that what it freed before goes back to the system hangs on its other calls. */
+NH_INLINE void cache_count_call(void)
+{
+    if (nh_unlikely(cache_tick_calls++ % CACHE_TICK_CALLS == 0))
+        cache_tick();
+}
+
 /* ---- For cpu_cache.c ---- */
 
 /* A CPU's cache of a node, found or made; NULL without memory.  The caller holds

@@ -4,6 +4,7 @@
  * are in fast.c.
  */
 #include "bad_pointer.h"
+#include "cache.h"
 #include "export.h"
 #include "fast.h"
 #include "large.h"
@@ -64,6 +65,7 @@ static size_t usable_size(const void *ptr, uint32_t home)
 
 size_t nh_malloc_usable_size(void *ptr)
 {
+    cache_count_call();
     uint32_t home = span_table_home((uintptr_t)ptr);
     return home != 0 ? usable_size(ptr, home) : 0;
 }
@@ -122,6 +124,7 @@ void *nh_realloc(void *ptr, size_t size)
         nh_free(ptr);
         return NULL;
     }
+    cache_count_call();
     uint32_t home = span_table_home((uintptr_t)ptr);
     unsigned cls = row_home_class(home);
     if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES)) {
