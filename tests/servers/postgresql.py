@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 
+import hosted
 import subject
 
 CLIENTS = 4
@@ -97,6 +98,14 @@ class Subject(subject.Played):
 
     def ask_to_end(self):
         self.process.send_signal(signal.SIGINT)  # ends sessions, writes everything
+
+    def remove(self):
+        """Also after a failure it takes its piece of shared memory away itself: at once,
+        without an orderly end."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            hosted.wait_until(lambda: self.process.poll() is not None, hosted.END_SECONDS)
+        super().remove()
 
     def transactions(self, what, count, *options):
         self.pgbench("-n", "-c", str(CLIENTS), "-j", "2", "-t", str(count), "-l", "--log-prefix",

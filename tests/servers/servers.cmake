@@ -37,5 +37,5 @@ foreach(name memcached rocksdb)
         --build ${PROJECT_BINARY_DIR} ${name} ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 endforeach()
 
-run(linking install 180 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/servers/linking.sh
+run(linking install 300 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/servers/linking.sh
     ${PROJECT_BINARY_DIR})
