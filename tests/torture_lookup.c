@@ -278,11 +278,15 @@ static void describe(size_t i, uint64_t number)
 {
     struct span *span = &made_up[i];
     span_change(span);
+    /* First: in the midst of a change no order among fields matters. */
+    span_set_state(span, SPAN_IN_USE);
     span_store(&span->base, base_of(i, number));
+    /* Readers shall meet it in the midst of the change. */
+    if (number % 16 == 0)
+        (void)sched_yield();
     span_store(&span->pages, pages_of(number));
     span_store(&span->index_magic, number * STAMP);
     span_store(&span->bytes, (uint32_t)number);
-    span_set_state(span, SPAN_IN_USE);
     span_settle(span);
 }
 
