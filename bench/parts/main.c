@@ -41,6 +41,7 @@ int main(int argc, char **argv)
     parts_register_object_bits();
     parts_register_treap();
     parts_register_span_table();
+    parts_register_lookup();
     parts_register_page_heap();
     return bench_main(argc, argv);
 }

@@ -17,6 +17,7 @@ void parts_register_central(void);
 void parts_register_object_bits(void);
 void parts_register_treap(void);
 void parts_register_span_table(void);
+void parts_register_lookup(void);
 void parts_register_page_heap(void);
 
 /* Skips a benchmark of what this system does not have: nothing is wrong with it.
