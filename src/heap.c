@@ -142,14 +142,18 @@ size_t heap_waiting_pages(struct heap *heap)
     return page_heap_resident_pages(&heap->pages) + (heap_owed(heap) >> NH_PAGE_SHIFT);
 }
 
+uint64_t heap_tick_ms(void)
+{
+    return (uint64_t)options_get(OPT_DECAY) / TICKS_PER_DECAY;
+}
+
 bool heap_tick(struct heap *heap)
 {
-    long decay = options_get(OPT_DECAY);
-    if (decay < 0)
+    if (options_get(OPT_DECAY) < 0)
         return false;
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
-    if (now - last < (uint64_t)decay / TICKS_PER_DECAY)
+    if (now - last < heap_tick_ms())
         return false;
     if (!atomic_compare_exchange_strong_explicit(&heap->ticked_ms, &last, now, memory_order_relaxed,
                                                  memory_order_relaxed))

@@ -101,6 +101,8 @@ size_t heap_waiting_pages(struct heap *heap);
 /* The slow work of time: what lies unused goes back to spans, and free pages
  * past their decay time to the system.  False, and cheap, when it is not due. */
 bool heap_tick(struct heap *heap);
+/* How often it is due, milliseconds; where nothing decays it never is. */
+uint64_t heap_tick_ms(void);
 
 /* fork: the lock of creation; a heap's `reclaiming`, which comes before the
  * registry of caches; then all its other locks, in rank order. */

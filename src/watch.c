@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "fast.h"
 #include "options.h"
+#include "os.h"
 
 /* So much is worth two instructions a malloc. */
 #define WAITING_PAGES (((size_t)512 << 10) >> NH_PAGE_SHIFT)
@@ -14,6 +15,9 @@
 /* Ticks without much waiting until nobody looks any more: by then all is back that was
  * free at the first of them. */
 #define QUIET_TICKS 16
+
+/* Heaps are not looked at more often, whatever the time of decay. */
+#define PERIOD_LEAST_MS 10
 
 /* Relaxed: who finds it stale looks once too often or too late. */
 static _Atomic unsigned quiet = QUIET_TICKS; /* ticks since much was waiting */
@@ -34,6 +38,14 @@ bool watch_is_off(void)
 
 void watch_look(void)
 {
+    static _Atomic uint64_t looked_ms; /* relaxed, as `quiet` */
+    uint64_t now = os_now_ms();
+    uint64_t period = heap_tick_ms();
+    if (period < PERIOD_LEAST_MS)
+        period = PERIOD_LEAST_MS;
+    if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < period))
+        return;
+    atomic_store_explicit(&looked_ms, now, memory_order_relaxed);
     bool ticked = false;
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)

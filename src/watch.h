@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Calls of malloc by a thread between two of its looks: a look costs about a hundred
+/* Calls of malloc by a thread between two of its looks at the clock, which cost some dozens of
  * instructions. */
-#define WATCH_CALLS 128
+#define WATCH_CALLS 256
 
 /* `pages` free pages, or pages' worth of objects, wait for their time: if they are
  * many, somebody shall look.  Cheap.  By any thread, with any locks. */
