@@ -36,7 +36,6 @@ static struct heap *create(unsigned slot)
     placement_assign(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE), slot);
     page_heap_init(&heap->pages, slot);
     page_heap_limit(&heap->pages, node_limit_pages(slot), NH_QUOTA_FIRST >> NH_PAGE_SHIFT);
-    page_heap_allow(&heap->pages, NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT);
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
     fixalloc_init(&heap->specials, sizeof(struct special), _Alignof(struct special), slot);

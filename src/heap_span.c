@@ -16,8 +16,8 @@
 #include "probe.h"
 #include "watch.h"
 
-/* A heap collects what it is owed before its memory grows when that is at least this
- * part of it: less is not worth taking the depots apart for. */
+/* A heap collects what it is owed before it grows when that is at least this
+ * part of its memory: less is not worth taking the depots apart for. */
 #define OWED_SHIFT 4
 
 /* How hard the system may be pressed. */
@@ -262,22 +262,8 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 
-/* The heap's memory would grow once more: collects what it is owed, if that is much,
- * and lets it grow by a step. */
-static void before_growth(struct heap *heap, size_t pages)
-{
-    size_t used = page_heap_used(&heap->pages);
-    if (heap_owed(heap) >> NH_PAGE_SHIFT > used >> OWED_SHIFT)
-        heap_try_reclaim(heap);
-    size_t step = used >> NH_ALLOWANCE_SHIFT;
-    if (step < NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT)
-        step = NH_ALLOWANCE_LEAST >> NH_PAGE_SHIFT;
-    page_heap_allow(&heap->pages, step > pages ? step : pages);
-    heap_renew_grant(heap);
-}
-
 /* The steps, each taken when those before it found nothing:
- *   1. free pages of this heap, within its quota; clean ones within its allowance;
+ *   1. free pages of this heap, within its quota;
  *   2. what the heap is owed (depots, spares, batches of other nodes), if much;
  *   3. growth, where the node has unused memory;
  *   4. free resident pages of other heaps, the nearest first; they pay back theirs;
@@ -290,8 +276,13 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
     if (nh_likely(span != NULL))
         return span;
 
-    before_growth(heap, want->pages);
-    span = page_heap_alloc(&heap->pages, want);
+    size_t mapped = page_heap_mapped(&heap->pages);
+    size_t owed = heap_owed(heap);
+    if (owed >= want->pages << NH_PAGE_SHIFT && owed >= mapped >> OWED_SHIFT) {
+        heap_try_reclaim(heap);
+        span = page_heap_alloc(&heap->pages, want);
+    }
+    heap_renew_grant(heap);
     if (span == NULL)
         span = grow(heap, want, UNUSED_MEMORY);
     if (span == NULL)

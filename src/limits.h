@@ -33,11 +33,6 @@
 #define NH_QUOTA_FIRST ((size_t)16 << 20)
 #define NH_QUOTA_STEP  ((size_t)64 << 20)
 
-/* A heap collects what it is owed, if that is worth it, each time its memory has grown
- * by 1/2^NH_ALLOWANCE_SHIFT, but not before it took this much. */
-#define NH_ALLOWANCE_SHIFT 4
-#define NH_ALLOWANCE_LEAST ((size_t)256 << 10)
-
 /* What a heap takes from another at once: doubled each time, until it has not
  * taken anything for a while. */
 #define NH_BORROW_FIRST ((size_t)128 << 10)

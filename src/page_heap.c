@@ -18,7 +18,7 @@ void page_heap_init(struct page_heap *heap, unsigned slot)
     uintptr_t start = round_down((uintptr_t)heap, NH_HUGE);
     uintptr_t below = (slot + 1) * NH_ARENA_STRIDE;
     heap->grown_at = start > below ? start - below : 0;
-    heap->quota = heap->allowance = heap->limit_pages = SIZE_MAX;
+    heap->quota = heap->limit_pages = SIZE_MAX;
     fixalloc_init(&heap->spans, sizeof(struct span), NH_CACHE_LINE, slot);
 }
 
@@ -43,13 +43,6 @@ bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t 
     }
     lock_release(&heap->lock);
     return enough;
-}
-
-void page_heap_allow(struct page_heap *heap, size_t pages)
-{
-    lock_acquire(&heap->lock);
-    heap->allowance = pages;
-    lock_release(&heap->lock);
 }
 
 void page_heap_cut_quota(struct page_heap *heap, size_t room)
@@ -77,8 +70,6 @@ static void charge(struct page_heap *heap, size_t clean_pages)
 {
     if (heap->quota != SIZE_MAX)
         heap->quota -= clean_pages < heap->quota ? clean_pages : heap->quota;
-    if (heap->allowance != SIZE_MAX)
-        heap->allowance -= clean_pages < heap->allowance ? clean_pages : heap->allowance;
 }
 
 /* Clean pages were taken. */
@@ -273,10 +264,10 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
 
 /* A free span of `search` pages of which `pages` may be taken: a resident one,
  * else one to be had from the system, else one that is another node's. */
-static struct span *find_fit(struct page_heap *heap, size_t search, size_t pages, size_t clean_most)
+static struct span *find_fit(struct page_heap *heap, size_t search, size_t pages)
 {
     struct span *span = free_set_fit(&heap->resident, search);
-    if (span == NULL && pages <= clean_most)
+    if (span == NULL && pages <= heap->quota)
         span = free_set_fit(&heap->clean, search);
     return span != NULL ? span : free_set_fit(&heap->borrowed, search);
 }
@@ -342,18 +333,15 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &search))
         return NULL;
     lock_acquire(&heap->lock);
-    /* Who may grow has looked what the heap is owed. */
-    size_t clean_most =
-        want->may_grow || heap->quota < heap->allowance ? heap->quota : heap->allowance;
-    struct span *from = find_fit(heap, search, want->pages, clean_most);
+    struct span *from = find_fit(heap, search, want->pages);
     if (from == NULL && heap->may_merge && heap->clean.pages <= heap->quota &&
-        want->pages <= clean_most && heap->resident.pages + heap->clean.pages >= search) {
+        heap->resident.pages + heap->clean.pages >= search) {
         merge_across_kinds(heap);
-        from = find_fit(heap, search, want->pages, clean_most);
+        from = find_fit(heap, search, want->pages);
     }
     if (from == NULL && want->may_grow && want->pages <= heap->quota &&
         page_heap_grow(heap, search))
-        from = find_fit(heap, search, want->pages, clean_most);
+        from = find_fit(heap, search, want->pages);
     struct span *span = NULL;
     if (from != NULL) {
         uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);

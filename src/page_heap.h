@@ -10,8 +10,7 @@
  * always, neighbours of both kinds only when nothing else fits.
  *
  * Taking clean pages is taking memory from the system: a quota says how many
- * may be taken, and an allowance how many until the heap shall look what it is owed;
- * whoever calls renews them (heap_span.c).
+ * may be taken, whoever calls renews it (heap_span.c).
  *
  * Pages that another heap lent are free spans of a third kind, joined only with
  * pages of the same lender.
@@ -36,7 +35,6 @@ struct page_heap {
     struct free_set clean, resident;
     struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
     size_t quota;             /* clean pages that may be taken before the system is asked again */
-    size_t allowance;         /* clean pages that may be taken before what is owed is collected */
     size_t limit_pages;       /* most own pages that are not clean; constant */
     size_t lent_pages;        /* own pages that other heaps have */
     size_t borrowed_pages;    /* other heaps' pages here */
@@ -63,7 +61,7 @@ struct span_request {
     bool may_grow;
 };
 
-/* Without limit, and with a boundless quota and allowance. */
+/* Without limit, and with a boundless quota. */
 void page_heap_init(struct page_heap *heap, unsigned slot);
 
 /* Sets the limit and, within it, a first quota; before the heap is used. */
@@ -72,9 +70,6 @@ void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
  * and the limit allow, but not more than `most` (or `pages`, if that is more).
  * False, and nothing changed, when that is less than `pages`. */
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most);
-/* From now on so many clean pages may be taken before page_heap_alloc finds none: the
- * caller then looks first whether the heap has memory that it could have again. */
-void page_heap_allow(struct page_heap *heap, size_t pages);
 /* Leaves a quota of at most `room` pages. */
 void page_heap_cut_quota(struct page_heap *heap, size_t room);
 
