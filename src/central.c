@@ -49,7 +49,6 @@ static void list(struct central *central, struct span *span)
     unsigned n = list_for(span->free_objects);
     span_list_push(&central->with_room[n], span);
     central->nonempty |= 1U << n;
-    span->listed = true;
 }
 
 static void unlist(struct central *central, struct span *span, unsigned n)
@@ -57,7 +56,6 @@ static void unlist(struct central *central, struct span *span, unsigned n)
     span_list_remove(&central->with_room[n], span);
     if (span_list_is_empty(&central->with_room[n]))
         central->nonempty &= ~(1U << n);
-    span->listed = false;
 }
 
 /* After its free objects changed from `before`. */
@@ -150,7 +148,7 @@ static NH_SLOW void widen_depot(struct central *central)
 {
     central->swings = 0;
     if (central->depot_room <= NH_DEPOT_MOST / central->cut.bytes / 2)
-        central->depot_room = central->depot_room * 2 + MAGAZINE_ROUNDS;
+        central->depot_room = central->depot_room * 2 + central->rounds;
 }
 
 static bool put_full(struct central *central, struct magazine *full, bool waited)

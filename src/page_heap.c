@@ -364,7 +364,6 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     span_store(&span->index_magic, cut->index_magic);
     span_store(&span->objects, cut->objects);
     span->free_objects = 0;
-    span->listed = false;
     span->cursor = 0;
     if (cut->objects != 0)
         object_bits_fill(&span->bits, cut->objects);

@@ -52,9 +52,8 @@ struct span {
     uint8_t slot;   /* heap that uses it; the same for the descriptor's whole memory's life; R */
     bool needzero;  /* pages may hold old data; a FREE span without it is not resident */
     uint8_t cursor; /* object_bits.h */
-    bool listed;    /* in its central's list of spans with room */
     uint8_t lender; /* whose pages they are; slot itself, but for borrowed ones; R */
-    uint8_t spare;
+    uint8_t spare[2];
     _Atomic uint64_t version; /* see above */
     /* Second line. */
     union {

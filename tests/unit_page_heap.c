@@ -337,7 +337,6 @@ static struct live *add(size_t pages, size_t align_pages, bool may_grow)
     assert_int_equal(span->bytes, 0);
     assert_int_equal(span->objects, 0);
     assert_int_equal(span->free_objects, 0);
-    assert_false(span->listed);
     assert_null(span->next);
     assert_null(span->prev);
     for (size_t page = 0; page < pages; page++) {
