@@ -57,7 +57,7 @@ int nh_node_of(const void *ptr)
     return node;
 }
 
-void api_describe(const struct lookup *at, struct nh_object *out)
+NH_INLINE void describe(const struct lookup *at, struct nh_object *out)
 {
     bool known = at->what > NH_CHANGING;
     const struct span_view *span = &at->span;
@@ -69,21 +69,34 @@ void api_describe(const struct lookup *at, struct nh_object *out)
     out->what = (int32_t)at->what;
     out->size_class = known && span->cls < NH_CLASSES ? span->cls : 0;
     out->home_node = known ? placement_node(span->lender) : -1;
-    out->user_node = known ? placement_node(span->slot) : -1;
+    out->user_node =
+        known && span->slot != span->lender ? placement_node(span->slot) : out->home_node;
+}
+
+void api_describe(const struct lookup *at, struct nh_object *out)
+{
+    describe(at, out);
+}
+
+/* For a caller whose struct is of another version. */
+static NH_SLOW int lookup_for_version(const void *addr, struct nh_object *out)
+{
+    struct lookup at;
+    lookup_address((uintptr_t)addr, &at);
+    struct nh_object all;
+    describe(&at, &all);
+    return api_copy_out(out, out->struct_size, &all, sizeof(all),
+                        offsetof(struct nh_object, object));
 }
 
 int nh_lookup(const void *addr, struct nh_object *out)
 {
+    if (nh_unlikely(out->struct_size != sizeof(*out)))
+        return lookup_for_version(addr, out);
     struct lookup at;
     lookup_address((uintptr_t)addr, &at);
-    if (nh_likely(out->struct_size == sizeof(*out))) {
-        api_describe(&at, out);
-        return 0;
-    }
-    struct nh_object all;
-    api_describe(&at, &all);
-    return api_copy_out(out, out->struct_size, &all, sizeof(all),
-                        offsetof(struct nh_object, object));
+    describe(&at, out);
+    return 0;
 }
 
 static void *alloc_on(unsigned slot, size_t size, bool *zeroed)

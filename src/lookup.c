@@ -4,18 +4,8 @@
  */
 #include "lookup.h"
 
-#include "size_class.h"
-#include "span_table.h"
-
 /* Times that a span is found and has changed before its bits were read. */
 #define LOOKS 64
-
-/* The span may be another one by now, with something else where its bits were. */
-NH_RACY bool bit_is_set(const struct object_bits *bits, unsigned index)
-{
-    uint64_t word = __atomic_load_n(&bits->free[index / 64], __ATOMIC_ACQUIRE);
-    return (word >> index % 64 & 1) != 0;
-}
 
 static void whole_span(struct lookup *out, enum nh_what what)
 {
@@ -25,28 +15,21 @@ static void whole_span(struct lookup *out, enum nh_what what)
 }
 
 /* Where in a span in use the address is; false when the span changed meanwhile. */
-NH_INLINE bool find_object(uintptr_t address, struct lookup *out)
+static bool find_object(uintptr_t address, struct lookup *out)
 {
     const struct span_view *span = &out->span;
     if (span->objects == 0) {
         whole_span(out, NH_OBJECT);
         return true;
     }
-    unsigned index = size_class_index(span->index_magic, address - span->base);
-    if (nh_unlikely(index >= span->objects)) {
+    if (size_class_index(span->index_magic, address - span->base) >= span->objects) {
         out->what = NH_REST;
         return true;
     }
-    bool is_free = bit_is_set(&span->span->bits, index);
-    if (nh_unlikely(!span_is_still(span)))
-        return false;
-    out->what = is_free ? NH_FREE_OBJECT : NH_OBJECT;
-    out->object = span->base + (size_t)index * span->bytes;
-    out->size = span->bytes;
-    return true;
+    return lookup_in_span(address, out);
 }
 
-void lookup_address(uintptr_t address, struct lookup *out)
+void lookup_any(uintptr_t address, struct lookup *out)
 {
     out->object = 0;
     out->size = 0;

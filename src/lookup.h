@@ -9,7 +9,8 @@
 #define NH_LOOKUP_H
 
 #include "nearheap.h"
-#include "span.h"
+#include "size_class.h"
+#include "span_table.h"
 
 /* An address as it was at one moment. */
 struct lookup {
@@ -19,8 +20,45 @@ struct lookup {
     struct span_view span; /* not of NH_NOTHING and NH_CHANGING */
 };
 
+/* ---- For lookup_address ---- */
+
+/* The span may be another one by now, with something else where its bits were. */
+NH_RACY bool lookup_bit(const struct object_bits *bits, unsigned index)
+{
+    uint64_t word = __atomic_load_n(&bits->free[index / 64], __ATOMIC_ACQUIRE);
+    return (word >> index % 64 & 1) != 0;
+}
+
+/* Where in a span with objects of a size class the address is; false when it is behind
+ * them, or the span changed meanwhile. */
+NH_INLINE bool lookup_in_span(uintptr_t address, struct lookup *out)
+{
+    const struct span_view *span = &out->span;
+    unsigned index = size_class_index(span->index_magic, address - span->base);
+    if (nh_unlikely(index >= span->objects))
+        return false;
+    bool is_free = lookup_bit(&span->span->bits, index);
+    if (nh_unlikely(!span_is_still(span)))
+        return false;
+    out->what = is_free ? NH_FREE_OBJECT : NH_OBJECT;
+    out->object = span->base + (size_t)index * span->bytes;
+    out->size = span->bytes;
+    return true;
+}
+
+NH_SLOW void lookup_any(uintptr_t address, struct lookup *out);
+
 /* Exact for all of the call where the address lies in an object that is not freed
  * meanwhile (span_table.h, D). */
-void lookup_address(uintptr_t address, struct lookup *out);
+NH_INLINE void lookup_address(uintptr_t address, struct lookup *out)
+{
+    if (nh_likely(span_table_find(address, &out->span) == SPAN_FOUND) &&
+        nh_likely(out->span.state == SPAN_IN_USE) && nh_likely(out->span.objects != 0) &&
+        nh_likely(lookup_in_span(address, out)))
+        return;
+    struct lookup any; /* so that *out may stay in registers */
+    lookup_any(address, &any);
+    *out = any;
+}
 
 #endif

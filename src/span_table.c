@@ -15,30 +15,6 @@ static size_t leaves;
 static intptr_t spare[TABLE_LEAVES]; /* leaves that are none now, as in span_table.leaf */
 static size_t spares;
 
-static struct table_leaf *leaf_at(uintptr_t address)
-{
-    uintptr_t high = address >> TABLE_LEAF_SHIFT;
-    if (high >= TABLE_LEAVES)
-        return NULL;
-    intptr_t distance = atomic_load_explicit(&span_table.leaf[high], memory_order_acquire);
-    if (distance == 0)
-        return NULL;
-    return (struct table_leaf *)((uintptr_t)span_table.none + (uintptr_t)distance);
-}
-
-static size_t page_in_leaf(uintptr_t address)
-{
-    return (address >> NH_PAGE_SHIFT) & (TABLE_LEAF_PAGES - 1);
-}
-
-struct span *span_table_hint(uintptr_t address)
-{
-    struct table_leaf *leaf = leaf_at(address);
-    if (leaf == NULL)
-        return NULL;
-    return atomic_load_explicit(&leaf->span[page_in_leaf(address)], memory_order_acquire);
-}
-
 /* Looks at a descriptor again so often while it changes. */
 #define LOOKS 64
 
@@ -76,10 +52,10 @@ static NH_SLOW enum span_found look_around(uintptr_t address, struct span_view *
     return found;
 }
 
-enum span_found span_table_find(uintptr_t address, struct span_view *out)
+enum span_found span_table_find_again(uintptr_t address, struct span_view *out)
 {
     enum span_found found = look(address, address, out);
-    if (nh_likely(found == SPAN_FOUND) || leaf_at(address) == NULL)
+    if (nh_likely(found == SPAN_FOUND) || span_table_leaf(address) == NULL)
         return found;
     enum span_found around = look_around(address, out);
     return around != SPAN_NONE ? around : found;
@@ -90,7 +66,7 @@ struct span *span_table_next(uintptr_t *address)
     uintptr_t at = round_down(*address, NH_PAGE);
     while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
         uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
-        for (; at != end && leaf_at(at) != NULL; at += NH_PAGE) {
+        for (; at != end && span_table_leaf(at) != NULL; at += NH_PAGE) {
             struct span *span = span_table_hint(at);
             if (span != NULL) {
                 *address = at;
@@ -205,7 +181,7 @@ void span_table_clear(uintptr_t first, size_t pages)
 void span_table_set(uintptr_t first, size_t pages, struct span *span)
 {
     for (; pages > 0; pages--, first += NH_PAGE)
-        atomic_store_explicit(&leaf_at(first)->span[page_in_leaf(first)], span,
+        atomic_store_explicit(&span_table_leaf(first)->span[span_table_page(first)], span,
                               memory_order_release);
 }
 
@@ -229,14 +205,14 @@ void span_table_set_free(struct span *span)
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home)
 {
     for (; pages > 0; pages--, first += NH_PAGE)
-        atomic_store_explicit(&leaf_at(first)->home[page_in_leaf(first)], home,
+        atomic_store_explicit(&span_table_leaf(first)->home[span_table_page(first)], home,
                               memory_order_relaxed);
 }
 
 uint32_t span_table_claim_home(uintptr_t address)
 {
     /* Relaxed: the object's contents are the freeing thread's business. */
-    return atomic_exchange_explicit(&leaf_at(address)->home[page_in_leaf(address)], 0,
+    return atomic_exchange_explicit(&span_table_leaf(address)->home[span_table_page(address)], 0,
                                     memory_order_relaxed);
 }
 

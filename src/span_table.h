@@ -86,8 +86,31 @@ NH_INLINE uint32_t span_table_home(uintptr_t address)
 NH_STATIC(TABLE_LEAF_SHIFT == 32, "the index within a leaf is the low word of the address");
 NH_STATIC(TABLE_LEAVES == (size_t)UINT16_MAX + 1, "the index of a leaf is the next 16 bits");
 
+/* The leaf of an address, or NULL. */
+NH_INLINE struct table_leaf *span_table_leaf(uintptr_t address)
+{
+    uintptr_t high = address >> TABLE_LEAF_SHIFT;
+    if (nh_unlikely(high >= TABLE_LEAVES))
+        return NULL;
+    intptr_t distance = atomic_load_explicit(&span_table.leaf[high], memory_order_acquire);
+    if (nh_unlikely(distance == 0))
+        return NULL;
+    return (struct table_leaf *)((uintptr_t)span_table.none + (uintptr_t)distance);
+}
+
+NH_INLINE size_t span_table_page(uintptr_t address)
+{
+    return (address >> NH_PAGE_SHIFT) & (TABLE_LEAF_PAGES - 1);
+}
+
 /* The span pointer of an address's page, possibly stale, or NULL.  Guarantees (B), (C). */
-struct span *span_table_hint(uintptr_t address);
+NH_INLINE struct span *span_table_hint(uintptr_t address)
+{
+    struct table_leaf *leaf = span_table_leaf(address);
+    if (nh_unlikely(leaf == NULL))
+        return NULL;
+    return atomic_load_explicit(&leaf->span[span_table_page(address)], memory_order_acquire);
+}
 
 /* What lies at an address. */
 enum span_found {
@@ -98,7 +121,15 @@ enum span_found {
 /* Looks at any address whatever; *out is set when a span is found.  Takes no lock, waits
  * for nobody, cannot fault, and may be called from signal handlers.  Guarantees (C)
  * to (E). */
-enum span_found span_table_find(uintptr_t address, struct span_view *out);
+NH_SLOW enum span_found span_table_find_again(uintptr_t address, struct span_view *out);
+NH_INLINE enum span_found span_table_find(uintptr_t address, struct span_view *out)
+{
+    const struct span *span = span_table_hint(address);
+    if (nh_likely(span != NULL) && nh_likely(span_read(span, out)) &&
+        nh_likely(span_view_holds(out, address)))
+        return SPAN_FOUND;
+    return span_table_find_again(address, out); /* it may be changing, or inside a free span */
+}
 
 /* The span pointer, possibly stale, of the first page at or after *address that
  * has one; *address becomes that page's.  NULL at the end.  For walks; takes
