@@ -45,19 +45,26 @@ static struct heap *create(unsigned slot)
     return heap;
 }
 
-struct heap *heap_get(unsigned slot)
+static struct heap *get_or_create(unsigned slot)
 {
-    struct heap *heap = heap_if_exists(slot);
-    if (nh_likely(heap != NULL))
-        return heap;
     lock_acquire(&creation);
-    heap = atomic_load_explicit(&heaps[slot], memory_order_relaxed);
+    struct heap *heap = atomic_load_explicit(&heaps[slot], memory_order_relaxed);
     if (heap == NULL) {
         heap = create(slot);
         atomic_store_explicit(&heaps[slot], heap, memory_order_release);
     }
     lock_release(&creation);
     return heap;
+}
+
+struct heap *heap_get(unsigned slot)
+{
+    struct heap *heap = heap_if_exists(slot);
+    if (nh_likely(heap != NULL))
+        return heap;
+    heap = get_or_create(slot);
+    /* Other heaps may have all addresses, and use for few of them. */
+    return heap == NULL && heap_make_room() ? get_or_create(slot) : heap;
 }
 
 void heap_creation_lock(void)
@@ -85,6 +92,8 @@ struct magazine *heap_magazine_new(struct heap *heap)
         /* Out of address space; but depots and caches have empty ones. */
         heap_reclaim(heap, true);
         magazine = fixalloc_get(&heap->magazines, &fresh);
+        if (magazine == NULL && heap_make_room())
+            magazine = fixalloc_get(&heap->magazines, &fresh);
     }
     if (magazine != NULL) {
         magazine->count = 0;

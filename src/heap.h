@@ -71,6 +71,9 @@ void heap_unpack(struct magazine *magazine);
  * other nodes; NULL when there is no memory anywhere.  `want->may_grow` is
  * false. */
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
+/* Some heap gives addresses that it does not use to the system, for others' metadata;
+ * false when none has any. */
+bool heap_make_room(void);
 /* As page_heap_free; borrowed pages go home. */
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
 /* What the system has no longer, the heap may no longer take.  Reads files. */

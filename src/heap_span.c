@@ -241,6 +241,22 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
     return span;
 }
 
+bool heap_make_room(void)
+{
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        if (heap == NULL)
+            continue;
+        if (page_heap_unmap(&heap->pages, NH_HUGE_PAGES))
+            return true;
+        page_heap_await_release(&heap->pages);
+        page_heap_release(&heap->pages, 0);
+        if (page_heap_unmap(&heap->pages, NH_HUGE_PAGES))
+            return true;
+    }
+    return false;
+}
+
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
 {
     size_t mapped = page_heap_mapped(&heap->pages) >> NH_PAGE_SHIFT;
