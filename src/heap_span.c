@@ -226,34 +226,47 @@ static void give_back_everything(struct heap *heap)
     page_heap_release(&heap->pages, 0);
 }
 
-/* Address space that other heaps do not use is room for this one, where a limit
- * is on that: for the pages, and the descriptors of what it may borrow. */
+/* Address space that other heaps do not use is room for this one, where a limit is on
+ * that: in whole huge pages, or as little as will do, which is easier to find where single
+ * objects lie scattered. */
 static struct span *grow_over_others(struct heap *heap, const struct span_request *want)
 {
     struct span *span = NULL;
-    size_t pages = round_up(want->pages + want->align_pages, NH_HUGE_PAGES);
-    for (unsigned slot = 0; slot < NH_HEAPS && span == NULL; slot++) {
-        struct heap *other = heap_if_exists(slot);
-        if (other != NULL && other != heap && permitted(heap, want->pages, ANY_MEMORY) &&
-            page_heap_unmap(&other->pages, pages))
-            span = grow(heap, want, ANY_MEMORY);
-    }
+    size_t exact = want->pages + want->align_pages;
+    size_t sizes[] = {round_up(exact, NH_HUGE_PAGES), exact};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (unsigned slot = 0; slot < NH_HEAPS && span == NULL; slot++) {
+            struct heap *other = heap_if_exists(slot);
+            if (other != NULL && other != heap && permitted(heap, want->pages, ANY_MEMORY) &&
+                page_heap_unmap(&other->pages, sizes[i]))
+                span = grow(heap, want, ANY_MEMORY);
+        }
     return span;
 }
 
-bool heap_make_room(void)
+static bool make_room(size_t pages, bool by_release)
 {
     for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *heap = heap_if_exists(slot);
         if (heap == NULL)
             continue;
-        if (page_heap_unmap(&heap->pages, NH_HUGE_PAGES))
-            return true;
-        page_heap_await_release(&heap->pages);
-        page_heap_release(&heap->pages, 0);
-        if (page_heap_unmap(&heap->pages, NH_HUGE_PAGES))
+        if (by_release) {
+            page_heap_await_release(&heap->pages);
+            page_heap_release(&heap->pages, 0);
+        }
+        if (page_heap_unmap(&heap->pages, pages))
             return true;
     }
+    return false;
+}
+
+bool heap_make_room(void)
+{
+    /* A chunk of metadata, or one record. */
+    static const size_t sizes[] = {2 * NH_META_CHUNK >> NH_PAGE_SHIFT, 1};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (make_room(sizes[i], false) || make_room(sizes[i], true))
+            return true;
     return false;
 }
 
@@ -275,6 +288,8 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     struct span *span = grow(heap, want, ANY_MEMORY);
     if (span == NULL)
         span = grow_over_others(heap, want);
+    if (span == NULL)
+        (void)heap_make_room(); /* for the descriptor of what is borrowed */
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 
