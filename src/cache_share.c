@@ -63,7 +63,7 @@ static size_t room_for(const struct cache_share *share, size_t bytes)
     return taken < share->limit ? (share->limit - taken) / (2 * bytes) : 0;
 }
 
-/* Twice as many, of which what is more than `granted` counts. */
+/* Twice as many, as far as there is room; all that is more counts. */
 static unsigned grow_beyond(struct cache_share *share, unsigned cls, unsigned rounds, unsigned most)
 {
     size_t more = rounds == 0 ? 1 : rounds;

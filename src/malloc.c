@@ -14,12 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-static NH_SLOW void *out_of_memory(void)
-{
-    errno = ENOMEM;
-    return NULL;
-}
-
 /* ---- malloc ---- */
 
 void *nh_malloc(size_t size)
@@ -32,7 +26,7 @@ void *nh_calloc(size_t count, size_t size)
 {
     size_t bytes;
     if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
-        return out_of_memory();
+        return fast_out_of_memory();
     if (nh_likely(bytes <= NH_CLASS_MAX)) {
         void *object = nh_malloc(bytes);
         return nh_likely(object != NULL) ? memset(object, 0, bytes) : NULL;
@@ -41,7 +35,7 @@ void *nh_calloc(size_t count, size_t size)
     bool zeroed = false;
     void *object = heap != NULL ? large_alloc(heap, bytes, NH_GRAIN, &zeroed) : NULL;
     if (nh_unlikely(object == NULL))
-        return out_of_memory();
+        return fast_out_of_memory();
     return zeroed ? object : memset(object, 0, bytes);
 }
 NH_LIBC_NAME(calloc, nh_calloc);
@@ -119,11 +113,11 @@ NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
     unsigned cls = row_home_class(home);
     if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES)) {
         bad_pointer_report("realloc", ptr);
-        return out_of_memory();
+        return fast_out_of_memory();
     }
     if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
         void *object = large_realloc(ptr, size);
-        return nh_likely(object != NULL) ? object : out_of_memory();
+        return nh_likely(object != NULL) ? object : fast_out_of_memory();
     }
     size_t had = usable_size(ptr, home);
     if (size <= had && size > had >> REALLOC_KEEP_SHIFT)
@@ -160,7 +154,7 @@ void *nh_reallocarray(void *ptr, size_t count, size_t size)
 {
     size_t bytes;
     if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
-        return out_of_memory();
+        return fast_out_of_memory();
     return nh_realloc(ptr, bytes);
 }
 NH_LIBC_NAME(reallocarray, nh_reallocarray);
