@@ -57,6 +57,7 @@ status 0 "$run" --help
 # Every option of the library is an option, and every profile sets what the help says.
 while read -r variable; do
     name=${variable#NEARHEAP_}
+    [ "$name" != PROFILE ] || name=PROFILE_FILE # --profile is one of nearheap-run's own
     name=${name,,}
     grep -q "^  --${name//_/-} VALUE" out || fail "--help lacks $variable"
 done < <("$table" | grep -o 'NEARHEAP_[A-Z_]*')
