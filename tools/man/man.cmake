@@ -28,6 +28,10 @@ function(man_page name component)
     add_custom_command(OUTPUT ${page} COMMAND ${ARGN} > ${page} VERBATIM
         DEPENDS ${man_dir}/${name}.in ${man_dir}/api.awk man_pages
                 ${PROJECT_SOURCE_DIR}/include/nearheap.h)
+    if(NEARHEAP_PACKAGE) # Debian has pages compressed
+        add_custom_command(OUTPUT ${page}.gz COMMAND ${GZIP} -9nkf ${page} VERBATIM DEPENDS ${page})
+        string(APPEND page .gz)
+    endif()
     string(MAKE_C_IDENTIFIER man_${name} target)
     add_custom_target(${target} DEPENDS ${page})
     add_dependencies(man ${target})
