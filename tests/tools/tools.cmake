@@ -26,3 +26,5 @@ foreach(name ${operator_tools})
 endforeach()
 run(pages tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/pages_test.py
     ${PROJECT_BINARY_DIR}/tools/man $<TARGET_FILE:options_table> ${tool_files})
+run(docs tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/docs_test.py $<TARGET_FILE:options_table>
+    $<TARGET_FILE:nearheap>)

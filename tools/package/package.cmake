@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Debian packages, by CPack.  Only in a tree that is configured for /usr, which the preset
-# "package" is: where a library lies in a package is another place than in /usr/local.
+# The guides, which every installation has, and Debian packages, by CPack.  These only in a
+# tree that is configured for /usr, which the preset "package" is: where a library lies in a
+# package is another place than in /usr/local.
 #
 #   libnearheap0      the library; may be installed beside a later one of another soname
 #   libnearheap-dev   header, static libraries, pkg-config and CMake packages, nearheap(3)
@@ -9,6 +10,8 @@
 
 set(NEARHEAP_PACKAGE OFF)
 set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tools/docs/ DESTINATION ${doc_dir}/nearheap-tools
+    COMPONENT tools FILES_MATCHING PATTERN *.md)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/nearheap.conf
     DESTINATION ${doc_dir}/nearheap-tools/examples COMPONENT tools)
 find_program(GZIP gzip)
