@@ -163,6 +163,22 @@ static void apply_profile(const char *name)
         set(profile_lines[i].option, profile_lines[i].value, false);
 }
 
+/* The file's path from the root; false, with errno, if it cannot be read.  What its last
+ * name links to is left out: a unit that has libnearheap.so.0 finds it after an upgrade,
+ * too. */
+static bool absolute(const char *file, char path[PATH_ROOM])
+{
+    const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
+    char folder[2 * PATH_ROOM];
+    if (access(file, R_OK) != 0)
+        return false;
+    snprintf(folder, sizeof folder, "./%.*s", (int)(name - file), file);
+    if (realpath(*file == '/' ? folder + 2 : folder, path) == NULL)
+        return false;
+    size_t length = strlen(path);
+    return (size_t)snprintf(path + length, PATH_ROOM - length, "/%s", name) < PATH_ROOM - length;
+}
+
 /* The library beside this program: as both were installed, or as they were built. */
 static void find_library(char path[PATH_ROOM])
 {
@@ -175,7 +191,7 @@ static void find_library(char path[PATH_ROOM])
     slash[1] = '\0';
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         snprintf(there, sizeof there, "%s%s", here, places[i]);
-        if (realpath(there, path) != NULL)
+        if (absolute(there, path))
             return;
     }
     end(STATUS_OURS, "there is no %s%s: give --lib", here, places[0]);
@@ -186,7 +202,7 @@ static void preload(const char *library)
     char found[PATH_ROOM];
     if (library == NULL)
         find_library(found);
-    else if (realpath(library, found) == NULL || access(found, R_OK) != 0)
+    else if (!absolute(library, found))
         end(STATUS_OURS, "--lib: %s: %s", library, strerror(errno));
     const char *others = getenv(PRELOAD);
     char *all = NULL;

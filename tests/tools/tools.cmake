@@ -24,7 +24,9 @@ foreach(name ${operator_tools})
         list(APPEND tool_files ${PROJECT_SOURCE_DIR}/tools/${name})
     endif()
 endforeach()
-run(pages tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/pages_test.py
-    ${PROJECT_BINARY_DIR}/tools/man $<TARGET_FILE:options_table> ${tool_files})
+if(TARGET man_pages)
+    run(pages tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/pages_test.py
+        ${PROJECT_BINARY_DIR}/tools/man $<TARGET_FILE:options_table> ${tool_files})
+endif()
 run(docs tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/docs_test.py $<TARGET_FILE:options_table>
     $<TARGET_FILE:nearheap>)

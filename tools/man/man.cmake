@@ -6,7 +6,7 @@
 
 if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
     message(STATUS "cross-compiling without an emulator: without manual pages")
-    function(man_page)
+    function(man_page_filled)
     endfunction()
     return()
 endif()
