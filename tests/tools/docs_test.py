@@ -6,8 +6,10 @@ the settings of other allocators, as far as these are here."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -137,6 +139,23 @@ class Docs(unittest.TestCase):
                       for title in re.findall(r"^#+ (.*)$", page, re.M)}
             for anchor in re.findall(r"\]\(#([^)]+)\)", page):
                 self.assertIn(anchor, titles, name)
+
+    def test_drop_in(self):
+        """systemd takes nearheap.conf, with all that it proposes."""
+        if shutil.which("systemd-analyze") is None:
+            self.skipTest("there is no systemd-analyze")
+        text = read(ROOT, "tools", "package", "nearheap.conf")
+        with tempfile.TemporaryDirectory() as folder:
+            unit = os.path.join(folder, "nearheap-test.service")
+            os.mkdir(unit + ".d")
+            with open(unit, "w", encoding="utf-8") as file:
+                file.write("[Service]\nExecStart=/bin/true\n")
+            with open(os.path.join(unit + ".d", "nearheap.conf"), "w", encoding="utf-8") as file:
+                file.write(re.sub(r"^#([A-Z][A-Za-z]*=)", r"\1", text, flags=re.M))
+            ran = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True,
+                                 env={**os.environ, "SYSTEMD_UNIT_PATH": folder + ":"})
+            self.assertNotIn("nearheap", ran.stderr)
+            self.assertEqual(ran.returncode, 0)
 
     def test_others(self):
         """What is migrated from exists there, where the library is here."""
