@@ -61,6 +61,13 @@ NH_INLINE struct magazine *cache_take_outbox(struct cache *cache, unsigned slot)
     return atomic_exchange_explicit(&cache->outbox[slot], NULL, memory_order_acquire);
 }
 
+/* The depots' shelf on which it leaves magazines and looks for them first. */
+NH_INLINE unsigned cache_shelf(const struct cache *cache)
+{
+    return (cache->cpu != CACHE_NO_CPU ? (unsigned)cache->cpu : cache->thread_number) %
+           CENTRAL_SHELVES;
+}
+
 /* Bytes of a cache with rows for all slots. */
 size_t cache_bytes(void);
 

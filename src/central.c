@@ -128,12 +128,21 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     return taken;
 }
 
-static struct magazine *take_full(struct central *central)
+/* There is one; of this shelf, if possible. */
+static struct magazine *off_shelf(struct central *central, unsigned shelf)
 {
-    struct magazine *full = central->full;
-    central->full = full->next;
+    while (central->full[shelf] == NULL)
+        shelf = (shelf + 1) % CENTRAL_SHELVES;
+    struct magazine *full = central->full[shelf];
+    central->full[shelf] = full->next;
     central->fulls--;
     central->free_in_depot -= full->count;
+    return full;
+}
+
+static struct magazine *take_full(struct central *central, unsigned shelf)
+{
+    struct magazine *full = off_shelf(central, shelf);
     if (central->fulls < central->full_least)
         central->full_least = central->fulls;
     return full;
@@ -151,7 +160,7 @@ static NH_SLOW void widen_depot(struct central *central)
         central->depot_room = central->depot_room * 2 + central->rounds;
 }
 
-static bool put_full(struct central *central, struct magazine *full, bool waited)
+static bool put_full(struct central *central, struct magazine *full, unsigned shelf, bool waited)
 {
     if (nh_unlikely(central->free_in_depot + full->count > central->depot_room)) {
         central->overflowed = true;
@@ -159,8 +168,8 @@ static bool put_full(struct central *central, struct magazine *full, bool waited
             widen_depot(central);
         return false;
     }
-    full->next = central->full;
-    central->full = full;
+    full->next = central->full[shelf];
+    central->full[shelf] = full;
     central->fulls++;
     central->free_in_depot += full->count;
     return true;
@@ -265,14 +274,14 @@ static void settle(struct central *central, const struct aftermath *after)
 }
 
 struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
-                                        unsigned want)
+                                        unsigned want, unsigned shelf)
 {
     bool waited = lock_acquire(&central->lock);
     central->refills++;
     central->waits += waited;
     struct magazine *full = NULL;
-    if (nh_likely(central->full != NULL)) {
-        full = take_full(central);
+    if (nh_likely(central->fulls != 0)) {
+        full = take_full(central, shelf);
         if (empty != NULL)
             put_empty(central, empty);
         lock_release(&central->lock);
@@ -296,8 +305,8 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
             add_span(central, span);
         /* Even without one: others may have freed meanwhile. */
         taken = take_from_spans(central, magazine, want);
-        if (taken == 0 && central->full != NULL)
-            full = take_full(central);
+        if (taken == 0 && central->fulls != 0)
+            full = take_full(central, shelf);
         if (taken == 0 && (full != NULL || magazine != empty))
             put_empty(central, magazine);
         lock_release(&central->lock);
@@ -324,14 +333,15 @@ struct magazine *central_new_magazine(struct central *central)
     return empty != NULL ? empty : heap_magazine_new(central->heap);
 }
 
-struct magazine *central_exchange_full(struct central *central, struct magazine *full)
+struct magazine *central_exchange_full(struct central *central, struct magazine *full,
+                                       unsigned shelf)
 {
     probe_flush(central->heap->slot, central->cls, full->count);
     bool waited = lock_acquire(&central->lock);
     central->flushes++;
     central->waits += waited;
     central->freed += full->count;
-    if (nh_unlikely(!put_full(central, full, waited))) {
+    if (nh_unlikely(!put_full(central, full, shelf, waited))) {
         drain_and_unlock(central, full);
         return full;
     }
@@ -340,14 +350,14 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
     return empty != NULL ? empty : heap_magazine_new(central->heap);
 }
 
-void central_retire(struct central *central, struct magazine *magazine)
+void central_retire(struct central *central, struct magazine *magazine, unsigned shelf)
 {
     lock_acquire(&central->lock);
     if (magazine->count != 0) {
         central->flushes++;
         /* One of few objects would not be worth its exchange. */
         if (magazine->count * 2U >= magazine_rounds(magazine) &&
-            put_full(central, magazine, false)) {
+            put_full(central, magazine, shelf, false)) {
             lock_release(&central->lock);
             return;
         }
@@ -360,11 +370,11 @@ void central_retire(struct central *central, struct magazine *magazine)
 
 void *central_take_one(struct central *central)
 {
-    struct magazine *magazine = central_exchange_empty(central, NULL, 1);
+    struct magazine *magazine = central_exchange_empty(central, NULL, 1, 0);
     if (magazine == NULL)
         return NULL;
     void *object = magazine->slot[--magazine->count];
-    central_retire(central, magazine);
+    central_retire(central, magazine, 0);
     return object;
 }
 
@@ -386,10 +396,7 @@ size_t central_drain(struct central *central, bool all)
     if (central->full_least != 0 && central->depot_room > NH_DEPOT_FIRST / central->cut.bytes)
         central->depot_room /= 2;
     while (central->fulls > keep) {
-        struct magazine *magazine = central->full;
-        central->full = magazine->next;
-        central->fulls--;
-        central->free_in_depot -= magazine->count;
+        struct magazine *magazine = off_shelf(central, 0);
         moved += magazine->count;
         drain_and_unlock(central, magazine);
         fixalloc_put(&central->heap->magazines, magazine);
