@@ -214,10 +214,10 @@ struct aftermath {
     void *bad;          /* a pointer that was no live object, or NULL */
 };
 
-/* Marks one object free. */
-static void put_in_span(struct central *central, void *object, struct aftermath *after)
+/* Marks one object of a span free. */
+static void put_in_span(struct central *central, void *object, struct span *span,
+                        struct aftermath *after)
 {
-    struct span *span = span_table_hint((uintptr_t)object);
     if (nh_unlikely(span == NULL || span_state(span) != SPAN_IN_USE ||
                     span->index_magic != central->cut.index_magic)) {
         after->bad = object; /* freed twice, and the span went meanwhile */
@@ -314,15 +314,29 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
     return taken != 0 ? magazine : full;
 }
 
-/* Empties a magazine into spans and unlocks. */
-static void drain_and_unlock(struct central *central, struct magazine *magazine)
+void central_put(struct central *central, void *const *objects, unsigned count)
 {
+    /* Found and fetched before the lock is taken: each may be missing in the CPU's caches,
+     * and others wait.  (A span's first line, and its bits.) */
+    struct span *span[MAGAZINE_ROUNDS];
+    nh_assert(count <= MAGAZINE_ROUNDS);
+    for (unsigned i = 0; i < count; i++) {
+        span[i] = span_table_hint((uintptr_t)objects[i]);
+        __builtin_prefetch(span[i], 1);
+        __builtin_prefetch((const void *)((uintptr_t)span[i] + NH_CACHE_LINE), 1);
+    }
     struct aftermath after = {.empty = NULL, .bad = NULL};
-    for (unsigned i = 0; i < magazine->count; i++)
-        put_in_span(central, magazine->slot[i], &after);
-    magazine->count = 0;
+    lock_acquire(&central->lock);
+    for (unsigned i = 0; i < count; i++)
+        put_in_span(central, objects[i], span[i], &after);
     lock_release(&central->lock);
     settle(central, &after);
+}
+
+static void drain(struct central *central, struct magazine *magazine)
+{
+    central_put(central, magazine->slot, magazine->count);
+    magazine->count = 0;
 }
 
 struct magazine *central_new_magazine(struct central *central)
@@ -342,7 +356,8 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
     central->waits += waited;
     central->freed += full->count;
     if (nh_unlikely(!put_full(central, full, shelf, waited))) {
-        drain_and_unlock(central, full);
+        lock_release(&central->lock);
+        drain(central, full);
         return full;
     }
     struct magazine *empty = take_empty(central);
@@ -361,7 +376,8 @@ void central_retire(struct central *central, struct magazine *magazine, unsigned
             lock_release(&central->lock);
             return;
         }
-        drain_and_unlock(central, magazine);
+        lock_release(&central->lock);
+        drain(central, magazine);
         lock_acquire(&central->lock);
     }
     put_empty(central, magazine);
@@ -378,16 +394,6 @@ void *central_take_one(struct central *central)
     return object;
 }
 
-void central_put(struct central *central, void *const *objects, unsigned count)
-{
-    struct aftermath after = {.empty = NULL, .bad = NULL};
-    lock_acquire(&central->lock);
-    for (unsigned i = 0; i < count; i++)
-        put_in_span(central, objects[i], &after);
-    lock_release(&central->lock);
-    settle(central, &after);
-}
-
 size_t central_drain(struct central *central, bool all)
 {
     size_t moved = 0;
@@ -398,7 +404,8 @@ size_t central_drain(struct central *central, bool all)
     while (central->fulls > keep) {
         struct magazine *magazine = off_shelf(central, 0);
         moved += magazine->count;
-        drain_and_unlock(central, magazine);
+        lock_release(&central->lock);
+        drain(central, magazine);
         fixalloc_put(&central->heap->magazines, magazine);
         lock_acquire(&central->lock);
     }
