@@ -262,6 +262,20 @@ static void print_residence(FILE *to, const struct top_sample *sample)
     }
 }
 
+static void print_elsewhere(FILE *to, const struct top_sample *sample)
+{
+    const struct share_figures *figures = &sample->process->now;
+    for (unsigned slot = 0; slot < figures->slots; slot++) {
+        char node[NAME_ROOM];
+        if (!write_row(sample, slot, node))
+            continue;
+        fputs(PREFIX "elsewhere_bytes", to);
+        print_process_labels(to, sample->process);
+        fprintf(to, ",node=\"%s\"} %" PRIu64 "\n", node,
+                residence_all(sample->residence, slot) - residence_here(sample->residence, slot));
+    }
+}
+
 void top_print_prometheus(FILE *to, const struct top_sample *samples, size_t count)
 {
     fputs("# HELP " PREFIX "info processes that share counters, and their nearheap\n"
@@ -292,4 +306,9 @@ void top_print_prometheus(FILE *to, const struct top_sample *samples, size_t cou
           to);
     for (size_t i = 0; i < count; i++)
         print_residence(to, &samples[i]);
+    fputs("# HELP " PREFIX "elsewhere_bytes memory placed on `node` that is on another\n"
+          "# TYPE " PREFIX "elsewhere_bytes gauge\n",
+          to);
+    for (size_t i = 0; i < count; i++)
+        print_elsewhere(to, &samples[i]);
 }

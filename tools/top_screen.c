@@ -19,6 +19,7 @@
 #define NS_A_S      1e9
 #define MS_A_S      1000
 #define KEY_ESCAPE  27
+#define KEY_REDRAW  12 /* control-L */
 #define LABEL_WIDTH 12
 /* Where memory is costs the more to ask for the more there is: not more often than this,
  * nor for more than a part of the time. */
@@ -231,6 +232,9 @@ static bool press(struct state *state, int key)
         break;
     case 't':
         state->totals = !state->totals;
+        break;
+    case KEY_REDRAW:
+        (void)clearok(curscr, true);
         break;
     case KEY_DOWN:
         state->first++;

@@ -54,7 +54,8 @@ void top_print_head(FILE *to, const struct top_process *process)
     if (top_has_ended(process))
         fputs("; it has ended", to);
     else if (age > LATE_BEATS * (double)process->header.period_ms / MS_A_S)
-        fprintf(to, "; figures are %.0f s old: it is stopped or starved, or runs another program", age);
+        fprintf(to, "; figures are %.0f s old: it is stopped or starved, or runs another program",
+                age);
     fputs("\n\n", to);
 }
 
