@@ -72,7 +72,7 @@ static void print_help(void)
         "borrowed of other nodes and lent to them.  hits: allocations on the fast path, at least;\n"
         "depot: refills of a cache by a full magazine; remote: objects that other nodes' threads\n"
         "freed; resident and elsewhere: memory placed on the node, and how much of it is not\n"
-        "there.  Rates and shares are of the last interval.\n\n"
+        "there.  K, M, G: KiB, MiB, GiB.  Rates and shares are of the last interval.\n\n"
         "Status: 0, 1 when the process shares no page, 2 for a wrong argument\n"
         "or what cannot be written.");
 }

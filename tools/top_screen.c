@@ -151,6 +151,18 @@ static void print_list(FILE *to, const struct top_list *list)
         top_print_list_line(to, list->item[i]);
 }
 
+/* The bytes of the first `columns` characters: curses would go on in the next line. */
+static int cut(const char *line, int columns)
+{
+    int at = 0;
+    for (int seen = 0; line[at] != '\0'; at++) {
+        bool begins = ((unsigned char)line[at] & 0xc0) != 0x80; /* a character in UTF-8 */
+        if (begins && seen++ == columns)
+            break;
+    }
+    return at;
+}
+
 /* A screenful of the text; a line after an empty one is a heading. */
 static void draw_text(struct state *state, char *text)
 {
@@ -161,8 +173,7 @@ static void draw_text(struct state *state, char *text)
         int row = line - state->first;
         if (row >= 0 && row < LINES - 1) {
             attrset(heading ? A_BOLD : A_NORMAL);
-            /* ncurses cuts what is too long for the window, were it not the last line. */
-            mvaddnstr(row, 0, at, -1);
+            mvaddnstr(row, 0, at, cut(at, COLS));
         }
         heading = *at == '\0';
     }

@@ -17,7 +17,7 @@ static void put_bytes(FILE *to, uint64_t bytes)
 {
     char text[TOP_NUMBER_ROOM];
     top_write_bytes(bytes, text);
-    fprintf(to, " %11s", text);
+    fprintf(to, " %8s", text);
 }
 
 static void put_rate(FILE *to, double rate, double seconds)
@@ -32,7 +32,7 @@ static void put_share(FILE *to, double share)
 {
     char text[TOP_NUMBER_ROOM];
     top_write_share(share, text);
-    fprintf(to, " %8s", text);
+    fprintf(to, " %7s", text);
 }
 
 static void put_node_name(FILE *to, int32_t number)
@@ -90,7 +90,7 @@ static void print_node(FILE *to, const uint64_t *now, const uint64_t *before, do
 static void put_residence(FILE *to, const struct residence *residence, uint64_t here, uint64_t all)
 {
     if (residence == NULL || !residence->known || all == 0) {
-        fprintf(to, " %11s %9s", "-", "-");
+        fprintf(to, " %8s %9s", "-", "-");
         return;
     }
     put_bytes(to, all);
@@ -105,9 +105,9 @@ void top_print_nodes(FILE *to, const struct top_process *process, const struct r
     double seconds = top_seconds(process);
     bool compare = process->has_before;
     uint64_t all = 0, here = 0, sums[SHARE_NODE_VALUES], sums_before[SHARE_NODE_VALUES];
-    fprintf(to, "%-*s %11s %11s %11s %11s %11s %11s %11s %8s %8s %9s %11s %9s\n", NAME_WIDTH,
-            "node", "in use", "live", "cached", "free", "released", "borrowed", "lent", "hits",
-            "depot", "remote/s", "resident", "elsewhere");
+    fprintf(to, "%-*s %8s %8s %8s %8s %8s %8s %8s %7s %7s %9s %8s %9s\n", NAME_WIDTH, "node",
+            "in use", "live", "cached", "free", "released", "borrowed", "lent", "hits", "depot",
+            "remote/s", "resident", "elsewhere");
     for (unsigned slot = top_next_heap(now, 0); slot < NH_HEAPS;
          slot = top_next_heap(now, slot + 1)) {
         bool interleaved = slot == NH_HEAP_INTERLEAVED;
@@ -241,7 +241,7 @@ void top_print_classes(FILE *to, const struct top_process *process, enum top_ord
         places[cls] =
             (struct place){.value = process->now.cls[cls].value[order_values[order]], .cls = cls};
     qsort(places, NH_CLASSES, sizeof places[0], compare_places);
-    fprintf(to, "size classes by %s\n%8s %14s %11s %12s %11s %9s %9s %8s\n", order_names[order],
+    fprintf(to, "size classes by %s\n%8s %14s %8s %12s %8s %9s %9s %7s\n", order_names[order],
             "bytes", "live objects", "live", "cached", "in spans", "spans", "refills/s", "hits");
     for (unsigned i = 0, shown = 0; i < NH_CLASSES && shown < most; i++) {
         const struct share_class *row = &process->now.cls[places[i].cls];
@@ -271,7 +271,7 @@ void top_print_classes(FILE *to, const struct top_process *process, enum top_ord
 
 void top_print_list_head(FILE *to)
 {
-    fprintf(to, "%7s %-15s %-16s %5s %11s %11s %11s %11s %11s %8s %9s\n", "PID", "user", "command",
+    fprintf(to, "%7s %-15s %-16s %5s %8s %8s %8s %8s %8s %7s %9s\n", "PID", "user", "command",
             "nodes", "in use", "live", "cached", "free", "released", "hits", "remote/s");
 }
 

@@ -65,10 +65,10 @@ static unsigned scale(double *value, double base, unsigned units)
 
 void top_write_bytes(uint64_t bytes, char text[TOP_NUMBER_ROOM])
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    static const char *const units[] = {"", "K", "M", "G", "T", "P", "E"};
     double value = (double)bytes;
     unsigned unit = scale(&value, 1024, sizeof units / sizeof units[0]);
-    snprintf(text, TOP_NUMBER_ROOM, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    snprintf(text, TOP_NUMBER_ROOM, unit == 0 ? "%.0f%s" : "%.1f%s", value, units[unit]);
 }
 
 void top_write_rate(double rate, char text[TOP_NUMBER_ROOM])

@@ -38,7 +38,7 @@ double top_depot_rate(uint64_t refills, uint64_t depot_refills);
 
 #define TOP_NUMBER_ROOM 24
 
-/* "132.4 MiB"; "12.3k" of a rate; "99.8 %", "-" for a negative share. */
+/* "132.4M" for MiB; "12.3k" of a rate; "99.8 %", "-" for a negative share. */
 void top_write_bytes(uint64_t bytes, char text[TOP_NUMBER_ROOM]);
 void top_write_rate(double rate, char text[TOP_NUMBER_ROOM]);
 void top_write_share(double share, char text[TOP_NUMBER_ROOM]);
