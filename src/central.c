@@ -125,6 +125,7 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     if (taken == 0)
         taken = take_any(central, into, want);
     into->count = (uint16_t)taken;
+    central->refilled += taken;
     return taken;
 }
 
@@ -143,6 +144,7 @@ static struct magazine *off_shelf(struct central *central, unsigned shelf)
 static struct magazine *take_full(struct central *central, unsigned shelf)
 {
     struct magazine *full = off_shelf(central, shelf);
+    central->refilled += full->count;
     if (central->fulls < central->full_least)
         central->full_least = central->fulls;
     return full;
@@ -287,6 +289,7 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
         lock_release(&central->lock);
         return full;
     }
+    central->carved++;
     depot_was_empty(central, waited);
     struct magazine *magazine = empty != NULL ? empty : take_empty(central);
     if (magazine == NULL) {
