@@ -19,9 +19,8 @@ static enum placement_policy policy; /* constant after boot */
 static struct node_mask spread;      /* of interleaved memory; constant after boot */
 static bool placing;                 /* constant after boot */
 static _Atomic bool refused;         /* relaxed: a call more or less does no harm */
-/* The slot on whose node a slot's memory is placed, xor the slot itself, so
- * that zero, the beginning, is its own.  Relaxed: it orders no other memory. */
-static _Atomic uint8_t elsewhere[NH_NODES_MAX];
+_Atomic int16_t placement_nodes[NH_HEAPS];
+NH_STATIC(KERNEL_NODES_MAX <= INT16_MAX, "placement_nodes holds any node's number");
 
 static void spread_over(const char *chosen)
 {
@@ -42,6 +41,9 @@ static void spread_over(const char *chosen)
 void placement_boot(enum placement_policy wanted, const char *chosen)
 {
     const struct topology *topology = topology_now();
+    for (unsigned slot = 0; slot < topology->slots; slot++)
+        placement_redirect(slot, slot);
+    atomic_store_explicit(&placement_nodes[NH_HEAP_INTERLEAVED], -1, memory_order_relaxed);
     policy = wanted;
     placing = topology->slots > 1 && !topology->synthetic;
     spread_over(chosen);
@@ -91,17 +93,10 @@ void placement_assign(void *at, size_t bytes, unsigned slot)
         (void)set_policy(at, bytes, slot, 0);
 }
 
-int placement_node(unsigned slot)
-{
-    if (slot == NH_HEAP_INTERLEAVED)
-        return -1;
-    unsigned on = slot ^ atomic_load_explicit(&elsewhere[slot], memory_order_relaxed);
-    return topology_now()->os_node[on];
-}
-
 void placement_redirect(unsigned slot, unsigned on)
 {
-    atomic_store_explicit(&elsewhere[slot], (uint8_t)(slot ^ on), memory_order_relaxed);
+    atomic_store_explicit(&placement_nodes[slot], (int16_t)topology_now()->os_node[on],
+                          memory_order_relaxed);
 }
 
 bool placement_move(void *at, size_t bytes, unsigned slot)

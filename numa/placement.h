@@ -15,6 +15,9 @@
 #define NH_PLACEMENT_H
 
 #include "base.h"
+#include "limits.h"
+
+#include <stdatomic.h>
 
 enum placement_policy {
     PLACEMENT_LOCAL,     /* on the heap's node while it has memory, else near it */
@@ -36,8 +39,12 @@ bool placement_works(void);
 void placement_assign(void *at, size_t bytes, unsigned slot);
 
 /* The node on which the heap's memory is placed now, as the system numbers it;
- * -1 for the interleaved heap. */
-int placement_node(unsigned slot);
+ * -1 for the interleaved heap.  Relaxed: it orders no other memory. */
+extern _Atomic int16_t placement_nodes[NH_HEAPS] __attribute__((visibility("hidden")));
+NH_INLINE int placement_node(unsigned slot)
+{
+    return atomic_load_explicit(&placement_nodes[slot], memory_order_relaxed);
+}
 
 /* From now on the memory of `slot` is placed on the node of slot `on`. */
 void placement_redirect(unsigned slot, unsigned on);

@@ -69,8 +69,7 @@ NH_INLINE void describe(const struct lookup *at, struct nh_object *out)
     out->what = (int32_t)at->what;
     out->size_class = known && span->cls < NH_CLASSES ? span->cls : 0;
     out->home_node = known ? placement_node(span->lender) : -1;
-    out->user_node =
-        known && span->slot != span->lender ? placement_node(span->slot) : out->home_node;
+    out->user_node = known ? placement_node(span->slot) : -1;
 }
 
 void api_describe(const struct lookup *at, struct nh_object *out)
@@ -78,8 +77,8 @@ void api_describe(const struct lookup *at, struct nh_object *out)
     describe(at, out);
 }
 
-/* For a caller whose struct is of another version. */
-static NH_SLOW int lookup_for_version(const void *addr, struct nh_object *out)
+/* What is no object at rest, or asked by a caller whose struct is of another version. */
+static NH_SLOW int lookup_slowly(const void *addr, struct nh_object *out)
 {
     struct lookup at;
     lookup_address((uintptr_t)addr, &at);
@@ -91,12 +90,13 @@ static NH_SLOW int lookup_for_version(const void *addr, struct nh_object *out)
 
 int nh_lookup(const void *addr, struct nh_object *out)
 {
-    if (nh_unlikely(out->struct_size != sizeof(*out)))
-        return lookup_for_version(addr, out);
     struct lookup at;
-    lookup_address((uintptr_t)addr, &at);
-    describe(&at, out);
-    return 0;
+    if (nh_likely(out->struct_size == sizeof(*out)) &&
+        nh_likely(lookup_object((uintptr_t)addr, &at))) {
+        describe(&at, out);
+        return 0;
+    }
+    return lookup_slowly(addr, out);
 }
 
 static void *alloc_on(unsigned slot, size_t size, bool *zeroed)

@@ -66,7 +66,7 @@ NH_INLINE void put_spare(struct cache *cache, unsigned cls, struct magazine *mag
     struct magazine *there =
         atomic_exchange_explicit(&cache->spare[cls], magazine, memory_order_acq_rel);
     if (nh_unlikely(there != NULL))
-        central_retire(&cache_heap_of(cache)->central[cls], there);
+        central_retire(&cache_heap_of(cache)->central[cls], there, cache_shelf(cache));
 }
 
 /* Where a magazine goes that the thread has in hand. */
@@ -119,13 +119,14 @@ NH_INLINE unsigned ask(struct cache *cache, const struct central *central)
 
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,
  * the empty one is the caller's still then. */
-NH_INLINE struct magazine *exchange_empty(struct heap *heap, struct central *central,
+NH_INLINE struct magazine *exchange_empty(struct cache *cache, struct central *central,
                                           struct magazine *empty, unsigned want)
 {
+    struct heap *heap = central->heap;
     /* What came home is put away by those who will want it. */
     if (nh_unlikely(atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0))
         heap_open_inbox(heap, 1);
-    struct magazine *full = central_exchange_empty(central, empty, want);
+    struct magazine *full = central_exchange_empty(central, empty, want, cache_shelf(cache));
     if (nh_likely(full != NULL)) {
         probe_refill(heap->slot, central->cls, full->count);
         count_exchange(heap);
@@ -134,13 +135,13 @@ NH_INLINE struct magazine *exchange_empty(struct heap *heap, struct central *cen
 }
 
 /* For a class of which the cache holds none. */
-static NH_NOINLINE void *take_one(struct heap *heap, struct central *central)
+static NH_NOINLINE void *take_one(struct cache *cache, struct central *central)
 {
-    struct magazine *full = exchange_empty(heap, central, NULL, 1);
+    struct magazine *full = exchange_empty(cache, central, NULL, 1);
     if (full == NULL)
         return NULL;
     void *object = full->slot[--full->count];
-    central_retire(central, full);
+    central_retire(central, full, cache_shelf(cache));
     return object;
 }
 
@@ -151,8 +152,7 @@ void *cache_refill(unsigned cls)
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
     }
-    struct heap *heap = cache_heap_of(cache);
-    struct central *central = &heap->central[cls];
+    struct central *central = &cache_heap_of(cache)->central[cls];
     void **top = unload(cache, cls);
     struct magazine *spare = NULL;
     /* Not empty if another thread of the CPU loaded one, or the thread has moved. */
@@ -165,11 +165,11 @@ void *cache_refill(unsigned cls)
         } else {
             unsigned want = ask(cache, central);
             if (want == 0 && full == NULL && loaded == NULL)
-                return take_one(heap, central);
+                return take_one(cache, central);
             /* Both are empty: one goes for a full one. */
             struct magazine *empty = full != NULL ? full : loaded;
             spare = full != NULL ? loaded : NULL;
-            full = exchange_empty(heap, central, empty, want != 0 ? want : 1);
+            full = exchange_empty(cache, central, empty, want != 0 ? want : 1);
             if (nh_unlikely(full == NULL)) {
                 if (empty != NULL)
                     stow(cache, cls, top_of(cache, cls, empty));
@@ -214,7 +214,7 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
         if (into != NULL && into->count != 0 &&
             (loaded != NULL || into->count >= cache_share_rounds(&cache->share, cls))) {
             (void)ask(cache, central);
-            into = central_exchange_full(central, into);
+            into = central_exchange_full(central, into, cache_shelf(cache));
             count_exchange(cache_heap_of(cache));
         }
         if (into == NULL)

@@ -61,6 +61,13 @@ NH_INLINE struct magazine *cache_take_outbox(struct cache *cache, unsigned slot)
     return atomic_exchange_explicit(&cache->outbox[slot], NULL, memory_order_acquire);
 }
 
+/* The depots' shelf on which it leaves magazines and looks for them first. */
+NH_INLINE unsigned cache_shelf(const struct cache *cache)
+{
+    return (cache->cpu != CACHE_NO_CPU ? (unsigned)cache->cpu : cache->thread_number) %
+           CENTRAL_SHELVES;
+}
+
 /* Bytes of a cache with rows for all slots. */
 size_t cache_bytes(void);
 
@@ -137,9 +144,9 @@ void cache_collect_outboxes(void);
 /* The same of spares whose class its cache had no use for since the last call. */
 void cache_collect_idle(struct heap *heap);
 
-/* Caches on `heap` and the bytes of objects in their magazines; approximate
+/* Caches on `heap` and the objects of each class in their magazines; approximate
  * while their threads run. */
-void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes);
+void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES]);
 
 /* Calls fn, which takes no lock, with every object in all caches' magazines, and perhaps
  * with some that threads which run now have taken out of them since it began. */

@@ -40,12 +40,13 @@ void cache_init(void)
 
 /* ---- Nodes ---- */
 
-static void put_away(struct central *central, struct magazine *magazine, enum cache_to to)
+static void put_away(const struct cache *cache, struct central *central, struct magazine *magazine,
+                     enum cache_to to)
 {
     if (to == CACHE_TO_SPANS)
         heap_unpack(magazine);
     else
-        central_retire(central, magazine);
+        central_retire(central, magazine, cache_shelf(cache));
 }
 
 void cache_empty(struct cache *cache, enum cache_to to)
@@ -58,9 +59,9 @@ void cache_empty(struct cache *cache, enum cache_to to)
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = cache_take_spare(cache, cls);
         if (top != NO_TOP)
-            put_away(central, magazine_unload(top), to);
+            put_away(cache, central, magazine_unload(top), to);
         if (spare != NULL)
-            put_away(central, spare, to);
+            put_away(cache, central, spare, to);
     }
     cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {

@@ -125,15 +125,26 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     if (taken == 0)
         taken = take_any(central, into, want);
     into->count = (uint16_t)taken;
+    central->refilled += taken;
     return taken;
 }
 
-static struct magazine *take_full(struct central *central)
+/* There is one; of this shelf, if possible. */
+static struct magazine *off_shelf(struct central *central, unsigned shelf)
 {
-    struct magazine *full = central->full;
-    central->full = full->next;
+    while (central->full[shelf] == NULL)
+        shelf = (shelf + 1) % CENTRAL_SHELVES;
+    struct magazine *full = central->full[shelf];
+    central->full[shelf] = full->next;
     central->fulls--;
     central->free_in_depot -= full->count;
+    return full;
+}
+
+static struct magazine *take_full(struct central *central, unsigned shelf)
+{
+    struct magazine *full = off_shelf(central, shelf);
+    central->refilled += full->count;
     if (central->fulls < central->full_least)
         central->full_least = central->fulls;
     return full;
@@ -151,7 +162,7 @@ static NH_SLOW void widen_depot(struct central *central)
         central->depot_room = central->depot_room * 2 + central->rounds;
 }
 
-static bool put_full(struct central *central, struct magazine *full, bool waited)
+static bool put_full(struct central *central, struct magazine *full, unsigned shelf, bool waited)
 {
     if (nh_unlikely(central->free_in_depot + full->count > central->depot_room)) {
         central->overflowed = true;
@@ -159,8 +170,8 @@ static bool put_full(struct central *central, struct magazine *full, bool waited
             widen_depot(central);
         return false;
     }
-    full->next = central->full;
-    central->full = full;
+    full->next = central->full[shelf];
+    central->full[shelf] = full;
     central->fulls++;
     central->free_in_depot += full->count;
     return true;
@@ -205,10 +216,10 @@ struct aftermath {
     void *bad;          /* a pointer that was no live object, or NULL */
 };
 
-/* Marks one object free. */
-static void put_in_span(struct central *central, void *object, struct aftermath *after)
+/* Marks one object of a span free. */
+static void put_in_span(struct central *central, void *object, struct span *span,
+                        struct aftermath *after)
 {
-    struct span *span = span_table_hint((uintptr_t)object);
     if (nh_unlikely(span == NULL || span_state(span) != SPAN_IN_USE ||
                     span->index_magic != central->cut.index_magic)) {
         after->bad = object; /* freed twice, and the span went meanwhile */
@@ -265,19 +276,20 @@ static void settle(struct central *central, const struct aftermath *after)
 }
 
 struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
-                                        unsigned want)
+                                        unsigned want, unsigned shelf)
 {
     bool waited = lock_acquire(&central->lock);
     central->refills++;
     central->waits += waited;
     struct magazine *full = NULL;
-    if (nh_likely(central->full != NULL)) {
-        full = take_full(central);
+    if (nh_likely(central->fulls != 0)) {
+        full = take_full(central, shelf);
         if (empty != NULL)
             put_empty(central, empty);
         lock_release(&central->lock);
         return full;
     }
+    central->carved++;
     depot_was_empty(central, waited);
     struct magazine *magazine = empty != NULL ? empty : take_empty(central);
     if (magazine == NULL) {
@@ -296,8 +308,8 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
             add_span(central, span);
         /* Even without one: others may have freed meanwhile. */
         taken = take_from_spans(central, magazine, want);
-        if (taken == 0 && central->full != NULL)
-            full = take_full(central);
+        if (taken == 0 && central->fulls != 0)
+            full = take_full(central, shelf);
         if (taken == 0 && (full != NULL || magazine != empty))
             put_empty(central, magazine);
         lock_release(&central->lock);
@@ -305,15 +317,29 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
     return taken != 0 ? magazine : full;
 }
 
-/* Empties a magazine into spans and unlocks. */
-static void drain_and_unlock(struct central *central, struct magazine *magazine)
+void central_put(struct central *central, void *const *objects, unsigned count)
 {
+    /* Found and fetched before the lock is taken: each may be missing in the CPU's caches,
+     * and others wait.  (A span's first line, and its bits.) */
+    struct span *span[MAGAZINE_ROUNDS];
+    nh_assert(count <= MAGAZINE_ROUNDS);
+    for (unsigned i = 0; i < count; i++) {
+        span[i] = span_table_hint((uintptr_t)objects[i]);
+        __builtin_prefetch(span[i], 1);
+        __builtin_prefetch((const void *)((uintptr_t)span[i] + NH_CACHE_LINE), 1);
+    }
     struct aftermath after = {.empty = NULL, .bad = NULL};
-    for (unsigned i = 0; i < magazine->count; i++)
-        put_in_span(central, magazine->slot[i], &after);
-    magazine->count = 0;
+    lock_acquire(&central->lock);
+    for (unsigned i = 0; i < count; i++)
+        put_in_span(central, objects[i], span[i], &after);
     lock_release(&central->lock);
     settle(central, &after);
+}
+
+static void drain(struct central *central, struct magazine *magazine)
+{
+    central_put(central, magazine->slot, magazine->count);
+    magazine->count = 0;
 }
 
 struct magazine *central_new_magazine(struct central *central)
@@ -324,15 +350,17 @@ struct magazine *central_new_magazine(struct central *central)
     return empty != NULL ? empty : heap_magazine_new(central->heap);
 }
 
-struct magazine *central_exchange_full(struct central *central, struct magazine *full)
+struct magazine *central_exchange_full(struct central *central, struct magazine *full,
+                                       unsigned shelf)
 {
     probe_flush(central->heap->slot, central->cls, full->count);
     bool waited = lock_acquire(&central->lock);
     central->flushes++;
     central->waits += waited;
     central->freed += full->count;
-    if (nh_unlikely(!put_full(central, full, waited))) {
-        drain_and_unlock(central, full);
+    if (nh_unlikely(!put_full(central, full, shelf, waited))) {
+        lock_release(&central->lock);
+        drain(central, full);
         return full;
     }
     struct magazine *empty = take_empty(central);
@@ -340,18 +368,19 @@ struct magazine *central_exchange_full(struct central *central, struct magazine 
     return empty != NULL ? empty : heap_magazine_new(central->heap);
 }
 
-void central_retire(struct central *central, struct magazine *magazine)
+void central_retire(struct central *central, struct magazine *magazine, unsigned shelf)
 {
     lock_acquire(&central->lock);
     if (magazine->count != 0) {
         central->flushes++;
         /* One of few objects would not be worth its exchange. */
         if (magazine->count * 2U >= magazine_rounds(magazine) &&
-            put_full(central, magazine, false)) {
+            put_full(central, magazine, shelf, false)) {
             lock_release(&central->lock);
             return;
         }
-        drain_and_unlock(central, magazine);
+        lock_release(&central->lock);
+        drain(central, magazine);
         lock_acquire(&central->lock);
     }
     put_empty(central, magazine);
@@ -360,22 +389,12 @@ void central_retire(struct central *central, struct magazine *magazine)
 
 void *central_take_one(struct central *central)
 {
-    struct magazine *magazine = central_exchange_empty(central, NULL, 1);
+    struct magazine *magazine = central_exchange_empty(central, NULL, 1, 0);
     if (magazine == NULL)
         return NULL;
     void *object = magazine->slot[--magazine->count];
-    central_retire(central, magazine);
+    central_retire(central, magazine, 0);
     return object;
-}
-
-void central_put(struct central *central, void *const *objects, unsigned count)
-{
-    struct aftermath after = {.empty = NULL, .bad = NULL};
-    lock_acquire(&central->lock);
-    for (unsigned i = 0; i < count; i++)
-        put_in_span(central, objects[i], &after);
-    lock_release(&central->lock);
-    settle(central, &after);
 }
 
 size_t central_drain(struct central *central, bool all)
@@ -386,12 +405,10 @@ size_t central_drain(struct central *central, bool all)
     if (central->full_least != 0 && central->depot_room > NH_DEPOT_FIRST / central->cut.bytes)
         central->depot_room /= 2;
     while (central->fulls > keep) {
-        struct magazine *magazine = central->full;
-        central->full = magazine->next;
-        central->fulls--;
-        central->free_in_depot -= magazine->count;
+        struct magazine *magazine = off_shelf(central, 0);
         moved += magazine->count;
-        drain_and_unlock(central, magazine);
+        lock_release(&central->lock);
+        drain(central, magazine);
         fixalloc_put(&central->heap->magazines, magazine);
         lock_acquire(&central->lock);
     }

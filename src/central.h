@@ -18,6 +18,11 @@
 
 struct heap;
 
+/* The depot's full magazines stand by who filled them: caches with the same number modulo
+ * this.  Who wants one takes its own first, so that objects, and those beside them on a
+ * cache line, stay with the CPU that knows them. */
+#define CENTRAL_SHELVES 8
+
 #define CENTRAL_LISTS 10
 NH_STATIC(NH_SPAN_OBJECTS_MAX >> CENTRAL_LISTS == 0, "a list for every number of free objects");
 
@@ -30,7 +35,7 @@ struct central {
     struct heap *heap;     /* constant */
     struct size_class cut; /* constant */
     /* Guarded by lock: */
-    struct magazine *full;
+    struct magazine *full[CENTRAL_SHELVES];
     struct magazine *empty;
     uint32_t fulls, empties;
     size_t depot_room; /* most free_in_depot; it grows with demand (central.c) */
@@ -43,24 +48,28 @@ struct central {
     size_t free_in_spans; /* objects whose free bit is set */
     size_t free_in_depot; /* objects in full magazines */
     uint64_t refills, flushes, waits;
-    uint64_t freed; /* objects in magazines that caches gave because they were full */
+    uint64_t refilled; /* objects given for refills */
+    uint64_t carved;   /* refills that found no full magazine */
+    uint64_t freed;    /* objects in magazines that caches gave because they were full */
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
 
 void central_init(struct central *central, struct heap *heap, unsigned cls);
 
 /* Gives `empty` (may be NULL) for a magazine with 1 to `want` objects taken
  * from spans, or however many a full magazine has.  NULL when the node has no
- * memory for even one object; `empty` then stays the caller's. */
+ * memory for even one object; `empty` then stays the caller's.  `shelf`, here and
+ * below, is the caller's cache_shelf. */
 struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
-                                        unsigned want);
+                                        unsigned want, unsigned shelf);
 /* Gives a magazine with objects (count set) for an empty one; NULL when there
  * is no memory for one. */
-struct magazine *central_exchange_full(struct central *central, struct magazine *full);
+struct magazine *central_exchange_full(struct central *central, struct magazine *full,
+                                       unsigned shelf);
 /* An empty magazine; NULL without memory for one. */
 struct magazine *central_new_magazine(struct central *central);
 /* Gives a magazine back for good: its objects, if any, to the depot or to
  * their spans. */
-void central_retire(struct central *central, struct magazine *magazine);
+void central_retire(struct central *central, struct magazine *magazine, unsigned shelf);
 
 /* One object, without a magazine: for threads that have no cache. */
 void *central_take_one(struct central *central);

@@ -25,8 +25,9 @@ bool central_copy_bits(struct central *central, const struct span_view *view,
 void central_each_cached(struct central *central, void (*fn)(void *object, void *arg), void *arg)
 {
     lock_acquire(&central->lock);
-    for (struct magazine *at = central->full; at != NULL; at = at->next)
-        for (unsigned i = 0; i < at->count; i++)
-            fn(at->slot[i], arg);
+    for (unsigned shelf = 0; shelf < CENTRAL_SHELVES; shelf++)
+        for (struct magazine *at = central->full[shelf]; at != NULL; at = at->next)
+            for (unsigned i = 0; i < at->count; i++)
+                fn(at->slot[i], arg);
     lock_release(&central->lock);
 }

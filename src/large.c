@@ -83,10 +83,16 @@ void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bo
     return (void *)span->base;
 }
 
+static size_t bytes_of(const void *object)
+{
+    const struct span *span = span_table_hint((uintptr_t)object);
+    return span != NULL ? span->pages << NH_PAGE_SHIFT : 0;
+}
+
 static void sample(void *object)
 {
     if (profile_on() && object != NULL)
-        profile_large(object, span_table_hint((uintptr_t)object)->pages << NH_PAGE_SHIFT);
+        profile_large(object, bytes_of(object), bytes_of(object));
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
@@ -203,22 +209,37 @@ static void *resize(void *ptr, size_t size)
     return move(span, heap, size, pages);
 }
 
+/* For a profile, an object that stays where it is and does not shrink is the same that
+ * grew; else it is the end of one and the beginning of another. */
+static NH_SLOW void *resize_for_profile(void *ptr, size_t size)
+{
+    /* Unlinked first: when the object moves, another may soon be at the address. */
+    struct special *sampled = NULL;
+    if (row_home_class(span_table_home((uintptr_t)ptr)) == NH_CLASS_SPECIAL)
+        sampled = special_unlink(ptr, SPECIAL_SAMPLE);
+    size_t had = bytes_of(ptr);
+    void *object = resize(ptr, size);
+    size_t has = object != NULL ? bytes_of(object) : had;
+    bool same = object == NULL || (object == ptr && has >= had);
+    if (sampled != NULL && same) {
+        if (has > had)
+            profile_grown(&sampled->ticket, has);
+        (void)special_link(sampled, ptr);
+        return object;
+    }
+    if (sampled != NULL) {
+        profile_freed(&sampled->ticket);
+        special_drop(sampled);
+    }
+    size_t fresh = same ? has - had : has;
+    if (profile_on() && fresh != 0)
+        profile_large(object, has, fresh);
+    return object;
+}
+
 void *large_realloc(void *ptr, size_t size)
 {
-    /* For a profile it is the end of one object and the beginning of another, which may
-     * be the same but for its size. */
-    struct special *sampled = NULL;
-    if (nh_unlikely(row_home_class(span_table_home((uintptr_t)ptr)) == NH_CLASS_SPECIAL))
-        sampled = special_unlink(ptr, SPECIAL_SAMPLE);
-    void *object = resize(ptr, size);
-    if (sampled != NULL) {
-        if (object == NULL) {
-            (void)special_link(sampled, ptr);
-        } else {
-            profile_freed(&sampled->ticket);
-            special_drop(sampled);
-        }
-    }
-    sample(object);
-    return object;
+    if (profile_on() || row_home_class(span_table_home((uintptr_t)ptr)) == NH_CLASS_SPECIAL)
+        return resize_for_profile(ptr, size);
+    return resize(ptr, size);
 }

@@ -11,7 +11,7 @@
 
 /* Spins before sleeping: about the length of the longest common critical
  * section, and only worth it while the holder runs on another CPU. */
-#define LOCK_SPINS 100
+#define LOCK_SPINS 300
 
 static inline void cpu_relax(void)
 {

@@ -30,7 +30,7 @@ NH_RACY bool lookup_bit(const struct object_bits *bits, unsigned index)
 }
 
 /* Where in a span with objects of a size class the address is; false when it is behind
- * them, or the span changed meanwhile. */
+ * them, or the span changed since the view was taken. */
 NH_INLINE bool lookup_in_span(uintptr_t address, struct lookup *out)
 {
     const struct span_view *span = &out->span;
@@ -48,17 +48,30 @@ NH_INLINE bool lookup_in_span(uintptr_t address, struct lookup *out)
 
 NH_SLOW void lookup_any(uintptr_t address, struct lookup *out);
 
+/* As lookup_any, of an object of a size class in a span at rest; else false.  The view
+ * is believed last, when the object's bit was read too: until then its fields may be of
+ * two moments, and no more than an index below the bits' number is done with them. */
+NH_INLINE bool lookup_object(uintptr_t address, struct lookup *out)
+{
+    const struct span *span = span_table_hint(address);
+    if (nh_unlikely(span == NULL))
+        return false;
+    span_glance(span, &out->span);
+    return nh_likely(out->span.version % 2 == 0) && nh_likely(span_view_is_cut(&out->span)) &&
+           nh_likely(span_view_holds(&out->span, address)) &&
+           nh_likely(lookup_in_span(address, out));
+}
+
 /* Exact for all of the call where the address lies in an object that is not freed
  * meanwhile (span_table.h, D). */
 NH_INLINE void lookup_address(uintptr_t address, struct lookup *out)
 {
-    if (nh_likely(span_table_find(address, &out->span) == SPAN_FOUND) &&
-        nh_likely(out->span.state == SPAN_IN_USE) && nh_likely(out->span.objects != 0) &&
-        nh_likely(lookup_in_span(address, out)))
+    struct lookup object; /* two, so that the one may stay in registers */
+    if (nh_likely(lookup_object(address, &object))) {
+        *out = object;
         return;
-    struct lookup any; /* so that *out may stay in registers */
-    lookup_any(address, &any);
-    *out = any;
+    }
+    lookup_any(address, out);
 }
 
 #endif

@@ -155,13 +155,31 @@ static struct profile_bucket *find_bucket(struct profile_stack *stack, unsigned 
 
 /* ---- Samples ---- */
 
-static void count(struct profile_bucket *bucket, const struct profile_ticket *ticket, bool out)
+/* Modulo 2^64, so that less can be added, too. */
+static void add(struct profile_bucket *bucket, uint64_t objects, uint64_t bytes, uint64_t samples)
 {
-    /* Modulo 2^64: out is the other's opposite. */
-    uint64_t sign = out ? UINT64_MAX : 1;
-    atomic_fetch_add_explicit(&bucket->objects, sign * ticket->objects, memory_order_relaxed);
-    atomic_fetch_add_explicit(&bucket->bytes, sign * ticket->bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&bucket->samples, sign, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bucket->objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bucket->bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bucket->samples, samples, memory_order_relaxed);
+}
+
+static void count_in(struct profile_bucket *bucket, const struct profile_ticket *ticket)
+{
+    add(bucket, ticket->objects, ticket->bytes, 1);
+}
+
+static void count_out(struct profile_bucket *bucket, const struct profile_ticket *ticket)
+{
+    add(bucket, -ticket->objects, -ticket->bytes, UINT64_MAX);
+}
+
+/* What an object of `bytes` stands for that was chosen for `weighed` bytes of line. */
+static void weigh(struct profile_ticket *ticket, size_t bytes, size_t weighed)
+{
+    double stands_for = 1 / sampling_chance(weighed);
+    ticket->objects = (uint64_t)(stands_for * PROFILE_UNIT + 0.5);
+    ticket->bytes = (uint64_t)(stands_for * (double)bytes + 0.5);
+    ticket->size = bytes;
 }
 
 static uint64_t now_ns(void)
@@ -189,15 +207,9 @@ static void take(void *object, size_t bytes, size_t weighed)
         special_drop(special);
         return;
     }
-    double stands_for = 1 / sampling_chance(weighed);
-    special->ticket = (struct profile_ticket){
-        .bucket = bucket,
-        .objects = (uint64_t)(stands_for * PROFILE_UNIT + 0.5),
-        .bytes = (uint64_t)(stands_for * (double)bytes + 0.5),
-        .born_ns = now_ns(),
-        .size = bytes,
-    };
-    count(bucket, &special->ticket, false);
+    special->ticket = (struct profile_ticket){.bucket = bucket, .born_ns = now_ns()};
+    weigh(&special->ticket, bytes, weighed);
+    count_in(bucket, &special->ticket);
     (void)special_link(special, object);
 }
 
@@ -232,10 +244,17 @@ void *profile_alloc_on(struct heap *heap, size_t bytes)
     return sampling_hit(bytes) ? alloc(heap, bytes, bytes) : NULL;
 }
 
-void profile_large(void *object, size_t bytes)
+void profile_large(void *object, size_t bytes, size_t fresh)
 {
-    if (!busy && sampling_hit(bytes))
+    if (!busy && sampling_hit(fresh))
         take_with_care(object, bytes, bytes);
+}
+
+void profile_grown(struct profile_ticket *ticket, size_t bytes)
+{
+    struct profile_ticket was = *ticket;
+    weigh(ticket, bytes, bytes);
+    add(ticket->bucket, ticket->objects - was.objects, ticket->bytes - was.bytes, 0);
 }
 
 void profile_freed(const struct profile_ticket *ticket)
@@ -250,6 +269,6 @@ void profile_freed(const struct profile_ticket *ticket)
     struct profile_bucket *bucket = find_bucket(live->stack, live->slot, from, life);
     lock_release(&lock);
     if (bucket != NULL) /* else it is forgotten */
-        count(bucket, ticket, false);
-    count(live, ticket, true);
+        count_in(bucket, ticket);
+    count_out(live, ticket);
 }

@@ -38,8 +38,9 @@ void profile_stop(void);
 void *profile_alloc(size_t bytes, size_t weighed);
 /* The same of `heap`, if an object of `bytes` from there is chosen. */
 void *profile_alloc_on(struct heap *heap, size_t bytes);
-/* A large object was allocated: samples it if it is chosen. */
-NH_SLOW void profile_large(void *object, size_t bytes);
+/* A large object of `bytes` was allocated, or one that is not sampled grew: samples it if
+ * it is chosen for the `fresh` bytes. */
+NH_SLOW void profile_large(void *object, size_t bytes, size_t fresh);
 
 /* What a sampled object's record says. */
 struct profile_ticket {
@@ -51,6 +52,9 @@ struct profile_ticket {
 };
 #define PROFILE_UNIT 1024
 
+/* The object of a ticket grew to `bytes`: it stays a sample of the stack that allocated it,
+ * and stands for fewer, of more bytes. */
+void profile_grown(struct profile_ticket *ticket, size_t bytes);
 /* The object of a ticket is freed by the calling thread. */
 void profile_freed(const struct profile_ticket *ticket);
 

@@ -112,7 +112,7 @@ NH_INLINE void span_change(struct span *span)
     atomic_store_explicit(&span->version, version + SPAN_CHANGING, memory_order_relaxed);
 }
 
-/* ... and has changed it.  Release: pairs with the first load of span_read. */
+/* ... and has changed it.  Release: pairs with the first load of span_glance. */
 NH_INLINE void span_settle(struct span *span)
 {
     uint64_t version = atomic_load_explicit(&span->version, memory_order_relaxed);
@@ -120,7 +120,7 @@ NH_INLINE void span_settle(struct span *span)
     atomic_store_explicit(&span->version, version + 2 - SPAN_CHANGING, memory_order_release);
 }
 
-/* Release: pairs with span_read's acquire loads of fields.  Who reads a new value there
+/* Release: pairs with span_glance's acquire loads of fields.  Who reads a new value there
  * reads after it that the version is not what it was. */
 #define span_store(field, value) __atomic_store_n(field, value, __ATOMIC_RELEASE)
 
@@ -151,8 +151,9 @@ NH_INLINE bool span_is_still(const struct span_view *view)
     return atomic_load_explicit(&view->span->version, memory_order_relaxed) == view->version;
 }
 
-/* False when the span changes at this moment. */
-NH_INLINE bool span_read(const struct span *span, struct span_view *out)
+/* Reads all of it, which is one moment's when span_is_still says so afterwards and the
+ * version is even. */
+NH_INLINE void span_glance(const struct span *span, struct span_view *out)
 {
     out->span = span;
     out->version = atomic_load_explicit(&span->version, memory_order_acquire);
@@ -165,6 +166,12 @@ NH_INLINE bool span_read(const struct span *span, struct span_view *out)
     out->cls = __atomic_load_n(&span->cls, __ATOMIC_ACQUIRE);
     out->slot = __atomic_load_n(&span->slot, __ATOMIC_ACQUIRE);
     out->lender = __atomic_load_n(&span->lender, __ATOMIC_ACQUIRE);
+}
+
+/* False when the span changes at this moment. */
+NH_INLINE bool span_read(const struct span *span, struct span_view *out)
+{
+    span_glance(span, out);
     return out->version % 2 == 0 && span_is_still(out);
 }
 

@@ -68,7 +68,7 @@ static size_t refill_all(struct central *central, struct magazine *magazine, uns
     size_t n = 0;
     while (n < count) {
         unsigned want = count - n < batch ? (unsigned)(count - n) : batch;
-        if (central_exchange_empty(central, magazine, want) != magazine)
+        if (central_exchange_empty(central, magazine, want, 0) != magazine)
             break;
         memcpy(&object[n], magazine->slot, magazine->count * sizeof *object);
         n += magazine->count;
@@ -128,7 +128,7 @@ static void by_batches(struct bench_state *state, enum timed timed)
             flush_all(central, batch, count);
         }
     }
-    central_retire(central, magazine);
+    central_retire(central, magazine, 0);
     central_put(central, anchor, SPANS);
     if (!whole || central->spans != 0 || central->free_in_spans != 0)
         bench_skip(state, "batches were short, or objects were lost");
@@ -159,7 +159,7 @@ static void depot_exchange(struct bench_state *state)
     if (central == NULL)
         return;
     unsigned rounds = (unsigned)bench_range(state, 0);
-    struct magazine *full = central_exchange_empty(central, NULL, rounds);
+    struct magazine *full = central_exchange_empty(central, NULL, rounds, 0);
     if (full == NULL || full->count != rounds) {
         bench_skip(state, "no full magazine");
         return;
@@ -167,14 +167,14 @@ static void depot_exchange(struct bench_state *state)
     const struct magazine *whose = full;
     void *last = full->slot[rounds - 1];
     while (full != NULL && bench_keep_running(state))
-        full = central_exchange_empty(central, central_exchange_full(central, full), rounds);
+        full = central_exchange_empty(central, central_exchange_full(central, full, 0), rounds, 0);
     if (full != whose || full->count != rounds || full->slot[rounds - 1] != last) {
         bench_skip(state, "the magazine did not come back as it went");
         return;
     }
     central_put(central, full->slot, rounds);
     full->count = 0;
-    central_retire(central, full);
+    central_retire(central, full, 0);
     bench_complexity_n(state, rounds);
 }
 

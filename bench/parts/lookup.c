@@ -34,7 +34,9 @@ static bool prepare(size_t count)
     return enough;
 }
 
-static void bare_walk(struct bench_state *state)
+/* `waits` says whether each lookup waits for what the one before found, as code does that
+ * goes on with the answer, or the processor may overlap them. */
+NH_INLINE void walk(struct bench_state *state, bool waits)
 {
     size_t count = (size_t)bench_range(state, 0);
     if (!prepare(count)) {
@@ -42,13 +44,16 @@ static void bare_walk(struct bench_state *state)
         return;
     }
     size_t i = 0, sum = 0;
-    while (bench_keep_running(state))
-        sum += span_table_home((uintptr_t)objects[parts_scatter(i++, count)]) != 0;
+    while (bench_keep_running(state)) {
+        bool found = span_table_home((uintptr_t)objects[parts_scatter(i, count)]) != 0;
+        sum += found;
+        i += waits ? found : 1;
+    }
     if (sum != i)
         bench_skip(state, "no home word of a live object");
 }
 
-static void lookup_all(struct bench_state *state)
+NH_INLINE void lookup(struct bench_state *state, bool waits)
 {
     size_t count = (size_t)bench_range(state, 0);
     if (!prepare(count)) {
@@ -58,11 +63,33 @@ static void lookup_all(struct bench_state *state)
     size_t i = 0, sum = 0;
     while (bench_keep_running(state)) {
         struct nh_object out = {.struct_size = sizeof(out)};
-        const void *object = objects[parts_scatter(i++, count)];
-        sum += nh_lookup(object, &out) == 0 && out.object == object && out.what == NH_OBJECT;
+        const void *object = objects[parts_scatter(i, count)];
+        bool found = nh_lookup(object, &out) == 0 && out.object == object && out.what == NH_OBJECT;
+        sum += found;
+        i += waits ? found : 1;
     }
     if (sum != i)
         bench_skip(state, "not what a live object is");
+}
+
+static void bare_walk(struct bench_state *state)
+{
+    walk(state, false);
+}
+
+static void bare_walk_waits(struct bench_state *state)
+{
+    walk(state, true);
+}
+
+static void lookup_all(struct bench_state *state)
+{
+    lookup(state, false);
+}
+
+static void lookup_waits(struct bench_state *state)
+{
+    lookup(state, true);
 }
 
 static _Atomic bool stop;
@@ -98,6 +125,9 @@ void parts_register_lookup(void)
 {
     bench_arg_range(bench_register("lookup_bare_walk", bare_walk), 64, OBJECTS_MOST, 64);
     bench_arg_range(bench_register("lookup", lookup_all), 64, OBJECTS_MOST, 64);
+    bench_arg_range(bench_register("lookup_bare_walk_waits", bare_walk_waits), 64, OBJECTS_MOST,
+                    64);
+    bench_arg_range(bench_register("lookup_waits", lookup_waits), 64, OBJECTS_MOST, 64);
     for (int threads = 1; threads <= THREADS_MOST; threads *= 2) {
         struct bench *b = bench_register("lookup_beside_writer", lookup_beside_writer);
         bench_arg(b, (int64_t)OBJECTS_MOST);

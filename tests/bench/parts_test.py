@@ -20,7 +20,8 @@ PARTS_OF_THE_ENGINE = {
     "flush_mixed", "depot_exchange",
     "bitmap_refill_64_a_word", "bitmap_refill_4_a_word", "bitmap_refill_1_a_word",
     "treap_remove_insert", "treap_best_fit", "treap_alone_remove_insert", "treap_alone_best_fit",
-    "span_table_lookup", "lookup_bare_walk", "lookup", "lookup_beside_writer", "coalesce", "steal"}
+    "span_table_lookup", "lookup_bare_walk", "lookup", "lookup_bare_walk_waits",
+    "lookup_waits", "lookup_beside_writer", "coalesce", "steal"}
 
 
 def run(*arguments, **environment):

@@ -55,6 +55,17 @@ static void drop(struct account *account, void *object)
     free(object);
 }
 
+/* To a profile it is another object, unless it stays where it is. */
+static void *grow(struct account *account, void *object, size_t size)
+{
+    double bytes = (double)malloc_usable_size(object);
+    void *grown = realloc(object, size);
+    add(&account->live, -1, bytes);
+    if (grown == object)
+        add(&account->all, -1, bytes);
+    return got(account, grown);
+}
+
 /* Between two. */
 static size_t between(uint32_t *seed, size_t least, size_t most)
 {
@@ -108,16 +119,14 @@ static void large_and_odd(struct account *account, uint32_t *seed)
 {
     for (int i = 0; i < 60; i++) {
         void *grown = got(account, malloc(between(seed, 70000, 200000)));
-        /* To a profile it is another object. */
-        add(&account->live, -1, (double)malloc_usable_size(grown));
-        grown = got(account, realloc(grown, between(seed, 300000, 900000)));
+        grown = grow(account, grown, between(seed, 300000, 900000));
+        grown = grow(account, grown, between(seed, 900000, 1500000));
         void *zeroed = got(account, calloc(3, between(seed, 1, 60000)));
         void *aligned;
         CHECK(posix_memalign(&aligned, 64U << random_next(seed) % 6, between(seed, 1, 5000)) == 0);
         got(account, aligned);
         void *moved = got(account, malloc(between(seed, 1, 500)));
-        add(&account->live, -1, (double)malloc_usable_size(moved));
-        moved = got(account, realloc(moved, between(seed, 1025, 3000)));
+        moved = grow(account, moved, between(seed, 1025, 3000));
         if (i % 8 != 0) {
             drop(account, grown);
             drop(account, zeroed);

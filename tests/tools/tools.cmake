@@ -1,8 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What operators run, as programs: label tools.  Not under sanitizers, into whose programs
-# nothing can be preloaded.
+# What operators run: its parts, label unit; as programs, label tools.
 
+set(tools ${PROJECT_SOURCE_DIR}/tools)
+add_executable(unit_top ${CMAKE_CURRENT_LIST_DIR}/unit_top.c ${tools}/top_export.c
+    ${tools}/top_page.c ${tools}/top_residence.c ${tools}/top_spark.c ${tools}/top_text.c
+    ${tools}/top_values.c)
+target_compile_definitions(unit_top PRIVATE _GNU_SOURCE)
+target_compile_options(unit_top PRIVATE
+    "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
+target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
+run(top unit 120 COMMAND unit_top)
+
+# As programs not under sanitizers, into which nothing can be preloaded.
 find_program(PYTHON3 python3)
 if(NEARHEAP_SANITIZE OR NOT PYTHON3)
     return()
@@ -10,6 +20,9 @@ endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:options_table>)
 run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
+program(top_program GLIBC SOURCES tools/top_program.c)
+run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
+    $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)

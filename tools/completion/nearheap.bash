@@ -13,6 +13,12 @@ _nearheap_help() {
     esac
 }
 
+# _nearheap_options HELP: what stands first in a line, and what the lines of usage have.
+_nearheap_options() {
+    sed -nE 's/^ +(-[a-z], )?(--[a-z-]+).*/\2/p' <<<"$1"
+    grep -E '^(usage:| {7}nearheap-)' <<<"$1" | grep -oE -- '--[a-z][a-z-]*'
+}
+
 # _nearheap_values HELP OPTION: the words that may follow the option.
 _nearheap_values() {
     case $2 in
@@ -57,7 +63,7 @@ _nearheap() {
     help=$(_nearheap_help "$1" "$command")
     case $current in
     -*)
-        options=$(sed -nE 's/^ +(-[a-z], )?(--[a-z-]+).*/\2/p' <<<"$help")
+        options=$(_nearheap_options "$help" | sort -u)
         COMPREPLY=($(compgen -W "$options" -- "$current"))
         return
         ;;
