@@ -51,7 +51,7 @@ def helps(tool):
 def options_of(text):
     """What stands first in a line, and what the lines of usage have."""
     usage = " ".join(re.findall(r"^(?:usage:| {7}nearheap-).*", text, re.M))
-    return set(re.findall(r"^ +(?:-[a-z], )?(--[a-z][a-z-]*)", text, re.M) +
+    return set(re.findall(r"^ +(?:-[a-z](?: [A-Z]+)?, )?(--[a-z][a-z-]*)", text, re.M) +
                re.findall(r"--[a-z][a-z-]*", usage))
 
 

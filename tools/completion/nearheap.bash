@@ -15,7 +15,7 @@ _nearheap_help() {
 
 # _nearheap_options HELP: what stands first in a line, and what the lines of usage have.
 _nearheap_options() {
-    sed -nE 's/^ +(-[a-z], )?(--[a-z-]+).*/\2/p' <<<"$1"
+    sed -nE 's/^ +(-[a-z]( [A-Z]+)?, )?(--[a-z-]+).*/\3/p' <<<"$1"
     grep -E '^(usage:| {7}nearheap-)' <<<"$1" | grep -oE -- '--[a-z][a-z-]*'
 }
 
@@ -77,18 +77,19 @@ _nearheap() {
     case $tool in
     nearheap-run) COMPREPLY=($(compgen -c -- "$current") $(compgen -f -- "$current")) ;;
     nearheap-top) COMPREPLY=($(compgen -W "$(ps -Ao pid=)" -- "$current")) ;;
-    nearheap-ctl | nearheap-map)
-        if [ "$COMP_CWORD" = 1 ]; then
+    nearheap-map) COMPREPLY=($(compgen -W "$(ps -Ao pid=)" -- "$current") $(compgen -f -- "$current")) ;;
+    *)
+        if [ "$tool" = nearheap-ctl ] && [ "$COMP_CWORD" = 1 ]; then
             values=$(ps -Ao pid=)
         elif [ -z "$command" ]; then
             values=$commands
+        elif [ "$before" = profile ]; then
+            values='start stop write'
+        else
+            COMPREPLY=($(compgen -f -- "$current"))
+            return
         fi
-        COMPREPLY=($(compgen -W "$values" -- "$current") $(compgen -f -- "$current"))
-        ;;
-    *)
-        [ -n "$command" ] || values=$commands
         COMPREPLY=($(compgen -W "$values" -- "$current"))
-        [ -z "$command" ] || COMPREPLY+=($(compgen -f -- "$current"))
         ;;
     esac
 }
