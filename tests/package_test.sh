@@ -14,6 +14,7 @@ skip() { echo "skipped: $*"; exit 77; }
 for needed in dpkg-shlibdeps gzip unshare debootstrap; do
     command -v $needed >/dev/null || skip "there is no $needed"
 done
+unshare --mount true 2>/dev/null || skip "nothing can be mounted here"
 root=$("$source/tools/debian-root") || skip "there is no clean system"
 
 (cd "$source" && cmake --preset package -B "$folder") >/dev/null
@@ -37,7 +38,8 @@ inside() {
 
     # All files but those that dpkg and ldconfig keep of every package.
     files() {
-        find / -xdev -path /tmp -prune -o -path /proc -prune -o -path /var/log/dpkg.log -o \
+        find / -xdev -path /tmp -prune -o -path /proc -prune -o -path /sys -prune -o \
+            -path /var/log/dpkg.log -o \
             -path '/var/lib/dpkg/*' -o -path '/var/cache/ldconfig/*' -o \
             -printf '%y %m %U:%G %p %l\n' | sort
         find /var/lib/dpkg/info
@@ -110,8 +112,8 @@ unshare --mount --propagation private bash -c '
     mkdir "$top/upper" "$top/work" "$top/root"
     mount -t overlay -o "lowerdir=$root,upperdir=$top/upper,workdir=$top/work" nearheap "$top/root" ||
         { echo "skipped: no overlay can be mounted"; exit 77; }
-    mount -t proc proc "$top/root/proc"
-    mount -t sysfs -o ro sysfs "$top/root/sys"
+    mount --rbind /proc "$top/root/proc"
+    mount --rbind /sys "$top/root/sys"
     cp $packages_list "$top/root/tmp"
     status=0
     env -u LD_LIBRARY_PATH -u LD_PRELOAD chroot "$top/root" bash -c inside || status=$?
