@@ -6,7 +6,7 @@
 # tests/abi/SONAME.xml says.  The library is built in FOLDER, with what debuggers need.
 # --update writes the file anew.
 set -euo pipefail
-source=$1 folder=$2 update=${3-}
+source=$(realpath "$1") folder=$2 update=${3-}
 
 skip() { echo "skipped: $*"; exit 77; }
 for needed in abidw abidiff; do
@@ -24,6 +24,7 @@ here=$folder/here.xml
 abidw --headers-dir "$source/include" --drop-private-types --exported-interfaces-only \
     --no-corpus-path --no-comp-dir-path --no-show-locs --no-elf-needed --type-id-style hash \
     --out-file "$here" "$library"
+sed -i "s, path='$source/, path='," "$here" # wherever the sources lie
 if [ "$update" = --update ]; then
     cp "$here" "$promised"
     exit 0
