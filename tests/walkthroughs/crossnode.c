@@ -34,7 +34,7 @@ static void run_on(int cpu)
     }
 }
 
-__attribute__((noinline)) struct request *read_request(unsigned number)
+struct request *read_request(unsigned number)
 {
     struct request *request = malloc(sizeof *request);
     if (request == NULL)

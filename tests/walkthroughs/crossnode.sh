@@ -20,7 +20,7 @@ export NEARHEAP_TOPOLOGY=$topology
 fail() { echo "crossnode.sh: $*" >&2; exit 1; }
 requests=20000
 
-cc -g -O1 -fno-builtin -pthread -D_GNU_SOURCE -o server "$here/crossnode.c"
+cc -g -O0 -fno-builtin -pthread -D_GNU_SOURCE -o server "$here/crossnode.c"
 
 # The CPUs of the first and of the last node, as nearheap-topo tells them.
 "$build/tools/nearheap-topo"

@@ -18,7 +18,7 @@ fail() { echo "leak.sh: $*" >&2; exit 1; }
 requests=20000
 
 # The server at work; it answers when it has served.
-cc -g -O1 -fno-builtin -o server "$here/leak.c"
+cc -g -O0 -fno-builtin -o server "$here/leak.c"
 start() { # OPTION...
     coproc server { exec "$run" --quiet "$@" -- ./server; }
     # shellcheck disable=SC2154 # coproc sets it
@@ -77,7 +77,7 @@ sys.exit(rows[0]["bytes"] < 9 * sum(row["bytes"] for row in rows[1:]))' || fail 
 
 # 4. serve() closes the session but where it is cancelled.  Mended: nothing of that size is
 #    held.
-cc -g -O1 -fno-builtin -DCLOSE_CANCELLED -o server "$here/leak.c"
+cc -g -O0 -fno-builtin -DCLOSE_CANCELLED -o server "$here/leak.c"
 start --leaks leaks
 serve $requests
 stop
