@@ -34,6 +34,10 @@ _nearheap_commands() {
     esac
 }
 
+_nearheap_processes() (
+    cd /proc && echo [0-9]*
+)
+
 _nearheap() {
     local tool=${1##*/} current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local commands command='' help options values i
@@ -76,11 +80,14 @@ _nearheap() {
     fi
     case $tool in
     nearheap-run) COMPREPLY=($(compgen -c -- "$current") $(compgen -f -- "$current")) ;;
-    nearheap-top) COMPREPLY=($(compgen -W "$(ps -Ao pid=)" -- "$current")) ;;
-    nearheap-map) COMPREPLY=($(compgen -W "$(ps -Ao pid=)" -- "$current") $(compgen -f -- "$current")) ;;
+    nearheap-top) COMPREPLY=($(compgen -W "$(_nearheap_processes)" -- "$current")) ;;
+    nearheap-map)
+        COMPREPLY=($(compgen -W "$(_nearheap_processes)" -- "$current")
+            $(compgen -f -- "$current"))
+        ;;
     *)
         if [ "$tool" = nearheap-ctl ] && [ "$COMP_CWORD" = 1 ]; then
-            values=$(ps -Ao pid=)
+            values=$(_nearheap_processes)
         elif [ -z "$command" ]; then
             values=$commands
         elif [ "$before" = profile ]; then
