@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""top_test.py TOP LIBRARY PROGRAM DASHBOARD: pages of counters that processes share, and
-nearheap-top on them.  Waits for what must come, and gives up after PATIENCE seconds."""
+"""top_test.py TOP LIBRARY PROGRAM DASHBOARD [NUMA-VM]: pages of counters that processes share,
+and nearheap-top on them; with NUMA-VM on an emulated machine of four nodes.  Waits for what must come, and gives up after PATIENCE seconds."""
 
 import contextlib
 import fcntl
@@ -11,6 +11,7 @@ import pty
 import random
 import re
 import select
+import shutil
 import signal
 import stat
 import struct
@@ -22,10 +23,12 @@ import time
 import unittest
 
 TOP, LIBRARY, PROGRAM, DASHBOARD = sys.argv[1:5]
+VM = sys.argv[5:]
 FOLDER = f"/dev/shm/nearheap-{os.geteuid()}"
 FOUR_NODES = "synthetic:numa:4 core:2 pu:1"
 PATIENCE = 60
 NOBODY = 65534
+SKIPPED = 77
 FORMS = ("--once", "--json", "--prometheus")
 
 
@@ -449,8 +452,42 @@ class Screen(unittest.TestCase):
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
+class Guest(unittest.TestCase):
+    """Where memory is, on four nodes with a CPU each."""
+
+    SCRIPT = f"""mkfifo /hold
+LD_PRELOAD={LIBRARY} NEARHEAP_SHARE=1 {PROGRAM} spread </hold >/ready &
+exec 3>/hold
+until [ -s /ready ] && {TOP} --json $! >/found 2>/dev/null; do sleep 0.1; done
+cat /found"""
+    SPREAD_BYTES = 4000000
+
+    def test_residence(self):
+        ran = subprocess.run(
+            [*VM, "--nodes", "4", "--cpus", "1", "--copy", TOP, "--copy", LIBRARY, "--copy",
+             PROGRAM, "--timeout", "300", "--", "sh", "-c", self.SCRIPT],
+            stdout=subprocess.PIPE, text=True)
+        self.assertEqual(ran.returncode, 0)
+        found = json.loads(ran.stdout)
+        self.assertEqual([node["node"] for node in found["nodes"]], [0, 1, 2, 3])
+        for node in found["nodes"]:
+            self.assertGreaterEqual(node["live_bytes"], self.SPREAD_BYTES)
+        placed = {home: {row["node"]: row["bytes"] for row in found["residence"]
+                         if row["home"] == home} for home in "0123"}
+        for home, where in placed.items():
+            self.assertEqual(set(where), {home})
+            self.assertGreaterEqual(where[home], self.SPREAD_BYTES)
+
+
 if __name__ == "__main__":
+    if VM:
+        for program in ("qemu-system-x86_64", "busybox"):
+            if shutil.which(program) is None:
+                print(f"there is no {program}")
+                sys.exit(SKIPPED)
+        unittest.main(argv=[sys.argv[0], "Guest"])
+    del Guest
     if not os.access("/dev/shm", os.W_OK):
         print("there is no /dev/shm")
-        sys.exit(77)
+        sys.exit(SKIPPED)
     unittest.main(argv=sys.argv[:1])
