@@ -26,6 +26,8 @@ run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:ne
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+    run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
+        $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
 endif()
 get_property(operator_tools GLOBAL PROPERTY NEARHEAP_OPERATOR_TOOLS)
 set(tool_files)
