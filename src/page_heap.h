@@ -124,6 +124,16 @@ void page_heap_await_release(struct page_heap *heap);
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);
 
+/* What is known of a free span beside its view. */
+struct page_heap_idle {
+    bool clean;      /* never touched or given back */
+    bool aged;       /* own and resident, so that its time is kept */
+    uint64_t age_ms; /* when aged: how long it, or its largest part, has been free */
+};
+/* False when the span is not what the view says any more, or not free. */
+bool page_heap_look(struct page_heap *heap, const struct span_view *view,
+                    struct page_heap_idle *out);
+
 /* ---- Address space (page_heap_unmap.c) ---- */
 
 /* Gives `pages` of clean address space back, whole system pages, in one piece; false if there is
