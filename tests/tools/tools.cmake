@@ -14,3 +14,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
 endif()
+
+# A heap with planted waste, and what shows it.
+program(fragmented SOURCES tools/fragmented.c)
+run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py $<TARGET_FILE:fragmented>)
