@@ -269,8 +269,9 @@ NH_API void nh_profile_stop(void);
 NH_API int nh_profile_write(const char *path);
 
 /* ---- Statistics -----------------------------------------------------------
- * Each counter is declared once, here: X(field, unit, meaning).  Printed
- * lists, JSON and the README's table come from these lines.
+ * Each counter is declared once, here: X(field, unit, meaning).  Printed lists, JSON and
+ * metrics come from these lines.  Bytes and counts are what is there now; events were
+ * counted since the process began.
  *
  * Counters of bytes held in caches are read while they are used, so
  * live_bytes and cached_bytes are exact only when other threads are quiet.
@@ -286,22 +287,24 @@ NH_API int nh_profile_write(const char *path);
     X(spans, "count", "spans in use")                                                              \
     X(large_objects, "count", "live objects with a span of their own")                             \
     X(caches, "count", "caches of this node's CPUs, or of threads on it")                          \
-    X(refills, "count", "magazines taken from central lists")                                      \
-    X(flushes, "count", "magazines given to central lists")                                        \
-    X(waits, "count", "refills and flushes that had to wait for another thread's")                 \
-    X(local_frees, "count", "large objects, and others in full magazines, freed by own threads")   \
-    X(remote_frees, "count", "objects that threads of other nodes freed and sent home")            \
+    X(refills, "events", "magazines taken from central lists")                                     \
+    X(flushes, "events", "magazines given to central lists")                                       \
+    X(waits, "events", "refills and flushes that had to wait for another thread's")                \
+    X(local_frees, "events", "large objects, and others in full magazines, freed by own threads")  \
+    X(remote_frees, "events", "objects that threads of other nodes freed and sent home")           \
     X(lent_bytes, "bytes", "own pages that other nodes' heaps borrowed and still have")            \
     X(borrowed_bytes, "bytes", "pages borrowed from other nodes' heaps")                           \
-    X(lends, "count", "runs of pages that other nodes borrowed")                                   \
-    X(borrows, "count", "runs of pages borrowed because this node was out of memory")              \
-    X(refusals, "count", "allocations refused because no node had memory")                         \
-    X(span_allocs, "count", "spans taken from the page heap")                                      \
-    X(span_frees, "count", "spans given back to the page heap")                                    \
-    X(grows, "count", "times the heap asked the system for address space")                         \
-    X(reclaims, "count", "times the heap collected what it was owed before it grew")               \
-    X(scavenges, "count", "times the scavenger gave pages back")                                   \
-    X(unmaps, "count", "runs of free address space given back")
+    X(lends, "events", "runs of pages that other nodes borrowed")                                  \
+    X(borrows, "events", "runs of pages borrowed because this node was out of memory")             \
+    X(refusals, "events", "allocations refused because no node had memory")                        \
+    X(span_allocs, "events", "spans taken from the page heap")                                     \
+    X(span_frees, "events", "spans given back to the page heap")                                   \
+    X(grows, "events", "times the heap asked the system for address space")                        \
+    X(reclaims, "events", "times the heap collected what it was owed before it grew")              \
+    X(scavenges, "events", "times the scavenger gave pages back")                                  \
+    X(unmaps, "events", "runs of free address space given back")                                   \
+    X(refilled_objects, "events", "objects in magazines taken from central lists")                 \
+    X(depot_refills, "events", "refills that found a full magazine in the central list")
 
 #define NH_STATS_FIELD_(name, unit, meaning) uint64_t name;
 
@@ -330,7 +333,7 @@ NH_API int nh_node_stats_read(int node, struct nh_node_stats *out);
 
 /* Of a pair of nodes: X(field, unit, meaning). */
 #define NH_PAIR_STATS(X)                                                                           \
-    X(frees, "count",                                                                              \
+    X(frees, "events",                                                                             \
       "objects of `home` freed by threads of `other`, counted when they come back; "               \
       "for home = other large objects and others in full magazines only")                          \
     X(lent_bytes, "bytes", "pages of `home` that the heap of `other` has")

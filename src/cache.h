@@ -137,9 +137,9 @@ void cache_collect_outboxes(void);
 /* The same of spares whose class its cache had no use for since the last call. */
 void cache_collect_idle(struct heap *heap);
 
-/* Caches on `heap` and the bytes of objects in their magazines; approximate
+/* Caches on `heap` and the objects of each class in their magazines; approximate
  * while their threads run. */
-void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes);
+void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES]);
 
 /* Calls fn, which takes no lock, with every object in all caches' magazines, and perhaps
  * with some that threads which run now have taken out of them since it began. */

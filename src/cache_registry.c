@@ -233,25 +233,30 @@ void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
     unpack_all(displaced);
 }
 
-void cache_count(const struct heap *heap, uint64_t *caches, uint64_t *bytes)
+/* Of a loaded magazine and the spare. */
+static size_t count_objects(const struct cache *cache, const struct row *row, unsigned cls)
 {
-    *caches = *bytes = 0;
+    void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
+    size_t objects = 0;
+    if (top != NULL && top != NO_TOP)
+        objects = magazine_rounds(magazine_of(top)) - (size_t)(top - magazine_of(top)->slot);
+    if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) != NULL)
+        objects += atomic_load_explicit(&cache->spare_count[cls], memory_order_relaxed);
+    return objects;
+}
+
+void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES])
+{
+    *caches = 0;
+    for (unsigned cls = 0; cls < NH_CLASSES; cls++)
+        objects[cls] = 0;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next) {
         if (cache_heap_of(cache) != heap)
             continue;
         ++*caches;
-        const struct row *row = &cache->rows[heap->slot];
-        for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-            void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
-            size_t objects = 0;
-            if (top != NULL && top != NO_TOP)
-                objects =
-                    magazine_rounds(magazine_of(top)) - (size_t)(top - magazine_of(top)->slot);
-            if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) != NULL)
-                objects += atomic_load_explicit(&cache->spare_count[cls], memory_order_relaxed);
-            *bytes += objects * size_class_bytes(cls);
-        }
+        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+            objects[cls] += count_objects(cache, &cache->rows[heap->slot], cls);
     }
     lock_release(&lock);
 }

@@ -125,6 +125,7 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     if (taken == 0)
         taken = take_any(central, into, want);
     into->count = (uint16_t)taken;
+    central->refilled += taken;
     return taken;
 }
 
@@ -273,11 +274,13 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
     struct magazine *full = NULL;
     if (nh_likely(central->full != NULL)) {
         full = take_full(central);
+        central->refilled += full->count;
         if (empty != NULL)
             put_empty(central, empty);
         lock_release(&central->lock);
         return full;
     }
+    central->carved++;
     depot_was_empty(central, waited);
     struct magazine *magazine = empty != NULL ? empty : take_empty(central);
     if (magazine == NULL) {
@@ -296,8 +299,10 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
             add_span(central, span);
         /* Even without one: others may have freed meanwhile. */
         taken = take_from_spans(central, magazine, want);
-        if (taken == 0 && central->full != NULL)
+        if (taken == 0 && central->full != NULL) {
             full = take_full(central);
+            central->refilled += full->count;
+        }
         if (taken == 0 && (full != NULL || magazine != empty))
             put_empty(central, magazine);
         lock_release(&central->lock);

@@ -43,7 +43,9 @@ struct central {
     size_t free_in_spans; /* objects whose free bit is set */
     size_t free_in_depot; /* objects in full magazines */
     uint64_t refills, flushes, waits;
-    uint64_t freed; /* objects in magazines that caches gave because they were full */
+    uint64_t refilled; /* objects given for refills */
+    uint64_t carved;   /* refills that found no full magazine */
+    uint64_t freed;    /* objects in magazines that caches gave because they were full */
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
 
 void central_init(struct central *central, struct heap *heap, unsigned cls);

@@ -4,6 +4,7 @@
  */
 #include "process.h"
 
+#include "attendant.h"
 #include "cache.h"
 #include "cpu_cache.h"
 #include "leaks.h"
@@ -73,6 +74,7 @@ static void fork_child(void)
         cpu_cache_forget();
     profile_fork_child();
     fork_release();
+    attendant_fork_child();
 }
 
 bool process_boot(void)
@@ -112,6 +114,7 @@ void process_start(void)
         cache_flush();          /* what this thread got before was of a guessed node */
     }
     profile_begin();
+    attendant_begin();
 }
 
 __attribute__((constructor)) static void construct(void)
@@ -131,6 +134,7 @@ static void check_returned_objects(void)
 
 __attribute__((destructor)) static void destruct(void)
 {
+    attendant_end();
     /* exit() in a signal handler that interrupted the engine: the locks that
      * this thread holds will not be released. */
     if (lock_depth != 0)

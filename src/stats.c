@@ -56,19 +56,22 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
     *out = (struct nh_node_stats){.struct_size = sizeof(*out), .node = placement_node(heap->slot)};
     read_pages(&heap->pages, out);
 
-    uint64_t in_caches;
-    cache_count(heap, &out->caches, &in_caches);
-    size_t given_out = 0, in_depots = 0;
+    uint64_t cached[NH_CLASSES];
+    cache_count(heap, &out->caches, cached);
+    size_t given_out = 0, in_depots = 0, in_caches = 0;
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
         struct central *central = &heap->central[cls];
         lock_acquire(&central->lock);
         size_t objects = central->spans * central->cut.objects - central->free_in_spans;
         given_out += objects * central->cut.bytes;
         in_depots += central->free_in_depot * central->cut.bytes;
+        in_caches += cached[cls] * central->cut.bytes;
         out->spans += central->spans;
         out->refills += central->refills;
         out->flushes += central->flushes;
         out->waits += central->waits;
+        out->refilled_objects += central->refilled;
+        out->depot_refills += central->refills - central->carved;
         out->local_frees += central->freed;
         lock_release(&central->lock);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * stats.h - counters of heaps, as in nearheap.h's table, and their printing.
+ * stats.h - counters of heaps and classes, as in the tables of nearheap.h and share_page.h,
+ * and their printing.
  *
  * Takes each lock of a heap in turn; never allocates.
  */
@@ -9,6 +10,7 @@
 
 #include "heap.h"
 #include "nearheap.h"
+#include "share_page.h"
 
 void stats_of_heap(struct heap *heap, struct nh_node_stats *out);
 /* Sums over all heaps. */
@@ -16,6 +18,9 @@ void stats_of_process(struct nh_stats *out);
 
 /* Of the heaps of two slots, which may not exist yet. */
 void stats_of_pair(unsigned home, unsigned other, struct nh_pair_stats *out);
+
+/* Of every size class, over all heaps; row 0 is of large objects. */
+void stats_of_classes(struct share_class out[NH_CLASSES]);
 
 enum stats_format { STATS_TEXT, STATS_JSON };
 /* To a file descriptor. */
