@@ -126,25 +126,35 @@ bool options_parse(const struct option *option, const char *value, long *out)
     }
 }
 
-static void complain(const struct option *option, const char *value)
+void options_refuse(struct text *to, const struct option *option, const char *value)
 {
     switch (option->kind) {
-    case OPTION_WORD: {
-        size_t first = strcspn(option->words, "|");
-        log_line(LOG_ERROR, "%s=%s is not one of %s; using %.*s", option->variable, value,
-                 option->words, (int)first, option->words);
+    case OPTION_WORD:
+        text_add(to, "%s=%s is not one of %s", option->variable, value, option->words);
         break;
-    }
     case OPTION_NUMBER:
     case OPTION_BYTES:
-        log_line(LOG_ERROR, "%s=%s is not a whole number from %ld to %ld%s; using %ld",
-                 option->variable, value, option->least, option->most,
-                 option->kind == OPTION_BYTES ? " (k, m or g may follow)" : "", option->dflt);
+        text_add(to, "%s=%s is not a whole number from %ld to %ld%s", option->variable, value,
+                 option->least, option->most,
+                 option->kind == OPTION_BYTES ? " (k, m or g may follow)" : "");
         break;
     default:
-        log_line(LOG_ERROR, "%s is longer than %d characters; ignoring it", option->variable,
-                 OPTION_TEXT_MAX - 1);
+        text_add(to, "%s is longer than %d characters", option->variable, OPTION_TEXT_MAX - 1);
     }
+}
+
+static void complain(const struct option *option, const char *value)
+{
+    char buffer[NH_LINE_MAX];
+    struct text line = {.at = buffer, .room = sizeof buffer};
+    options_refuse(&line, option, value);
+    if (option->kind == OPTION_TEXT)
+        log_line(LOG_ERROR, "%s; ignoring it", buffer);
+    else if (option->kind == OPTION_WORD)
+        log_line(LOG_ERROR, "%s; using %.*s", buffer, (int)strcspn(option->words, "|"),
+                 option->words);
+    else
+        log_line(LOG_ERROR, "%s; using %ld", buffer, option->dflt);
 }
 
 enum option_id options_find(const char *name, size_t length)

@@ -58,5 +58,7 @@ const struct option *options_row(enum option_id id);
 enum option_id options_find(const char *name, size_t length);
 /* Parses `value` for `option` into `out`; false when it is ill-formed.  Pure. */
 bool options_parse(const struct option *option, const char *value, long *out);
+/* Why options_parse refuses `value`. */
+void options_refuse(struct text *to, const struct option *option, const char *value);
 
 #endif

@@ -5,8 +5,8 @@
  *
  *   fragmented DUMP     fragments its heap, writes its dump and ends
  *   fragmented          fragments its heap, prints "ready", and obeys lines on standard
- *                       input until that ends: "again" allocates what is left anew, "done" is
- *                       the answer
+ *                       input until that ends: "again" copies what is left and frees the old
+ *                       copy, "done" is the answer
  *
  * A thread on the first node fills what it has.  One on the last node allocates much more,
  * of PLANTED_SIZE bytes, and frees all but one object in PLANTED_KEPT.  That is to be found.
@@ -79,16 +79,18 @@ static void *scatter(void *arg)
     return NULL;
 }
 
-/* As a database rewrites a table: each object is copied to a new one. */
+/* As a database rewrites a table: all is copied, then the old copy is dropped. */
 static void *allocate_again(void *arg)
 {
+    static char *copies[PLANTED_COUNT / PLANTED_KEPT];
     if (nh_set_thread_node(*(int *)arg) != 0)
         fail("there is no such node");
+    for (size_t i = 0; i < PLANTED_COUNT / PLANTED_KEPT; i++)
+        copies[i] = filled(PLANTED_SIZE, i);
     for (size_t i = 0; i < PLANTED_COUNT / PLANTED_KEPT; i++) {
-        char *copy = filled(PLANTED_SIZE, i);
         check(planted[i], PLANTED_SIZE, i);
         free(planted[i]);
-        planted[i] = copy;
+        planted[i] = copies[i];
     }
     return NULL;
 }
