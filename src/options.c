@@ -17,7 +17,7 @@
 
 static const struct option rows[OPTIONS] = {
 #define OPTION(id, variable, kind, when, dflt, least, most, words, meaning)                        \
-    {variable, OPTION_##kind, dflt, least, most, words, meaning, OPTION_##when},
+    {variable, OPTION_##kind, OPTION_##when, dflt, least, most, words, meaning},
 #include "options.def"
 #undef OPTION
 };

@@ -46,10 +46,10 @@ enum option_when { OPTION_START, OPTION_LIVE };
 struct option {
     const char *variable;
     enum option_kind kind;
+    enum option_when when;
     long dflt, least, most;
     const char *words;
     const char *meaning;
-    enum option_when when;
 };
 /* One row of the table, for printing. */
 const struct option *options_row(enum option_id id);

@@ -251,7 +251,8 @@ static void send_command(int fd, char *command, int file)
         control.header.cmsg_len = CMSG_LEN(sizeof file);
         memcpy(CMSG_DATA(&control.header), &file, sizeof file);
     }
-    if (sendmsg(fd, &message, MSG_NOSIGNAL) != (ssize_t)part.iov_len)
+    /* Who is refused may find the answer there already, and nobody who reads. */
+    if (sendmsg(fd, &message, MSG_NOSIGNAL) != (ssize_t)part.iov_len && errno != EPIPE)
         end(STATUS_REFUSED, "the command cannot be sent: %s", strerror(errno));
 }
 
@@ -262,7 +263,8 @@ static void receive_answer(const struct request *request, int fd, char answer[CO
     ssize_t got;
     while ((got = recv(fd, answer + used, CONTROL_ANSWER_ROOM - 1 - used, 0)) > 0)
         used += (size_t)got;
-    if (got < 0)
+    /* After an answer to a command that was not read, a reset stands for the end. */
+    if (got < 0 && (errno != ECONNRESET || used == 0))
         end(STATUS_REFUSED, "process %ld does not answer: %s", request->pid,
             errno == EAGAIN ? "it takes longer; see --wait" : strerror(errno));
     answer[used] = '\0';

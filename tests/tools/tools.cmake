@@ -18,3 +18,7 @@ endif()
 # A heap with planted waste, and what shows it.
 program(fragmented SOURCES tools/fragmented.c)
 run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py $<TARGET_FILE:fragmented>)
+program(ctl_program SOURCES tools/ctl_program.c)
+run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR})
+run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
+    ${PROJECT_BINARY_DIR})
