@@ -15,11 +15,12 @@
  *   close        closes all descriptors but the first three, as daemons do
  *   end
  */
+#include "family.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <nearheap.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ctl_test.py BUILD: what nearheap-ctl asks of a process and changes in it: each live option
+"""ctl_test.py BUILD PROGRAM: what nearheap-ctl asks of a process and changes in it: each live option
 has its effect; what is wrong is named; clients that are others', slow, many or talk nonsense
 do no harm; forks and programs that close descriptors."""
 
@@ -19,7 +19,7 @@ import time
 
 BUILD = os.path.realpath(sys.argv[1])
 CTL = os.path.join(BUILD, "tools", "nearheap-ctl")
-PROGRAM = os.path.join(BUILD, "tests", "ctl_program")
+PROGRAM = sys.argv[2]
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
 PATIENCE_S = 60
 SEED = 20261125
@@ -335,12 +335,12 @@ def many_and_slow_clients_are_served():
 
 def others_are_refused(work):
     """Where we are root, and can be others."""
-    if os.geteuid() != 0:
+    built = os.path.join(BUILD, "libnearheap.so.0")
+    if os.geteuid() != 0 or not os.path.exists(built):
         return
     os.chmod(work, 0o755)
     program_path = shutil.copy(PROGRAM, work)
-    library = shutil.copy(os.path.realpath(os.path.join(BUILD, "libnearheap.so.0")),
-                          os.path.join(work, "libnearheap.so.0"))
+    library = shutil.copy(os.path.realpath(built), os.path.join(work, "libnearheap.so.0"))
     ctl_path = shutil.copy(CTL, work)
     for path in program_path, library, ctl_path:
         os.chmod(path, 0o755)

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What operators run, as programs: label tools.  Not under sanitizers, into whose programs
+# What operators run, as programs: label tools.  Most not under sanitizers, into whose programs
 # nothing can be preloaded.
 
 find_program(PYTHON3 python3)
-if(NEARHEAP_SANITIZE OR NOT PYTHON3)
+if(NOT PYTHON3)
+    return()
+endif()
+# What a process is asked while it runs; by its nh_ names, also under sanitizers.
+program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
+target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+if(NEARHEAP_SANITIZE)
     return()
 endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
@@ -19,6 +27,8 @@ endif()
 program(fragmented SOURCES tools/fragmented.c)
 run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py $<TARGET_FILE:fragmented>)
 program(ctl_program SOURCES tools/ctl_program.c)
-run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR})
+target_include_directories(ctl_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program>)
 run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
     ${PROJECT_BINARY_DIR})
