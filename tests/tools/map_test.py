@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""map_test.py FRAGMENTED: what nearheap-map says of a heap with planted waste, of dumps that
+"""map_test.py BUILD FRAGMENTED: what nearheap-map says of a heap with planted waste, of dumps that
 are not right, and what a browser makes of its page.  Status 77 where there is no browser, when
 all else is right."""
 
@@ -255,8 +255,19 @@ def the_page_is_drawn(browser, dump, work):
         fail("a page of many spans is not drawn")
 
 
+def as_installed(build, dump, work):
+    prefix = os.path.join(work, "usr")
+    subprocess.run(["cmake", "--install", build, "--prefix", prefix], stdout=subprocess.DEVNULL,
+                   check=True)
+    page = os.path.join(work, "installed.html")
+    out = subprocess.run([os.path.join(prefix, "bin", "nearheap-map"), dump, "--text", "-o", page],
+                         capture_output=True, text=True, check=True).stdout
+    equal("what is printed", out, run(dump)[0])
+    equal("a page", os.path.getsize(page) > 10000, True)
+
+
 def main():
-    fragmented = sys.argv[1]
+    build, fragmented = sys.argv[1:]
     with tempfile.TemporaryDirectory() as work:
         dump = os.path.join(work, "dump")
         subprocess.run([fragmented, dump], check=True, env={
@@ -264,6 +275,7 @@ def main():
             "NEARHEAP_TOPOLOGY": "synthetic:numa:2 core:2 pu:1"})
         planted_waste_is_found(dump)
         bad_dumps_are_refused(dump, work)
+        as_installed(build, dump, work)
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:
             print("map_test: there is no chromium: the page was not looked at")

@@ -25,7 +25,8 @@ endif()
 
 # A heap with planted waste, and what shows it.
 program(fragmented SOURCES tools/fragmented.c)
-run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py $<TARGET_FILE:fragmented>)
+run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:fragmented>)
 program(ctl_program SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
