@@ -312,6 +312,7 @@ void control_beat(void)
     /* The program has closed it, as daemons do. */
     accepting = false;
     listener.fd = -1;
+    atomic_store(&owner, 0); /* while the path is written */
     open_somewhere();
 }
 

@@ -7,7 +7,8 @@
  * without waiting; a connection has a buffer of one command's length, brings one command, and
  * is closed after some seconds; there are only so many.  An answer fits what a fresh
  * connection takes.  Only regular files are written to.  While a command is carried out the
- * attendant does nothing else, and holds the engine's locks as any thread does.
+ * attendant does nothing else, and takes the engine's locks as any thread does; to start a
+ * profile it loads what walks stacks, which allocates.
  */
 #ifndef NH_CONTROL_H
 #define NH_CONTROL_H

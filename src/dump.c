@@ -45,9 +45,6 @@
 #define BUFFER_BYTES 8192
 #define LINE_BYTES   2048
 
-/* Not defined by os.h, which hides mincore's form but for this. */
-#define RESIDENT_BIT 1U
-
 struct dump {
     int fd;
     int error; /* of the first write that failed */
@@ -154,7 +151,7 @@ static bool page_resident(const unsigned char *told, size_t page)
     size_t first = (page << NH_PAGE_SHIFT) / system;
     size_t last = (((page + 1) << NH_PAGE_SHIFT) - 1) / system;
     for (size_t i = first; i <= last; i++)
-        if ((told[i] & RESIDENT_BIT) != 0)
+        if ((told[i] & OS_RESIDENT) != 0)
             return true;
     return false;
 }

@@ -38,8 +38,9 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use);
  * unchanged then, the target mapped. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
-/* Which pages of [at, at + bytes) are in memory: one byte each system page, of which the
- * lowest bit tells.  False when not all of it is mapped, or the kernel does not tell. */
+/* Which pages of [at, at + bytes) are in memory: one byte each system page, of which this bit
+ * tells.  False when not all of it is mapped, or the kernel does not tell. */
+#define OS_RESIDENT 1U
 bool os_resident(void *at, size_t bytes, unsigned char *out);
 
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */

@@ -195,7 +195,7 @@ static void read_arguments(int argc, char **argv, struct request *request)
 
 /* ---- The process ---- */
 
-/* Its user's number, whose the folder is. */
+/* Its user's number, whose the folder is, unless it was another's when it began. */
 static uid_t user_of(long pid)
 {
     char path[CONTROL_PATH_ROOM];
@@ -206,27 +206,50 @@ static uid_t user_of(long pid)
     return stat_of_process.st_uid;
 }
 
-/* A connection; ends the program where there is none to be had. */
+/* Whether it is the process itself that listens there: anybody may make such a folder. */
+static bool is_process(int fd, long pid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == pid;
+}
+
+/* A connection to the process's socket in a user's folder; negative (errno) if none. */
+static int connect_in(const char *place, uid_t uid, const struct request *request)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval wait = {.tv_sec = request->wait_s};
+    char path[CONTROL_PATH_ROOM];
+    control_path(place, uid, request->pid, false, path);
+    memcpy(address.sun_path, path, sizeof path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
+        end(STATUS_REFUSED, "no socket: %s", strerror(errno));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+        if (is_process(fd, request->pid))
+            return fd;
+        errno = ENOENT;
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* Ends the program where there is none to be had. */
 static int connect_to(const struct request *request)
 {
-    uid_t uid = user_of(request->pid);
-    const struct timeval wait = {.tv_sec = request->wait_s};
+    const uid_t users[] = {user_of(request->pid), geteuid(), 0};
     int error = ENOENT;
-    for (unsigned i = 0; i < SHARE_PLACES; i++) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        char path[CONTROL_PATH_ROOM];
-        control_path(share_places[i], uid, request->pid, false, path);
-        memcpy(address.sun_path, path, sizeof path);
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) != 0 ||
-            setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
-            end(STATUS_REFUSED, "no socket: %s", strerror(errno));
-        if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
-            return fd;
-        if (errno != ENOENT)
-            error = errno;
-        close(fd);
-    }
+    for (size_t user = 0; user < sizeof users / sizeof users[0]; user++)
+        for (unsigned i = 0; i < SHARE_PLACES; i++) {
+            int fd = connect_in(share_places[i], users[user], request);
+            if (fd >= 0)
+                return fd;
+            if (error == ENOENT)
+                error = errno;
+        }
     if (error == ENOENT || error == ECONNREFUSED)
         end(STATUS_REFUSED,
             "process %ld cannot be asked: it was not started with NEARHEAP_SHARE=1 on nearheap, or "

@@ -120,10 +120,13 @@ class Dump:
 
     def _read_node(self, rest):
         node = number(rest[0] if rest else "", INTERLEAVED, 1 << 16)
-        if len(rest) % 2 != 1 or node in self.nodes:
-            raise ValueError("the counters are not in pairs, or this node's a second time")
-        self.nodes[node] = {name: number(value, 0, 1 << 64)
-                            for name, value in zip(rest[1::2], rest[2::2])}
+        if len(rest) % 2 != 1:
+            raise ValueError("the counters are not in pairs")
+        counters = {name: number(value, 0, 1 << 64)
+                    for name, value in zip(rest[1::2], rest[2::2])}
+        # A heap that has moved is on a node that has one already.
+        self.nodes[node] = collections.Counter(self.nodes.get(node, {})) + \
+            collections.Counter(counters)
 
     def _read_class(self, rest):
         values = [number(one) for one in fields(rest, 4)]
