@@ -80,7 +80,8 @@ class Program:
 
     def __exit__(self, *_):
         self.process.stdin.close()
-        equal("the program's end", self.process.wait(), 0)
+        if self.process.wait() != 0:
+            fail(f"the program ends with status {self.process.returncode}: {self.said()}")
         self.process.stdout.close()
         self.errors.close()
 
