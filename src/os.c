@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * os.c - the only file that maps, unmaps, moves or advises memory.
+ * os.c - the only file that maps, unmaps, moves, advises or asks about memory.
  */
 #include "os.h"
 
@@ -96,6 +96,14 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     (void)from, (void)to, (void)bytes;
     return false;
 #endif
+}
+
+bool os_resident(void *at, size_t bytes, unsigned char *out)
+{
+    int saved = errno;
+    bool told = mincore(at, bytes, out) == 0;
+    errno = saved;
+    return told;
 }
 
 uint64_t os_now_ms(void)

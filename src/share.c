@@ -205,6 +205,11 @@ void share_begin(void)
              path, error);
 }
 
+bool share_is_there(void)
+{
+    return page != NULL;
+}
+
 void share_end(void)
 {
     atomic_store(&ending, true);

@@ -9,10 +9,15 @@
 #ifndef NH_SHARE_H
 #define NH_SHARE_H
 
+#include <stdbool.h>
+
 /* Duties of the attendant (attendant.c). */
 void share_begin(void);
 void share_beat(void);
 void share_end(void);
 void share_fork_child(void);
+
+/* Whether the process has a page.  By the attendant. */
+bool share_is_there(void);
 
 #endif

@@ -8,14 +8,14 @@
 
 int main(void)
 {
-    puts("| variable | values | default | meaning |\n| --- | --- | --- | --- |");
+    puts("| variable | values | default | live | meaning |\n| --- | --- | --- | --- | --- |");
     for (int i = 0; i < OPTIONS; i++) {
         const struct option *row = options_row((enum option_id)i);
         printf("| `%s` | ", row->variable);
         option_print_values(row);
         printf(" | ");
         option_print_default(row);
-        printf(" | %s |\n", row->meaning);
+        printf(" | %s | %s |\n", row->when == OPTION_LIVE ? "yes" : "", row->meaning);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What operators run: its parts, label unit; as programs, label tools.
+# What operators run: its parts, label unit; as programs, label tools.  Most of these not under
+# sanitizers, into whose programs nothing can be preloaded.
 
 set(tools ${PROJECT_SOURCE_DIR}/tools)
 add_executable(unit_top ${CMAKE_CURRENT_LIST_DIR}/unit_top.c ${tools}/top_export.c
@@ -12,9 +13,16 @@ target_compile_options(unit_top PRIVATE
 target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
 run(top unit 120 COMMAND unit_top)
 
-# As programs not under sanitizers, into which nothing can be preloaded.
 find_program(PYTHON3 python3)
-if(NEARHEAP_SANITIZE OR NOT PYTHON3)
+if(NOT PYTHON3)
+    return()
+endif()
+# What a process is asked while it runs; by its nh_ names, also under sanitizers.
+program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
+target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+if(NEARHEAP_SANITIZE)
     return()
 endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
@@ -29,6 +37,17 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
         $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
 endif()
+# A heap with planted waste, and what shows it.
+program(fragmented SOURCES tools/fragmented.c)
+run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:fragmented>)
+program(ctl_program SOURCES tools/ctl_program.c)
+target_include_directories(ctl_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program>)
+run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
+    ${PROJECT_BINARY_DIR})
+
 get_property(operator_tools GLOBAL PROPERTY NEARHEAP_OPERATOR_TOOLS)
 set(tool_files)
 foreach(name ${operator_tools})

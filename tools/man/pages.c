@@ -69,6 +69,8 @@ static void put_options(void)
         fputs("Default: ", stdout);
         option_print_default(row);
         puts(".");
+        if (row->when == OPTION_LIVE)
+            puts("Live.");
     }
     put_list_end();
 }
