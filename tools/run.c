@@ -7,11 +7,11 @@
  * the library would not take.  The engine is linked under its nh_ names, for that alone.
  */
 #include "machine_checks.h"
+#include "option_text.h"
 
 #include "options.h"
 #include "os.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,10 +25,8 @@
 #define STATUS_NO_PROGRAM 127
 #define STATUS_FOUND      1 /* --check found something */
 
-#define PREFIX    "NEARHEAP_"
 #define PRELOAD   "LD_PRELOAD"
 #define LIBRARY   "libnearheap.so.0"
-#define NAME_ROOM 64
 #define PATH_ROOM 4096 /* PATH_MAX, the end included */
 
 /* A profile's line, and those of what it sets, up to the next. */
@@ -63,15 +61,6 @@ static void __attribute__((noreturn, format(printf, 2, 3))) end(int status, cons
     fputc('\n', stderr);
     va_end(arguments);
     exit(status);
-}
-
-/* NEARHEAP_NODE_LIMIT is the option node-limit. */
-static void option_name(const struct option *row, char name[NAME_ROOM])
-{
-    size_t i = 0;
-    for (const char *at = row->variable + strlen(PREFIX); *at != '\0' && i < NAME_ROOM - 1; at++)
-        name[i++] = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
-    name[i] = '\0';
 }
 
 static void print_allowed(FILE *to, const struct option *row)
@@ -121,7 +110,7 @@ static void print_help(void)
           stdout);
     for (int i = 0; i < OPTIONS; i++) {
         const struct option *row = options_row((enum option_id)i);
-        char name[NAME_ROOM];
+        char name[OPTION_NAME_ROOM];
         option_name(row, name);
         printf("  --%s VALUE\n      %s:\n      ", name, row->meaning);
         print_allowed(stdout, row);
@@ -143,7 +132,7 @@ static void set(enum option_id option, const char *value, bool replace)
     const struct option *row = options_row(option);
     long ignored;
     if (!options_parse(row, value, &ignored)) {
-        char name[NAME_ROOM];
+        char name[OPTION_NAME_ROOM];
         option_name(row, name);
         fprintf(stderr, "nearheap-run: --%s: '%s' is not ", name, value);
         print_allowed(stderr, row);
@@ -174,6 +163,22 @@ static void apply_profile(const char *name)
         set(profile_lines[i].option, profile_lines[i].value, false);
 }
 
+/* The file's path from the root; false, with errno, if it cannot be read.  What its last
+ * name links to is left out: a unit that has libnearheap.so.0 finds it after an upgrade,
+ * too. */
+static bool absolute(const char *file, char path[PATH_ROOM])
+{
+    const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
+    char folder[2 * PATH_ROOM];
+    if (access(file, R_OK) != 0)
+        return false;
+    snprintf(folder, sizeof folder, "./%.*s", (int)(name - file), file);
+    if (realpath(*file == '/' ? folder + 2 : folder, path) == NULL)
+        return false;
+    size_t length = strlen(path);
+    return (size_t)snprintf(path + length, PATH_ROOM - length, "/%s", name) < PATH_ROOM - length;
+}
+
 /* The library beside this program: as both were installed, or as they were built. */
 static void find_library(char path[PATH_ROOM])
 {
@@ -186,7 +191,7 @@ static void find_library(char path[PATH_ROOM])
     slash[1] = '\0';
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         snprintf(there, sizeof there, "%s%s", here, places[i]);
-        if (realpath(there, path) != NULL)
+        if (absolute(there, path))
             return;
     }
     end(STATUS_OURS, "there is no %s%s: give --lib", here, places[0]);
@@ -197,7 +202,7 @@ static void preload(const char *library)
     char found[PATH_ROOM];
     if (library == NULL)
         find_library(found);
-    else if (realpath(library, found) == NULL || access(found, R_OK) != 0)
+    else if (!absolute(library, found))
         end(STATUS_OURS, "--lib: %s: %s", library, strerror(errno));
     const char *others = getenv(PRELOAD);
     char *all = NULL;
@@ -306,7 +311,7 @@ static bool read_engine_option(char **argv, int *at)
 {
     const char *value;
     for (int i = 0; i < OPTIONS; i++) {
-        char name[NAME_ROOM];
+        char name[OPTION_NAME_ROOM];
         option_name(options_row((enum option_id)i), name);
         if (is_option(argv[*at], name, &value)) {
             set((enum option_id)i, value_of(argv, at, value), true);

@@ -33,9 +33,9 @@ grep -q 'profile none: .*NEARHEAP_DECAY=250' err || fail "what is in force is no
 status 3 "$run" sh -c 'exit 3'
 status 0 "$run" --quiet -- sh -c 'echo --decay "$LD_PRELOAD"'
 equal "quiet" "$(cat err)" ""
-equal "the program's arguments" "$(cat out)" "--decay $(realpath "$build/libnearheap.so")"
+equal "the program's arguments" "$(cat out)" "--decay $build/libnearheap.so.0"
 status 0 env LD_PRELOAD=libm.so.6 "$run" --quiet sh -c 'echo "$LD_PRELOAD"'
-equal "another library stays" "$(cat out)" "$(realpath "$build/libnearheap.so"):libm.so.6"
+equal "another library stays" "$(cat out)" "$build/libnearheap.so.0:libm.so.6"
 
 # What is wrong here, before anything is started.
 status 125 "$run" --decay soon true
@@ -57,6 +57,7 @@ status 0 "$run" --help
 # Every option of the library is an option, and every profile sets what the help says.
 while read -r variable; do
     name=${variable#NEARHEAP_}
+    [ "$name" != PROFILE ] || name=PROFILE_FILE # --profile is one of nearheap-run's own
     name=${name,,}
     grep -q "^  --${name//_/-} VALUE" out || fail "--help lacks $variable"
 done < <("$table" | grep -o 'NEARHEAP_[A-Z_]*')
@@ -80,7 +81,7 @@ equal "print-env, read by a shell" "$(set -a && . ./out && env | grep NEARHEAP_)
 status 0 "$run" --profile memory --stats /tmp/%p --print-unit
 grep -qx '\[Service\]' out || fail "print-unit: no section"
 grep -qx 'Environment="NEARHEAP_STATS=/tmp/%%p"' out || fail "print-unit: a % is not doubled"
-grep -qx "Environment=\"LD_PRELOAD=$(realpath "$build/libnearheap.so")\"" out ||
+grep -qx "Environment=\"LD_PRELOAD=$build/libnearheap.so.0\"" out ||
     fail "print-unit: no library"
 if command -v systemd-analyze >/dev/null; then
     { cat out; echo "ExecStart=/bin/true"; } >try.service
@@ -148,5 +149,5 @@ status 0 check # nothing can be read: nothing is said
 cmake --install "$build" --prefix "$work/usr" >/dev/null
 status 0 usr/bin/nearheap-run --quiet sh -c 'echo "$LD_PRELOAD"'
 equal "the installed library" "$(cat out)" \
-    "$(realpath "$(find usr -name libnearheap.so.0)")"
+    "$(realpath usr)/$(find usr -name libnearheap.so.0 -printf %P)"
 echo "run_test: passed"

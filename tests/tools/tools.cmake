@@ -48,3 +48,20 @@ run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY
     $<TARGET_FILE:ctl_program>)
 run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
     ${PROJECT_BINARY_DIR})
+
+get_property(operator_tools GLOBAL PROPERTY NEARHEAP_OPERATOR_TOOLS)
+set(tool_files)
+foreach(name ${operator_tools})
+    string(REPLACE - _ target ${name})
+    if(TARGET ${target})
+        list(APPEND tool_files $<TARGET_FILE:${target}>)
+    else()
+        list(APPEND tool_files ${PROJECT_SOURCE_DIR}/tools/${name})
+    endif()
+endforeach()
+if(TARGET man_pages)
+    run(pages tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/pages_test.py
+        ${PROJECT_BINARY_DIR}/tools/man $<TARGET_FILE:options_table> ${tool_files})
+endif()
+run(docs tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/docs_test.py $<TARGET_FILE:options_table>
+    $<TARGET_FILE:nearheap>)
