@@ -457,13 +457,18 @@ class Screen(unittest.TestCase):
 
 
 class Guest(unittest.TestCase):
-    """Where memory is, on four nodes with a CPU each."""
+    """Where memory is, on four nodes with a CPU each; by figures that were begun when the
+    program was ready."""
 
     SCRIPT = f"""mkfifo /hold
 LD_PRELOAD={LIBRARY} NEARHEAP_SHARE=1 {PROGRAM} spread </hold >/ready &
 exec 3>/hold
-until [ -s /ready ] && {TOP} --json $! >/found 2>/dev/null; do sleep 0.1; done
-cat /found"""
+generation() {{
+    {TOP} --json $! 2>/dev/null | sed -n 's/.*"generation": \\([0-9]*\\).*/\\1/p'
+}}
+until [ -s /ready ] && seen=$(generation) && [ -n "$seen" ]; do sleep 0.1; done
+until [ "$(generation)" -gt $((seen + 1)) ]; do sleep 0.1; done
+{TOP} --json $!"""
     SPREAD_BYTES = 4000000
 
     def test_residence(self):
