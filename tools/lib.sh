@@ -146,7 +146,8 @@ need_packages() {
 }
 
 # What configuring and building everything takes.
-readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev libcmocka-dev ?systemtap-sdt-dev"
+readonly build_packages="gcc g++ make cmake pkg-config libhwloc-dev libbenchmark-dev libcmocka-dev ?systemtap-sdt-dev
+    ?libncurses-dev"
 # What the comparing scripts and the tests with a real server take.
 readonly server_packages="python3 redis-server redis-tools"
 # More servers, for tests/servers and bench/servers.

@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What operators run, as programs: label tools.  Most not under sanitizers, into whose programs
-# nothing can be preloaded.
+# What operators run: its parts, label unit; as programs, label tools.
+
+set(tools ${PROJECT_SOURCE_DIR}/tools)
+add_executable(unit_top ${CMAKE_CURRENT_LIST_DIR}/unit_top.c ${tools}/top_export.c
+    ${tools}/top_page.c ${tools}/top_residence.c ${tools}/top_spark.c ${tools}/top_text.c
+    ${tools}/top_values.c)
+target_compile_definitions(unit_top PRIVATE _GNU_SOURCE)
+target_compile_options(unit_top PRIVATE
+    "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
+target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
+run(top unit 120 COMMAND unit_top)
 
 find_program(PYTHON3 python3)
 if(NOT PYTHON3)
@@ -12,15 +21,21 @@ program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+# Others as programs not under sanitizers, into which nothing can be preloaded.
 if(NEARHEAP_SANITIZE)
     return()
 endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:options_table>)
 run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
+program(top_program GLIBC SOURCES tools/top_program.c)
+run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
+    $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+    run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
+        $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
 endif()
 
 # A heap with planted waste, and what shows it.

@@ -1,0 +1,497 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""top_test.py TOP LIBRARY PROGRAM DASHBOARD [NUMA-VM]: pages of counters that processes share,
+and nearheap-top on them; with NUMA-VM on an emulated machine of four nodes.  Waits for what must come, and gives up after PATIENCE seconds."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import random
+import re
+import select
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+TOP, LIBRARY, PROGRAM, DASHBOARD = sys.argv[1:5]
+VM = sys.argv[5:]
+FOLDER = f"/dev/shm/nearheap-{os.geteuid()}"
+FOUR_NODES = "synthetic:numa:4 core:2 pu:1"
+PATIENCE = 60
+NOBODY = 65534
+SKIPPED = 77
+FORMS = ("--once", "--json", "--prometheus")
+
+
+def until(what, condition):
+    """Waits until the condition's value is true, and returns it."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {PATIENCE} s")
+
+
+def top(*arguments, **more):
+    return subprocess.run([TOP, *map(str, arguments)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, **more)
+
+
+def path_of(pid):
+    return f"{FOLDER}/{pid}"
+
+
+def generation(pid):
+    with open(path_of(pid), "rb") as page:
+        return struct.unpack_from("=Q", page.read(96), 88)[0]
+
+
+class Subject:
+    """The program, on nearheap, with a page; ends when its standard input is closed."""
+
+    def __init__(self, mode="hold", page=True, wait=True, **environment):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARHEAP_")} | {
+            "LD_PRELOAD": LIBRARY, "NEARHEAP_SHARE": str(int(page))} | environment
+        self.process = subprocess.Popen([PROGRAM, mode], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, env=environment)
+        self.pid, self.child, self.ended = self.process.pid, None, False
+        for line in self.process.stdout:
+            if line.startswith("child "):
+                self.child = int(line.split()[1])
+            if line == "ready\n":
+                break
+        if page and wait:
+            until("a page", lambda: os.path.exists(path_of(self.pid)))
+
+    def settle(self):
+        """Until the page has figures that were begun when it was all done."""
+        seen = generation(self.pid)
+        until("newer figures", lambda: generation(self.pid) > seen + 1)
+
+    def end(self):
+        self.ended = True
+        self.process.stdin.close()
+        status = self.process.wait()
+        self.process.stdout.close()
+        with self.process.stderr:
+            return status, self.process.stderr.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if not self.ended:
+            self.process.kill()
+            self.end()
+
+
+def parse_prometheus(text):
+    """The text format, strictly: {metric: {labels: value}}."""
+    found, kinds, helped, current = {}, {}, set(), None
+    label = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        told = re.fullmatch(r"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)", line)
+        if told:
+            kind, name, rest = told.groups()
+            if kind == "HELP":
+                assert name not in helped, f"HELP twice: {name}"
+                helped.add(name)
+            else:
+                assert name not in kinds and rest in ("gauge", "counter"), line
+                kinds[name], found[name], current = rest, {}, name
+            continue
+        sample = re.fullmatch(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(%s(?:,%s)*)\} ([0-9.]+)" %
+                              (label, label), line)
+        assert sample, f"no sample: {line}"
+        name, labels, value = sample.groups()
+        assert name == current, f"{name} among the samples of {current}"
+        assert labels not in found[name], f"twice: {line}"
+        assert name.endswith("_total") == (kinds[name] == "counter"), line
+        found[name][labels] = float(value)
+    assert helped == set(kinds)
+    return found
+
+
+class Pages(unittest.TestCase):
+    def test_only_the_user_may_read_it(self):
+        with Subject() as subject:
+            self.assertEqual(stat.S_IMODE(os.stat(FOLDER).st_mode), 0o700)
+            page = os.lstat(path_of(subject.pid))
+            self.assertTrue(stat.S_ISREG(page.st_mode))
+            self.assertEqual(stat.S_IMODE(page.st_mode), 0o600)
+            self.assertEqual(page.st_uid, os.geteuid())
+            self.assertEqual(top("--once", subject.pid).returncode, 0)
+            if os.geteuid() != 0:
+                self.skipTest("only root may become another user")
+            other = top("--once", subject.pid, user=NOBODY, group=NOBODY, extra_groups=())
+            self.assertEqual((other.returncode, other.stdout), (1, ""))
+            self.assertIn("you may read", other.stderr)
+            self.assertNotIn(str(subject.pid),
+                             top("--all", user=NOBODY, group=NOBODY, extra_groups=()).stdout)
+
+    def test_no_page_without_the_option(self):
+        with Subject(page=False) as subject:
+            found = top(subject.pid)
+            self.assertEqual((found.returncode, found.stdout), (1, ""))
+            self.assertIn("NEARHEAP_SHARE=1", found.stderr)
+            with open(f"/proc/{subject.pid}/status") as status:
+                self.assertIn("Threads:\t1\n", status.read())
+
+    def test_page_goes_with_its_process(self):
+        with Subject() as subject:
+            status, said = subject.end()
+            self.assertEqual((status, said), (0, ""))
+            self.assertFalse(os.path.exists(path_of(subject.pid)))
+
+    def test_page_of_the_dead_is_removed(self):
+        with Subject() as dead:
+            with open(path_of(dead.pid), "rb") as page:
+                told = bytearray(page.read())
+            dead.process.kill()
+            dead.process.wait()
+            self.assertEqual(top(dead.pid).returncode, 1)
+            # One whose number is another process's by now.
+            struct.pack_into("=q", told, 40, os.getpid())
+            with open(path_of(os.getpid()), "wb") as page:
+                page.write(told)
+            self.assertEqual(top(os.getpid()).returncode, 1)
+            with Subject():
+                self.assertFalse(os.path.exists(path_of(dead.pid)))
+                self.assertFalse(os.path.exists(path_of(os.getpid())))
+
+    def test_child_of_a_fork_has_its_own(self):
+        with Subject("fork") as subject:
+            until("the child's page", lambda: os.path.exists(path_of(subject.child)))
+            for pid in (subject.pid, subject.child):
+                found = json.loads(top("--json", pid).stdout)
+                self.assertEqual(found["pid"], pid)
+                before = generation(pid)
+                until("newer figures", lambda pid=pid, before=before: generation(pid) > before)
+            self.assertEqual(subject.end()[0], 0)
+            for pid in (subject.pid, subject.child):
+                self.assertFalse(os.path.exists(path_of(pid)))
+
+    def test_descriptors_may_be_closed(self):
+        with Subject("daemon", wait=False) as subject:
+            until("a page", lambda: os.path.exists(path_of(subject.pid)))
+            subject.settle()
+            self.assertEqual(subject.end()[0], 0)
+
+    def test_process_ends_with_its_threads(self):
+        with Subject("exits") as subject:
+            self.assertEqual(subject.end()[0], 0)
+
+    def test_signals_are_the_programs(self):
+        with Subject() as subject:
+            for task in os.listdir(f"/proc/{subject.pid}/task"):
+                with open(f"/proc/{subject.pid}/task/{task}/status") as told:
+                    status = dict(re.findall(r"(\w+):\t(.*)", told.read()))
+                # All but those that the C library has for itself.
+                blocked = int(status["SigBlk"], 16) & 0x7fffffff
+                others = blocked & ~(1 << signal.SIGKILL - 1 | 1 << signal.SIGSTOP - 1)
+                self.assertEqual(others != 0, status["Name"] == "nearheap")
+
+    def in_mounts(self, mounts, condition):
+        """What the program says where other file systems are mounted; until the condition."""
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"],
+                                               stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("file systems cannot be mounted here")
+        # What is needed may lie in what is covered.
+        script = f"""mount -t tmpfs none /run
+cp {LIBRARY} /run/library
+cp {PROGRAM} /run/program
+{mounts}
+mkfifo /run/hold
+LD_PRELOAD=/run/library NEARHEAP_SHARE=1 /run/program hold </run/hold >/dev/null 2>/run/said &
+exec 9>/run/hold
+until {condition}; do sleep 0.1; done
+exec 9>&-
+wait $!
+cat /run/said"""
+        return subprocess.run(["unshare", "-m", "sh", "-ec", script], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+
+    def test_one_line_where_nothing_can_be_made(self):
+        said = self.in_mounts("mount -t tmpfs -o ro none /dev/shm; mount -t tmpfs -o ro none /tmp",
+                              "[ -s /run/said ]")
+        self.assertRegex(said, r"^nearheap: no page of counters is shared \(NEARHEAP_SHARE\): "
+                               r"cannot make /tmp/nearheap-0/\d+ \(error \d+\)\n$")
+
+    def test_full_file_system(self):
+        """Not a signal, and the next place is used."""
+        said = self.in_mounts("mount -t tmpfs -o size=8k none /dev/shm; mount -t tmpfs none /tmp",
+                              "[ -e /tmp/nearheap-0/$! ]")
+        self.assertEqual(said, "")
+
+
+class Figures(unittest.TestCase):
+    def test_same_as_at_exit(self):
+        """What is shared while nothing happens is what statistics say at the end."""
+        with tempfile.NamedTemporaryFile() as file, Subject(
+                NEARHEAP_TOPOLOGY=FOUR_NODES, NEARHEAP_STATS=file.name,
+                NEARHEAP_STATS_FORMAT="json") as subject:
+            subject.settle()
+            shared = json.loads(top("--json", subject.pid).stdout)
+            self.assertEqual(subject.end()[0], 0)
+            at_exit = json.load(file)
+        counters = set(at_exit["nodes"][0])
+        self.assertEqual(at_exit["nodes"], [{k: v for k, v in node.items() if k in counters}
+                                            for node in shared["nodes"]])
+        self.assertGreater(sum(node["live_bytes"] for node in shared["nodes"]), 3000000)
+        pairs = {(pair["home"], pair["other"]): pair for pair in shared["pairs"]}
+        for pair in at_exit["pairs"]:
+            self.assertEqual(pair, pairs[pair["home"], pair["other"]])
+
+    def test_classes_add_up(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            subject.settle()
+            found = json.loads(top("--json", subject.pid).stdout)
+        for name in ("live_bytes", "spans", "refills", "refilled_objects", "flushes", "waits"):
+            self.assertEqual(sum(row[name] for row in found["classes"]),
+                             sum(row[name] for row in found["nodes"]), name)
+        for node in found["nodes"]:
+            self.assertGreaterEqual(node["refilled_objects"], node["refills"])
+            self.assertGreaterEqual(node["refills"], node["depot_refills"])
+            self.assertTrue(node["hit_rate"] is None or 0 <= node["hit_rate"] <= 1)
+
+    def test_residence_is_the_kernels(self):
+        if not os.path.exists("/proc/self/numa_maps"):
+            self.skipTest("the kernel has no numa_maps")
+        with Subject() as subject:
+            found = json.loads(top("--json", subject.pid).stdout)
+            self.assertGreater(sum(row["bytes"] for row in found["residence"]), 3000000)
+            found = json.loads(top("--json", "--no-residence", subject.pid).stdout)
+            self.assertIsNone(found["residence"])
+
+
+class Forms(unittest.TestCase):
+    def test_once(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            ran = top("--once", subject.pid)
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+            self.assertIn(f"({subject.pid})", ran.stdout.splitlines()[0])
+            for word in ("node ", "in use", "borrowed", "elsewhere", "memory of", "size classes"):
+                self.assertIn(word, ran.stdout)
+            rows = [line.split()[0] for line in ran.stdout.splitlines()[3:8]]
+            self.assertEqual(rows, ["0", "1", "2", "3", "all"])
+
+    def test_all(self):
+        with Subject() as one, Subject() as other:
+            lines = [line.split() for line in top("--all").stdout.splitlines()]
+            pids = {int(line[0]) for line in lines if line[0].isdigit()}
+            self.assertLessEqual({one.pid, other.pid}, pids)
+            found = {process["pid"] for process in json.loads(top("--all", "--json").stdout)}
+            self.assertLessEqual({one.pid, other.pid}, found)
+
+    def test_prometheus(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            subject.settle()
+            found = json.loads(top("--json", subject.pid).stdout)
+            metrics = parse_prometheus(top("--prometheus", subject.pid).stdout)
+            parse_prometheus(top("--all", "--prometheus").stdout)
+        process = f'pid="{subject.pid}",command="top_program"'
+        for node in found["nodes"]:
+            labels = f'{process},node="{node["node"]}"'
+            for name in set(node) - {"node", "hit_rate", "depot_rate"}:
+                metric = f"nearheap_{name}"
+                metric += "" if metric in metrics else "_total"
+                self.assertEqual(metrics[metric][labels], node[name], metric)
+        for row in found["classes"][1:]:
+            labels = f'{process},class="{row["object_bytes"]}"'
+            self.assertEqual(metrics["nearheap_class_live_bytes"].get(labels, 0),
+                             row["live_bytes"])
+
+    def test_dashboard_asks_for_what_there_is(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            metrics = parse_prometheus(top("--prometheus", subject.pid).stdout)
+        with open(DASHBOARD) as file:
+            dashboard = json.load(file)
+        asked = re.findall(r"nearheap_\w+", json.dumps(
+            [panel.get("targets") for panel in dashboard["panels"]] +
+            dashboard["templating"]["list"]))
+        self.assertGreater(len(asked), 10)
+        self.assertLessEqual(set(asked), set(metrics))
+
+    def test_file_is_whole(self):
+        with tempfile.TemporaryDirectory() as folder, Subject() as subject:
+            path = f"{folder}/nearheap.prom"
+            ran = top("--prometheus", "--output", path, subject.pid)
+            self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, "", ""))
+            with open(path) as file:
+                self.assertIn("nearheap_live_bytes", parse_prometheus(file.read()))
+            self.assertEqual(os.listdir(folder), ["nearheap.prom"])
+            ran = top("--prometheus", "--output", f"{folder}/none/x", subject.pid)
+            self.assertEqual(ran.returncode, 2)
+            self.assertIn("cannot write", ran.stderr)
+
+    def test_arguments(self):
+        for wrong in (["--moon"], ["x"], ["0"], ["-5"], ["1", "2"], ["--all", "1"], ["--output"],
+                      ["--json", "--once"], ["--interval", "0"], ["--interval", "1x"],
+                      ["99999999999"]):
+            ran = top(*wrong)
+            self.assertEqual((ran.returncode, ran.stdout), (2, ""), wrong)
+            self.assertIn("--help", ran.stderr)
+        self.assertEqual(top("--help").returncode, 0)
+        with subprocess.Popen(["true"]) as gone:
+            pass
+        ran = top(gone.pid)
+        self.assertEqual((ran.returncode, ran.stdout), (1, ""))
+        self.assertIn("no process", ran.stderr)
+
+
+class Hostile(unittest.TestCase):
+    """Pages whose makers mean ill crash nothing, and are no reason to wait."""
+
+    def test_pages(self):
+        chance = random.Random(1)
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            with open(path_of(subject.pid), "rb") as file:
+                good = file.read()
+        # This process's number is put in, and its start, so that the page is looked at.
+        with open("/proc/self/stat") as file:
+            started = int(file.read().rsplit(")", 1)[1].split()[19])
+        good = bytearray(good)
+        struct.pack_into("=q", good, 40, os.getpid())
+        struct.pack_into("=Q", good, 56, started)
+        path = path_of(os.getpid())
+        self.addCleanup(lambda: os.path.lexists(path) and os.unlink(path))
+        taken = 0
+        for i in range(60):
+            page = bytearray(good)
+            for _ in range(i * i):
+                page[chance.randrange(0 if i % 2 else 96, 30000)] = chance.randrange(256)
+            if i % 4 == 3:
+                del page[chance.randrange(len(page)):]
+            with open(path, "wb") as file:
+                file.write(page)
+            ran = top(FORMS[i % 3], "--no-residence", os.getpid())
+            self.assertIn(ran.returncode, (0, 1), ran)
+            self.assertTrue(ran.stdout.isascii())
+            taken += ran.returncode == 0
+        self.assertGreater(taken, 0)
+        self.assertIn(top("--all").returncode, (0,))
+
+    def test_what_is_no_file(self):
+        path = path_of(os.getpid())
+        os.makedirs(FOLDER, 0o700, exist_ok=True)
+        for make, remove in ((os.mkfifo, os.unlink), (os.mkdir, os.rmdir),
+                             (lambda at: os.symlink("/dev/zero", at), os.unlink)):
+            make(path)
+            try:
+                self.assertEqual(top("--once", os.getpid()).returncode, 1)
+                self.assertEqual(top("--all").returncode, 0)
+            finally:
+                remove(path)
+
+
+class Screen(unittest.TestCase):
+    """The live screen under a pseudo-terminal."""
+
+    def drive(self, arguments, steps):
+        """For each (words, keys): waits until all the words have been drawn, presses the
+        keys, and has the whole screen drawn; its status."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
+            os.execv(TOP, [TOP, *map(str, arguments)])
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 170, 0, 0))
+        try:
+            for words, keys in steps:
+                end, seen = time.monotonic() + PATIENCE, ""
+                while not all(word in seen for word in words):
+                    self.assertLess(time.monotonic(), end, (words, seen))
+                    if select.select([terminal], [], [], 0.1)[0]:
+                        seen += os.read(terminal, 65536).decode(errors="replace")
+                os.write(terminal, keys.encode() + b"\x0c")
+            with contextlib.suppress(OSError):  # EIO: it has ended
+                while os.read(terminal, 65536):
+                    pass
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        finally:
+            os.close(terminal)
+
+    def setUp(self):
+        if "without ncurses" in top("--help").stdout:
+            self.skipTest("built without ncurses")
+
+    def test_process(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            status = self.drive([subject.pid, "--interval", "0.2"], [
+                ((f"({subject.pid})", "in use", "last minute", "freed/s", "size classes", "█"), "t"),
+                (("freed by",), "c"), (("live objects",), "s"), (("by live",), "q")])
+            self.assertEqual(status, 0)
+
+    def test_list(self):
+        with Subject() as subject:
+            self.assertEqual(self.drive(["--all"], [((str(subject.pid), "command"), "q")]), 0)
+
+    def test_resized(self):
+        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.environ.update(TERM="xterm", LC_ALL="C")
+                os.execv(TOP, [TOP, str(subject.pid)])
+            for rows, columns in ((50, 170), (3, 10), (1, 1), (40, 100)):
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+                self.assertTrue(select.select([terminal], [], [], PATIENCE)[0])
+                os.read(terminal, 65536)
+            os.write(terminal, b"q")
+            with contextlib.suppress(OSError):
+                while os.read(terminal, 65536):
+                    pass
+            os.close(terminal)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
+class Guest(unittest.TestCase):
+    """Where memory is, on four nodes with a CPU each."""
+
+    SCRIPT = f"""mkfifo /hold
+LD_PRELOAD={LIBRARY} NEARHEAP_SHARE=1 {PROGRAM} spread </hold >/ready &
+exec 3>/hold
+until [ -s /ready ] && {TOP} --json $! >/found 2>/dev/null; do sleep 0.1; done
+cat /found"""
+    SPREAD_BYTES = 4000000
+
+    def test_residence(self):
+        ran = subprocess.run(
+            [*VM, "--nodes", "4", "--cpus", "1", "--copy", TOP, "--copy", LIBRARY, "--copy",
+             PROGRAM, "--timeout", "300", "--", "sh", "-c", self.SCRIPT],
+            stdout=subprocess.PIPE, text=True)
+        self.assertEqual(ran.returncode, 0)
+        found = json.loads(ran.stdout)
+        self.assertEqual([node["node"] for node in found["nodes"]], [0, 1, 2, 3])
+        for node in found["nodes"]:
+            self.assertGreaterEqual(node["live_bytes"], self.SPREAD_BYTES)
+        placed = {home: {row["node"]: row["bytes"] for row in found["residence"]
+                         if row["home"] == home} for home in "0123"}
+        for home, where in placed.items():
+            self.assertEqual(set(where), {home})
+            self.assertGreaterEqual(where[home], self.SPREAD_BYTES)
+
+
+if __name__ == "__main__":
+    if VM:
+        for program in ("qemu-system-x86_64", "busybox"):
+            if shutil.which(program) is None:
+                print(f"there is no {program}")
+                sys.exit(SKIPPED)
+        unittest.main(argv=[sys.argv[0], "Guest"])
+    del Guest
+    if not os.access("/dev/shm", os.W_OK):
+        print("there is no /dev/shm")
+        sys.exit(SKIPPED)
+    unittest.main(argv=sys.argv[:1])
