@@ -22,6 +22,7 @@ program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+# Others as programs not under sanitizers, into which nothing can be preloaded.
 if(NEARHEAP_SANITIZE)
     return()
 endif()
