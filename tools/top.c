@@ -7,7 +7,6 @@
  * the process does not notice.
  */
 #include "log.h"
-#include "share_file.h"
 #include "top_export.h"
 #include "top_list.h"
 #include "top_screen.h"
@@ -15,7 +14,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -159,7 +159,8 @@ void top_print_json(FILE *to, const struct top_sample *sample)
     print_json_text(to, process->command);
     fputs(", \"version\": ", to);
     print_json_text(to, process->header.release);
-    fprintf(to, ", \"age_seconds\": %.3f,\n", top_age(process));
+    fprintf(to, ", \"generation\": %" PRIu64 ", \"age_seconds\": %.3f,\n",
+            process->header.generation, top_age(process));
     print_json_nodes(to, &process->now);
     print_json_classes(to, &process->now);
     print_json_pairs(to, &process->now);

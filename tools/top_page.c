@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,9 @@
 
 #define NS_A_S      1e9
 #define PATH_ROOM   64
+#define STATUS_ROOM 4096
+#define UIDS_KEY    "\nUid:" /* real, effective, saved */
+#define UIDS        3
 #define PIDS_MAX    65536 /* of pages; more are left out */
 #define COPIES_MOST 16    /* each takes less time than lies between two of the writer's */
 
@@ -28,11 +32,20 @@ bool top_check_figures(const struct share_figures *figures)
 {
     if (figures->slots == 0 || figures->slots > NH_NODES_MAX)
         return false;
+    /* Rising, so that there are no two of a name. */
+    int32_t last = -1;
     for (unsigned slot = 0; slot < figures->slots; slot++) {
         int32_t number = figures->node[slot].number;
-        if (number != SHARE_NO_NODE && number < 0)
+        if (number == SHARE_NO_NODE)
+            continue;
+        if (number <= last)
             return false;
+        last = number;
     }
+    for (unsigned cls = 0; cls < NH_CLASSES; cls++)
+        if (cls == 0 ? figures->cls[cls].object_bytes != 0
+                     : figures->cls[cls].object_bytes <= figures->cls[cls - 1].object_bytes)
+            return false;
     int32_t interleaved = figures->node[NH_HEAP_INTERLEAVED].number;
     return interleaved == SHARE_NO_NODE || interleaved == SHARE_INTERLEAVED;
 }
@@ -84,6 +97,24 @@ static void read_command(struct top_process *process)
     top_make_printable(process->command);
 }
 
+/* Anybody may make a page of any process's number: only its user's counts, or root's, whose
+ * rights it may have given up. */
+static bool is_its_users(long pid, uid_t owner)
+{
+    char path[PATH_ROOM], status[STATUS_ROOM];
+    struct text text = {.at = path, .room = sizeof path};
+    unsigned long real, effective, saved;
+    text_add(&text, "/proc/%ld/status", pid);
+    if (owner == 0)
+        return true;
+    if (read_file(path, status, sizeof status) <= 0)
+        return false;
+    const char *line = strstr(status, UIDS_KEY);
+    if (line == NULL || sscanf(line, UIDS_KEY "%lu %lu %lu", &real, &effective, &saved) != UIDS)
+        return false;
+    return owner == real || owner == effective || owner == saved;
+}
+
 static enum top_found read_page(int fd, long pid, struct top_process *out)
 {
     struct stat stat;
@@ -91,7 +122,8 @@ static enum top_found read_page(int fd, long pid, struct top_process *out)
     if (!share_file_header(fd, &out->header) || out->header.pid != pid || fstat(fd, &stat) != 0 ||
         !top_copy_figures(fd, &out->now, &generation))
         return TOP_BAD;
-    if (out->header.pid_namespace != share_file_namespace() || share_file_is_stale(&out->header))
+    if (out->header.pid_namespace != share_file_namespace() || share_file_is_stale(&out->header) ||
+        !is_its_users(pid, stat.st_uid))
         return TOP_NO_PAGE;
     out->header.generation = generation;
     top_make_printable(out->header.release);

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define NAME_WIDTH 6
 #define LATE_BEATS 3 /* so many without new figures are worth a word */

@@ -22,6 +22,7 @@ program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+# Others as programs not under sanitizers, into which nothing can be preloaded.
 if(NEARHEAP_SANITIZE)
     return()
 endif()
@@ -37,6 +38,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
         $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
 endif()
+
 # A heap with planted waste, and what shows it.
 program(fragmented SOURCES tools/fragmented.c)
 run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py ${PROJECT_BINARY_DIR}

@@ -384,6 +384,28 @@ class Hostile(unittest.TestCase):
         self.assertGreater(taken, 0)
         self.assertIn(top("--all").returncode, (0,))
 
+    def test_page_of_anothers_process(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root may make files of another user")
+        folder = f"/dev/shm/nearheap-{NOBODY}"
+        with Subject() as subject:
+            with open(path_of(subject.pid), "rb") as file:
+                page = file.read()
+            os.unlink(path_of(subject.pid))
+            self.assertEqual(top("--json", subject.pid).returncode, 1)
+            if not os.path.exists(folder):
+                os.mkdir(folder, 0o700)
+                os.chown(folder, NOBODY, NOBODY)
+            path = f"{folder}/{subject.pid}"
+            with open(path, "wb") as file:
+                file.write(page)
+            try:
+                self.assertEqual(top("--json", subject.pid).returncode, 0)  # root's own
+                os.chown(path, NOBODY, NOBODY)
+                self.assertEqual(top("--json", subject.pid).returncode, 1)
+            finally:
+                os.unlink(path)
+
     def test_what_is_no_file(self):
         path = path_of(os.getpid())
         os.makedirs(FOLDER, 0o700, exist_ok=True)
@@ -457,13 +479,18 @@ class Screen(unittest.TestCase):
 
 
 class Guest(unittest.TestCase):
-    """Where memory is, on four nodes with a CPU each."""
+    """Where memory is, on four nodes with a CPU each; by figures that were begun when the
+    program was ready."""
 
     SCRIPT = f"""mkfifo /hold
 LD_PRELOAD={LIBRARY} NEARHEAP_SHARE=1 {PROGRAM} spread </hold >/ready &
 exec 3>/hold
-until [ -s /ready ] && {TOP} --json $! >/found 2>/dev/null; do sleep 0.1; done
-cat /found"""
+generation() {{
+    {TOP} --json $! 2>/dev/null | sed -n 's/.*"generation": \\([0-9]*\\).*/\\1/p'
+}}
+until [ -s /ready ] && seen=$(generation) && [ -n "$seen" ]; do sleep 0.1; done
+until [ "$(generation)" -gt $((seen + 1)) ]; do sleep 0.1; done
+{TOP} --json $!"""
     SPREAD_BYTES = 4000000
 
     def test_residence(self):

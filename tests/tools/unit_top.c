@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define ROUNDS 300
+/* Between numbers of nodes, at most. */
+#define STEP (INT32_MAX / NH_NODES_MAX)
 
 static uint64_t seed = 1;
 
@@ -48,6 +50,8 @@ static void make_page(struct share_page *page, unsigned slots)
         for (unsigned slot = 0; slot < slots; slot++)
             figures->node[slot].number = (int32_t)slot;
         figures->node[NH_HEAP_INTERLEAVED].number = SHARE_NO_NODE;
+        for (unsigned cls = 0; cls < NH_CLASSES; cls++)
+            figures->cls[cls].object_bytes = cls;
     }
 }
 
@@ -157,6 +161,12 @@ static void wrong_figures(void **state)
     make_page(&page, 2);
     page.figures[0].node[1].number = -7;
     assert_false(read_bytes(&page, sizeof page, &process));
+    make_page(&page, 2); /* two of a name */
+    page.figures[0].node[1].number = 0;
+    assert_false(read_bytes(&page, sizeof page, &process));
+    make_page(&page, 2);
+    page.figures[0].cls[7].object_bytes = page.figures[0].cls[6].object_bytes;
+    assert_false(read_bytes(&page, sizeof page, &process));
     make_page(&page, 2);
     page.figures[0].node[NH_HEAP_INTERLEAVED].number = 3;
     assert_false(read_bytes(&page, sizeof page, &process));
@@ -177,9 +187,14 @@ static void random_counters(void **state)
             fill_random(figures->pair, sizeof figures->pair);
             figures->taken_ns = random_next(&seed);
             for (unsigned slot = 0; slot < slots; slot++)
-                figures->node[slot].number = random_next(&seed) % 3 == 0
-                                                 ? SHARE_NO_NODE
-                                                 : (int32_t)(random_next(&seed) % INT32_MAX);
+                figures->node[slot].number =
+                    random_next(&seed) % 3 == 0
+                        ? SHARE_NO_NODE
+                        : (int32_t)(slot * STEP + random_next(&seed) % STEP);
+            for (unsigned cls = 0; cls < NH_CLASSES; cls++)
+                figures->cls[cls].object_bytes =
+                    cls == 0 ? 0
+                             : figures->cls[cls - 1].object_bytes + 1 + random_next(&seed) / 128;
             figures->node[NH_HEAP_INTERLEAVED].number =
                 random_next(&seed) % 2 == 0 ? SHARE_NO_NODE : SHARE_INTERLEAVED;
         }

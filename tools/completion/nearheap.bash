@@ -23,7 +23,7 @@ _nearheap_options() {
 _nearheap_values() {
     case $2 in
     --profile) sed -n 's/^      \([a-z]*\): .*/\1/p' <<<"$1" ;;
-    *) sed -n "/^  $2 VALUE\$/,/^  --/s/^ *one of \([a-z|]*\).*/\1/p" <<<"$1" | tr '|' ' ' ;;
+    *) sed -n "/^  $2 VALUE\$/,/^  --/s/^ *one of \\([^;]*\\).*/\\1/p" <<<"$1" | tr '|' ' ' ;;
     esac
 }
 

@@ -68,9 +68,7 @@ static void put_options(void)
         put_values(row);
         fputs("Default: ", stdout);
         option_print_default(row);
-        puts(".");
-        if (row->when == OPTION_LIVE)
-            puts("Live.");
+        puts(row->when == OPTION_LIVE ? "; live." : ".");
     }
     put_list_end();
 }
