@@ -89,7 +89,7 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS pkg-config)
 
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION "NUMA-aware malloc for servers (tools for operators)
 They start servers on the library with options that fit, tell the machine as
-the allocator sees it, and read its heap profiles.
+the allocator sees it, show and change running heaps, and read heap profiles.
 ${about}")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "${same}, python3")
