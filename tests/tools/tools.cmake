@@ -49,6 +49,10 @@ run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY
     $<TARGET_FILE:ctl_program>)
 run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
     ${PROJECT_BINARY_DIR})
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    run(ctl_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_guest.sh ${PROJECT_BINARY_DIR}
+        ${tools}/numa-vm)
+endif()
 
 get_property(operator_tools GLOBAL PROPERTY NEARHEAP_OPERATOR_TOOLS)
 set(tool_files)
