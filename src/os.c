@@ -98,10 +98,16 @@ bool os_move_pages(void *from, void *to, size_t bytes)
 #endif
 }
 
+uint64_t os_clock_ns(int clock)
+{
+    int saved = errno;
+    struct timespec now = {0};
+    if (clock_gettime(clock, &now) != 0)
+        errno = saved;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 uint64_t os_now_ms(void)
 {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
 }

@@ -38,6 +38,9 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use);
  * unchanged then, the target mapped. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
+/* Nanoseconds that a clock of the system's shows (CLOCK_MONOTONIC ...); 0 where it is
+ * refused. */
+uint64_t os_clock_ns(int clock);
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */
 uint64_t os_now_ms(void);
 

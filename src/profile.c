@@ -164,13 +164,6 @@ static void count(struct profile_bucket *bucket, const struct profile_ticket *ti
     atomic_fetch_add_explicit(&bucket->samples, sign, memory_order_relaxed);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Without memory for its records an object is as if it were not sampled. */
 static void take(void *object, size_t bytes, size_t weighed)
 {
@@ -194,7 +187,7 @@ static void take(void *object, size_t bytes, size_t weighed)
         .bucket = bucket,
         .objects = (uint64_t)(stands_for * PROFILE_UNIT + 0.5),
         .bytes = (uint64_t)(stands_for * (double)bytes + 0.5),
-        .born_ns = now_ns(),
+        .born_ns = os_clock_ns(CLOCK_MONOTONIC),
         .size = bytes,
     };
     count(bucket, &special->ticket, false);
@@ -241,8 +234,8 @@ void profile_large(void *object, size_t bytes)
 void profile_freed(const struct profile_ticket *ticket)
 {
     unsigned life = 0;
-    for (uint64_t ms = (now_ns() - ticket->born_ns) / 1000000; ms != 0 && life < PROFILE_LIVES - 1;
-         ms /= 10)
+    for (uint64_t ms = (os_clock_ns(CLOCK_MONOTONIC) - ticket->born_ns) / 1000000;
+         ms != 0 && life < PROFILE_LIVES - 1; ms /= 10)
         life++;
     unsigned from = cache_present_slot();
     struct profile_bucket *live = ticket->bucket;
