@@ -23,6 +23,9 @@ void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
 /* False when the system cannot (it would have to split a mapping, and there are
  * too many): all is as before then. */
 bool os_unmap(void *at, size_t bytes);
+/* The same for what nobody needs any more, which is taken back now or, where the system
+ * cannot, when memory is mapped next.  Its contents may be written to. */
+void os_discard(void *at, size_t bytes);
 
 /* Gives the pages' memory back; they read as zeros afterwards.  False if the
  * system refuses (locked memory): contents are then unknown. */
