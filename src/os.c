@@ -126,9 +126,10 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     if (at == MAP_FAILED) {
         /* The kernel may have dropped the target's mapping before it failed;
          * the range belongs to the heap, which must find memory there.  Where
-         * no mapping can be added at all, the old one is there still. */
+         * no mapping can be added at all, the old one is there still: ENOMEM would say
+         * that it is not. */
         at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
-        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0);
+        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0 || errno != ENOMEM);
         errno = saved;
         return false;
     }

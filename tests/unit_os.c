@@ -12,7 +12,32 @@
 #include <sys/mman.h>
 #include <time.h>
 
-static int refusals; /* of munmap, to come */
+static int refusals;   /* of munmap, to come */
+static bool no_moving; /* mremap, mmap and madvise are refused */
+
+void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
+void *__real_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
+void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to)
+{
+    errno = ENOMEM;
+    return no_moving ? MAP_FAILED : __real_mremap(at, bytes, to_bytes, flags, to);
+}
+
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__real_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    errno = ENOMEM;
+    return no_moving ? MAP_FAILED : __real_mmap(at, bytes, protection, flags, fd, offset);
+}
+
+int __wrap_madvise(void *at, size_t bytes, int advice);
+int __real_madvise(void *at, size_t bytes, int advice);
+int __wrap_madvise(void *at, size_t bytes, int advice)
+{
+    errno = EPERM;
+    return no_moving ? -1 : __real_madvise(at, bytes, advice);
+}
 
 int __wrap_munmap(void *at, size_t bytes);
 int __real_munmap(void *at, size_t bytes);
@@ -106,6 +131,23 @@ static void a_refused_unmapping_changes_nothing(void **state)
     assert_false(mapped(at));
 }
 
+static void a_refused_move_changes_nothing(void **state)
+{
+    (void)state;
+    char *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_true(from != NULL && to != NULL);
+    memset(from, 7, NH_HUGE);
+    no_moving = true;
+    errno = EXDEV;
+    assert_false(os_move_pages(from, to, NH_HUGE));
+    no_moving = false;
+    assert_int_equal(errno, EXDEV);
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(from[i], 7);
+    memset(to, 8, NH_HUGE);
+    assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+}
+
 static void a_clock_that_is_refused_reads_0(void **state)
 {
     (void)state;
@@ -121,6 +163,7 @@ int main(void)
         cmocka_unit_test(what_is_discarded_goes_when_it_can),
         cmocka_unit_test(a_misaligned_mapping_is_not_lost),
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
+        cmocka_unit_test(a_refused_move_changes_nothing),
         cmocka_unit_test(a_clock_that_is_refused_reads_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

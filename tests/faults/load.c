@@ -3,12 +3,12 @@
  * load.c - see load.h.
  *
  * What is held is written down outside the heap, in slots that threads take for a moment
- * (`busy`).  An object's words follow from its address and a seed, so that two that overlap,
- * or one that was written to, show.  Of large objects words here and there are stamped.
+ * (`busy`).
  */
 #include "load.h"
 
 #include "../family.h"
+#include "../stamps.h"
 #include "nearheap.h"
 
 #include <errno.h>
@@ -20,8 +20,6 @@
 #include <unistd.h>
 
 #define SLOTS       768
-#define DENSE       4096 /* bytes of an object that are stamped word by word */
-#define STRIDE      2048 /* beyond, a word so often */
 #define LARGEST     ((size_t)6 << 20)
 #define LADDER      160
 #define THREADS_MAX 64
@@ -79,46 +77,25 @@ static size_t pick_size(uint64_t *state)
 
 /* ---- Contents ---- */
 
-/* The byte offsets of the words that are stamped in an object of `size` bytes, in turn from
- * 0; `size` and more at the end. */
-static size_t following(size_t offset)
+static void stamp(const struct slot *slot)
 {
-    return offset < DENSE ? offset + 8 : offset + STRIDE;
-}
-
-static uint64_t word_at(const unsigned char *at, uint64_t seed, size_t offset)
-{
-    return ((uint64_t)(uintptr_t)at ^ seed) + offset * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static void stamp(struct slot *slot)
-{
-    for (size_t i = 0; i < slot->size; i = following(i)) {
-        uint64_t word = word_at(slot->at, slot->seed, i);
-        memcpy(slot->at + i, &word, slot->size - i < 8 ? slot->size - i : 8);
-    }
+    stamps_write(slot->at, slot->size, slot->seed);
 }
 
 /* That the first `size` bytes of `at` are what was stamped at `was`. */
 static void check_stamps(const unsigned char *at, size_t size, const unsigned char *was,
                          uint64_t seed)
 {
-    for (size_t i = 0; i < size; i = following(i)) {
-        uint64_t word = word_at(was, seed, i);
-        if (memcmp(at + i, &word, size - i < 8 ? size - i : 8) != 0) {
-            load_wrong(&counts.corrupted, "contents changed", at, i);
-            return;
-        }
-    }
+    size_t wrong = stamps_check(at, size, was, seed);
+    if (wrong != STAMPS_GOOD)
+        load_wrong(&counts.corrupted, "contents changed", at, wrong);
 }
 
 static void check_zero(const unsigned char *at, size_t size)
 {
-    for (size_t i = 0; i < size; i = following(i))
-        if (at[i] != 0) {
-            load_wrong(&counts.corrupted, "calloc is not zero", at, i);
-            return;
-        }
+    size_t wrong = stamps_check_zero(at, size);
+    if (wrong != STAMPS_GOOD)
+        load_wrong(&counts.corrupted, "calloc is not zero", at, wrong);
 }
 
 /* ---- Allocation ---- */
