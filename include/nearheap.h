@@ -148,6 +148,14 @@ NH_API int nh_foreach(enum nh_span_state state, int (*fn)(const struct nh_span *
                       void *arg);
 NH_API int nh_walk_objects(int (*fn)(const struct nh_object *object, void *arg), void *arg);
 
+/* Writes a picture of the heap for tools/nearheap-map to the file descriptor `fd`: every
+ * span with its node, class, what of it the program and caches hold, and for how long free
+ * ones have been free; which pages are in memory; options and counters.  Lines of text, about
+ * 60 bytes a span.  Others go on meanwhile, and nothing is collected or given back for it.
+ * 0, or -1 with the errno of what the file refuses, ENOMEM without memory for a list of the
+ * spans (128 bytes each). */
+NH_API int nh_dump(int fd);
+
 /* As malloc and calloc, from the heap of `node`.  NULL with errno EINVAL when
  * there is no such node. */
 NH_API void *nh_malloc_on_node(size_t size, int node);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * api_walk.c - the public functions that go through all spans or objects.
+ * api_walk.c - the public functions that go through all spans or objects, and the dump.
  */
 #include "api.h"
+#include "dump.h"
 #include "numa/placement.h"
 #include "process.h"
 #include "snapshot.h"
@@ -18,7 +19,7 @@ NH_STATIC((int)NH_SPAN_IN_USE == (int)SPAN_IN_USE && (int)NH_SPAN_MANUAL == (int
 static bool take(struct snapshot *out)
 {
     process_start();
-    if (snapshot_take(out))
+    if (snapshot_take(out, SNAPSHOT_COLLECT))
         return true;
     errno = ENOMEM;
     return false;
@@ -101,4 +102,14 @@ int nh_walk_objects(int (*fn)(const struct nh_object *object, void *arg), void *
         stopped = each_held(&snapshot.span[i], fn, arg);
     snapshot_drop(&snapshot);
     return stopped;
+}
+
+int nh_dump(int fd)
+{
+    process_start();
+    int error = dump_write(fd);
+    if (error == 0)
+        return 0;
+    errno = error;
+    return -1;
 }

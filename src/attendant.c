@@ -4,6 +4,7 @@
  */
 #include "attendant.h"
 
+#include "control.h"
 #include "log.h"
 #include "options.h"
 #include "os.h"
@@ -34,6 +35,7 @@ static const struct duty {
     void (*fork_child)(void); /* forgets what is the parent's */
 } duties[] = {
     {OPT_SHARE, share_begin, share_beat, share_end, share_fork_child},
+    {OPT_SHARE, control_begin, control_beat, control_end, control_fork_child},
 };
 #define DUTIES (sizeof duties / sizeof duties[0])
 

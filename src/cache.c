@@ -88,7 +88,7 @@ NH_INLINE void **top_of(const struct cache *cache, unsigned cls, struct magazine
  * if what is now taken and comes back would not fit beside what stays. */
 NH_INLINE void **top_of_spare(const struct cache *cache, unsigned cls, struct magazine *spare)
 {
-    unsigned most = cache_heap_of(cache)->central[cls].rounds;
+    unsigned most = central_rounds(&cache_heap_of(cache)->central[cls]);
     unsigned rounds = 2 * cache_share_rounds(&cache->share, cls);
     if (rounds > most)
         rounds = most;
@@ -114,7 +114,8 @@ NH_INLINE void count_exchange(struct heap *heap)
 /* The class goes to its central list: what it may hold from now on. */
 NH_INLINE unsigned ask(struct cache *cache, const struct central *central)
 {
-    return cache_share_ask(&cache->share, central->cls, central->rounds, &central->heap->granted);
+    return cache_share_ask(&cache->share, central->cls, central_rounds(central),
+                           &central->heap->granted);
 }
 
 /* A magazine with objects for one that has none, or for NULL; NULL without memory,

@@ -134,6 +134,9 @@ struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu);
 bool cache_registry_has_idle_cpus(void);
 /* Empties CPUs' caches, which are closed: all, or those that are idle. */
 void cache_registry_empty_cpus(bool idle_only, enum cache_to to);
+/* The option about caches has changed, and so have the lists' rounds: all fit in what it says
+ * from now on.  Takes the lock. */
+void cache_registry_fit(void);
 /* All rows in use count anew what they sample. */
 void cache_registry_reset_sampling(void);
 

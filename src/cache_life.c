@@ -115,7 +115,6 @@ static struct cache *cache_new(struct heap *heap, int32_t cpu)
     /* A used one was left with empty rows and slots, and no share. */
     cache->birthplace = heap;
     cache->cpu = cpu;
-    cache->share.limit = (size_t)options_get(OPT_CACHE);
     open_row(cache, heap);
     return cache;
 }

@@ -5,6 +5,7 @@
  */
 #include "cache.h"
 #include "numa/topology.h"
+#include "options.h"
 
 static struct lock lock = LOCK_INIT(LOCK_REGISTRY);
 static struct cache *first; /* guarded by lock */
@@ -30,8 +31,25 @@ static uint32_t caches_of(const struct heap *heap)
     return atomic_load_explicit(&heap->cache_count, memory_order_relaxed);
 }
 
+static void fit(struct cache *cache, size_t limit)
+{
+    cache_share_limit(&cache->share, limit);
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        cache_share_fit(&cache->share, cls, central_rounds(&cache_heap_of(cache)->central[cls]));
+}
+
+void cache_registry_fit(void)
+{
+    lock_acquire(&lock);
+    for (struct cache *cache = first; cache != NULL; cache = cache->next)
+        fit(cache, (size_t)options_get(OPT_CACHE));
+    lock_release(&lock);
+}
+
 void cache_register(struct cache *cache)
 {
+    /* Here, so that it cannot miss cache_registry_fit. */
+    cache_share_limit(&cache->share, (size_t)options_get(OPT_CACHE));
     struct heap *heap = cache_heap_of(cache);
     count_caches(heap, caches_of(heap) + 1);
     cache->prev = NULL;

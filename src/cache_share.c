@@ -60,7 +60,8 @@ static void count_beyond(struct cache_share *share, unsigned cls, unsigned round
 static size_t room_for(const struct cache_share *share, size_t bytes)
 {
     size_t taken = atomic_load_explicit(&share->bytes, memory_order_relaxed);
-    return taken < share->limit ? (share->limit - taken) / (2 * bytes) : 0;
+    size_t limit = atomic_load_explicit(&share->limit, memory_order_relaxed);
+    return taken < limit ? (limit - taken) / (2 * bytes) : 0;
 }
 
 /* Twice as many, as far as there is room; all that is more counts. */
@@ -123,6 +124,22 @@ bool cache_share_shrink(struct cache_share *share, unsigned cls)
     if (counted > left)
         count_beyond(share, cls, left);
     return true;
+}
+
+void cache_share_limit(struct cache_share *share, size_t limit)
+{
+    atomic_store_explicit(&share->limit, limit, memory_order_relaxed);
+}
+
+void cache_share_fit(struct cache_share *share, unsigned cls, unsigned most)
+{
+    unsigned rounds = cache_share_rounds(share, cls);
+    unsigned counted = atomic_load_explicit(&share->beyond[cls], memory_order_relaxed);
+    unsigned left = rounds > counted ? rounds - counted : 0;
+    if (left > most)
+        left = most;
+    if (left < rounds && change(share, cls, rounds, left))
+        count_beyond(share, cls, 0);
 }
 
 void cache_share_clear(struct cache_share *share)

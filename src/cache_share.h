@@ -30,7 +30,7 @@
 #define SHARE_GRANTED_MOST  ((size_t)32 << 10)
 
 struct cache_share {
-    size_t limit;                       /* of bytes; constant while in use */
+    _Atomic size_t limit;               /* of bytes */
     _Atomic size_t bytes;               /* of two magazines each, beyond what was granted */
     _Atomic uint8_t rounds[NH_CLASSES]; /* of a magazine loaded now; 0: the class holds none */
     _Atomic uint8_t beyond[NH_CLASSES]; /* of them, those that `bytes` counts */
@@ -70,6 +70,11 @@ bool cache_share_asked(const struct cache_share *share);
 /* A look at a class: true, and it has fewer rounds from now on, when it is used but
  * did not ask since the last look. */
 bool cache_share_shrink(struct cache_share *share, unsigned cls);
+
+/* From now on `limit` bytes, and of a class `most` rounds: what it has beyond what was granted
+ * goes, to be asked for again. */
+void cache_share_limit(struct cache_share *share, size_t limit);
+void cache_share_fit(struct cache_share *share, unsigned cls, unsigned most);
 
 /* No class is used. */
 void cache_share_clear(struct cache_share *share);

@@ -18,13 +18,17 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
     central->heap = heap;
     central->home = row_home(heap->slot, cls);
     size_class_describe(cls, &central->cut);
+    central_renew_rounds(central);
+    central->depot_room = NH_DEPOT_FIRST / central->cut.bytes;
+}
 
+void central_renew_rounds(struct central *central)
+{
     /* A cache holds two magazines of a class. */
     size_t most = (size_t)options_get(OPT_CACHE) / 2 / central->cut.bytes;
     if (most > MAGAZINE_ROUNDS)
         most = MAGAZINE_ROUNDS;
-    central->rounds = (uint8_t)(most == 0 ? 1 : most);
-    central->depot_room = NH_DEPOT_FIRST / central->cut.bytes;
+    atomic_store_explicit(&central->rounds, (uint8_t)(most == 0 ? 1 : most), memory_order_relaxed);
 }
 
 /* ---- Spans; the caller holds the lock ---- */
@@ -159,7 +163,7 @@ static NH_SLOW void widen_depot(struct central *central)
 {
     central->swings = 0;
     if (central->depot_room <= NH_DEPOT_MOST / central->cut.bytes / 2)
-        central->depot_room = central->depot_room * 2 + central->rounds;
+        central->depot_room = central->depot_room * 2 + central_rounds(central);
 }
 
 static bool put_full(struct central *central, struct magazine *full, unsigned shelf, bool waited)

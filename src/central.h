@@ -28,12 +28,12 @@ NH_STATIC(NH_SPAN_OBJECTS_MAX >> CENTRAL_LISTS == 0, "a list for every number of
 
 struct central {
     struct lock lock;
-    uint8_t cls;           /* constant */
-    uint8_t rounds;        /* most objects of this class in a magazine; constant */
-    uint32_t home;         /* home word of its spans' pages (span_table.h); constant */
-    uint32_t full_least;   /* fewest full magazines since the last decay */
-    struct heap *heap;     /* constant */
-    struct size_class cut; /* constant */
+    uint8_t cls;            /* constant */
+    _Atomic uint8_t rounds; /* most objects of this class in a magazine loaded anew; relaxed */
+    uint32_t home;          /* home word of its spans' pages (span_table.h); constant */
+    uint32_t full_least;    /* fewest full magazines since the last decay */
+    struct heap *heap;      /* constant */
+    struct size_class cut;  /* constant */
     /* Guarded by lock: */
     struct magazine *full[CENTRAL_SHELVES];
     struct magazine *empty;
@@ -54,6 +54,13 @@ struct central {
 } __attribute__((aligned(2 * NH_CACHE_LINE)));
 
 void central_init(struct central *central, struct heap *heap, unsigned cls);
+
+/* The option about caches has changed. */
+void central_renew_rounds(struct central *central);
+NH_INLINE unsigned central_rounds(const struct central *central)
+{
+    return atomic_load_explicit(&central->rounds, memory_order_relaxed);
+}
 
 /* Gives `empty` (may be NULL) for a magazine with 1 to `want` objects taken
  * from spans, or however many a full magazine has.  NULL when the node has no

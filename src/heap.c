@@ -67,6 +67,30 @@ struct heap *heap_get(unsigned slot)
     return heap == NULL && heap_make_room() ? get_or_create(slot) : heap;
 }
 
+void heap_change_rounds(void)
+{
+    lock_acquire(&creation); /* who is created now reads the option before or after */
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        for (unsigned cls = 1; heap != NULL && cls < NH_CLASSES; cls++)
+            central_renew_rounds(&heap->central[cls]);
+    }
+    lock_release(&creation);
+}
+
+bool heap_change_limits(const char *text)
+{
+    lock_acquire(&creation);
+    bool changed = node_limit_change(text);
+    for (unsigned slot = 0; changed && slot < NH_HEAPS; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        if (heap != NULL)
+            page_heap_limit(&heap->pages, node_limit_pages(slot), 0);
+    }
+    lock_release(&creation);
+    return changed;
+}
+
 void heap_creation_lock(void)
 {
     lock_acquire(&creation);

@@ -50,6 +50,11 @@ struct heap {
 struct heap *heap_get(unsigned slot);
 /* The same if it exists. */
 struct heap *heap_if_exists(unsigned slot);
+/* The option about caches has changed: so have the rounds of all central lists. */
+void heap_change_rounds(void);
+/* The limit of nodes' memory becomes what `text` says; false, and nothing changed, when that is
+ * ill-formed. */
+bool heap_change_limits(const char *text);
 
 /* ---- heap_inbox.c ---- */
 

@@ -68,7 +68,7 @@ void leaks_at_exit(void)
     if (!report_file_wanted(where))
         return;
     struct snapshot snapshot;
-    if (!snapshot_take(&snapshot)) {
+    if (!snapshot_take(&snapshot, SNAPSHOT_COLLECT)) {
         log_line(LOG_ERROR, "no memory to list what is held (NEARHEAP_LEAKS)");
         return;
     }

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static bool valid; /* constant after node_limit_check */
+static bool valid; /* guarded, as the option, by the lock of heaps' creation, after boot */
 
 /* Reads a number with an optional suffix; NULL when there is none or it is too
  * large. */
@@ -64,10 +64,18 @@ void node_limit_check(void)
     size_t bytes;
     valid = node_limit_parse(text, 0, &bytes);
     if (!valid)
-        log_line(LOG_ERROR,
-                 "NEARHEAP_NODE_LIMIT=%s is not a size (k, m or g may follow) or a list of "
-                 "NODE=SIZE; no limit is used",
+        log_line(LOG_ERROR, "NEARHEAP_NODE_LIMIT=%s is not " NODE_LIMIT_FORM "; no limit is used",
                  text);
+}
+
+bool node_limit_change(const char *text)
+{
+    size_t bytes;
+    if (!node_limit_parse(text, 0, &bytes))
+        return false;
+    options_set_text(OPT_NODE_LIMIT, text);
+    valid = true;
+    return true;
 }
 
 size_t node_limit_pages(unsigned slot)

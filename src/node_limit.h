@@ -8,11 +8,18 @@
 
 #include "base.h"
 
+/* What its text is. */
+#define NODE_LIMIT_FORM "a size (k, m or g may follow) or a list of NODE=SIZE"
+
 /* Once, when the process boots: prints a line if the option is ill-formed,
  * which then sets no limit. */
 void node_limit_check(void);
 
-/* Pages for the heap of `slot`; SIZE_MAX without a limit. */
+/* While the process runs, with the lock of heaps' creation: the option becomes `text`; false,
+ * and nothing changed, when that is ill-formed. */
+bool node_limit_change(const char *text);
+
+/* With that lock: pages for the heap of `slot`; SIZE_MAX without a limit. */
 size_t node_limit_pages(unsigned slot);
 
 /* ---- Pure; tested alone ---- */

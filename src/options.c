@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "log.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -15,14 +16,15 @@
 #define OPTION_PREFIX   "NEARHEAP_"
 
 static const struct option rows[OPTIONS] = {
-#define OPTION(id, variable, kind, dflt, least, most, words, meaning)                              \
-    {variable, OPTION_##kind, dflt, least, most, words, meaning},
+#define OPTION(id, variable, kind, when, dflt, least, most, words, meaning)                        \
+    {variable, OPTION_##kind, OPTION_##when, dflt, least, most, words, meaning},
 #include "options.def"
 #undef OPTION
 };
 
-static long values[OPTIONS] = {
-#define OPTION(id, variable, kind, dflt, least, most, words, meaning) dflt,
+/* Relaxed: who reads one that changes has the old one or the new. */
+static _Atomic long values[OPTIONS] = {
+#define OPTION(id, variable, kind, when, dflt, least, most, words, meaning) dflt,
 #include "options.def"
 #undef OPTION
 };
@@ -33,12 +35,38 @@ static char texts[OPTIONS][OPTION_TEXT_MAX];
 
 long options_get(enum option_id id)
 {
-    return values[id];
+    return atomic_load_explicit(&values[id], memory_order_relaxed);
 }
 
 const char *options_text(enum option_id id)
 {
     return texts[id];
+}
+
+void options_set(enum option_id id, long value)
+{
+    atomic_store_explicit(&values[id], value, memory_order_relaxed);
+}
+
+void options_set_text(enum option_id id, const char *value)
+{
+    nh_assert(strlen(value) < OPTION_TEXT_MAX);
+    memcpy(texts[id], value, strlen(value) + 1);
+}
+
+void options_print(struct text *to, enum option_id id)
+{
+    long value = options_get(id);
+    if (rows[id].kind == OPTION_TEXT) {
+        text_add(to, "%s", texts[id]);
+    } else if (rows[id].kind == OPTION_WORD) {
+        const char *word = rows[id].words;
+        for (; value > 0; value--)
+            word += strcspn(word, "|") + 1;
+        text_add(to, "%.*s", (int)strcspn(word, "|"), word);
+    } else {
+        text_add(to, "%ld", value);
+    }
 }
 
 const struct option *options_row(enum option_id id)
@@ -98,43 +126,51 @@ bool options_parse(const struct option *option, const char *value, long *out)
     }
 }
 
-static void complain(const struct option *option, const char *value)
+void options_refuse(struct text *to, const struct option *option, const char *value)
 {
     switch (option->kind) {
-    case OPTION_WORD: {
-        size_t first = strcspn(option->words, "|");
-        log_line(LOG_ERROR, "%s=%s is not one of %s; using %.*s", option->variable, value,
-                 option->words, (int)first, option->words);
+    case OPTION_WORD:
+        text_add(to, "%s=%s is not one of %s", option->variable, value, option->words);
         break;
-    }
     case OPTION_NUMBER:
     case OPTION_BYTES:
-        log_line(LOG_ERROR, "%s=%s is not a whole number from %ld to %ld%s; using %ld",
-                 option->variable, value, option->least, option->most,
-                 option->kind == OPTION_BYTES ? " (k, m or g may follow)" : "", option->dflt);
+        text_add(to, "%s=%s is not a whole number from %ld to %ld%s", option->variable, value,
+                 option->least, option->most,
+                 option->kind == OPTION_BYTES ? " (k, m or g may follow)" : "");
         break;
     default:
-        log_line(LOG_ERROR, "%s is longer than %d characters; ignoring it", option->variable,
-                 OPTION_TEXT_MAX - 1);
+        text_add(to, "%s is longer than %d characters", option->variable, OPTION_TEXT_MAX - 1);
     }
 }
 
-/* The row whose variable is the first `length` characters of `name`; OPTIONS
- * if there is none. */
-static size_t find_row(const char *name, size_t length)
+static void complain(const struct option *option, const char *value)
+{
+    char buffer[NH_LINE_MAX];
+    struct text line = {.at = buffer, .room = sizeof buffer};
+    options_refuse(&line, option, value);
+    if (option->kind == OPTION_TEXT)
+        log_line(LOG_ERROR, "%s; ignoring it", buffer);
+    else if (option->kind == OPTION_WORD)
+        log_line(LOG_ERROR, "%s; using %.*s", buffer, (int)strcspn(option->words, "|"),
+                 option->words);
+    else
+        log_line(LOG_ERROR, "%s; using %ld", buffer, option->dflt);
+}
+
+enum option_id options_find(const char *name, size_t length)
 {
     size_t i = 0;
     while (i < OPTIONS &&
            (strlen(rows[i].variable) != length || memcmp(rows[i].variable, name, length) != 0))
         i++;
-    return i;
+    return (enum option_id)i;
 }
 
 static void load_variable(const char *variable, bool verbosity)
 {
     size_t length = strcspn(variable, "=");
     const char *value = variable[length] == '=' ? variable + length + 1 : "";
-    size_t i = find_row(variable, length);
+    enum option_id i = options_find(variable, length);
     if ((i == OPT_VERBOSE) != verbosity)
         return;
     if (i == OPTIONS) {
@@ -146,9 +182,9 @@ static void load_variable(const char *variable, bool verbosity)
     if (!options_parse(&rows[i], value, &parsed))
         complain(&rows[i], value);
     else if (rows[i].kind == OPTION_TEXT)
-        memcpy(texts[i], value, strlen(value) + 1);
+        options_set_text(i, value);
     else
-        values[i] = parsed;
+        options_set(i, parsed);
 }
 
 /* Before glibc's own constructor, which .preinit_array comes before, `environ` is not

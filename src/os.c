@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * os.c - the only file that maps, unmaps, moves or advises memory.
+ * os.c - the only file that maps, unmaps, moves, advises or asks about memory.
  */
 #include "os.h"
 
@@ -148,6 +148,14 @@ uint64_t os_clock_ns(int clock)
     if (clock_gettime(clock, &now) != 0)
         errno = saved;
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+bool os_resident(void *at, size_t bytes, unsigned char *out)
+{
+    int saved = errno;
+    bool told = mincore(at, bytes, out) == 0;
+    errno = saved;
+    return told;
 }
 
 uint64_t os_now_ms(void)

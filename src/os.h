@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * os.h - the contract with the operating system's memory.  os.c alone calls
- * mmap, munmap, mremap and madvise.
+ * mmap, munmap, mremap, madvise and mincore.
  *
  * All sizes and addresses are multiples of the system's page unless said
  * otherwise; lengths of mappings may be multiples of NH_SYSTEM_PAGE, and are rounded
@@ -41,9 +41,15 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use);
  * unchanged then, the target mapped. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
+/* Which pages of [at, at + bytes) are in memory: one byte each system page, of which this bit
+ * tells.  False when not all of it is mapped, or the kernel does not tell. */
+#define OS_RESIDENT 1U
+bool os_resident(void *at, size_t bytes, unsigned char *out);
+
 /* Nanoseconds that a clock of the system's shows (CLOCK_MONOTONIC ...); 0 where it is
  * refused. */
 uint64_t os_clock_ns(int clock);
+
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */
 uint64_t os_now_ms(void);
 

@@ -24,8 +24,10 @@ void page_heap_init(struct page_heap *heap, unsigned slot)
 
 void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota)
 {
+    lock_acquire(&heap->lock);
     heap->limit_pages = limit_pages;
     heap->quota = quota < limit_pages ? quota : limit_pages;
+    lock_release(&heap->lock);
 }
 
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most)

@@ -35,7 +35,7 @@ struct page_heap {
     struct free_set clean, resident;
     struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
     size_t quota;             /* clean pages that may be taken before the system is asked again */
-    size_t limit_pages;       /* most own pages that are not clean; constant */
+    size_t limit_pages;       /* most own pages that are not clean */
     size_t lent_pages;        /* own pages that other heaps have */
     size_t borrowed_pages;    /* other heaps' pages here */
     uint64_t lends, borrows;  /* runs of pages */
@@ -64,7 +64,8 @@ struct span_request {
 /* Without limit, and with a boundless quota. */
 void page_heap_init(struct page_heap *heap, unsigned slot);
 
-/* Sets the limit and, within it, a first quota; before the heap is used. */
+/* Sets the limit and, within it, a quota: a first one before the heap is used, and 0 later,
+ * which is renewed at once. */
 void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
 /* Lets the heap take clean pages: as many as `room`, what the system can give,
  * and the limit allow, but not more than `most` (or `pages`, if that is more).
@@ -123,6 +124,16 @@ void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);
+
+/* What is known of a free span beside its view. */
+struct page_heap_idle {
+    bool clean;      /* never touched or given back */
+    bool aged;       /* own and resident, so that its time is kept */
+    uint64_t age_ms; /* when aged: how long it, or its largest part, has been free */
+};
+/* False when the span is not what the view says any more, or not free. */
+bool page_heap_look(struct page_heap *heap, const struct span_view *view,
+                    struct page_heap_idle *out);
 
 /* ---- Address space (page_heap_unmap.c) ---- */
 

@@ -294,6 +294,16 @@ int profile_write(const char *path)
     return error;
 }
 
+int profile_write_to(int fd)
+{
+    if (atomic_exchange(&writing, true))
+        return EBUSY;
+    int error = put_profile(fd) ? 0 : EIO;
+    atomic_store(&writing, false);
+    serve();
+    return error;
+}
+
 /* Interrupts whatever it is; where that is a write, that one goes on with this. */
 static void on_signal(int number)
 {

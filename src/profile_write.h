@@ -11,6 +11,8 @@
 /* Writes to `path`, in which %p becomes the process id; NULL: the option's path.  0, or an
  * error's number: EBUSY while another is written, EINVAL without a path. */
 int profile_write(const char *path);
+/* The same to an open file. */
+int profile_write_to(int fd);
 
 /* Begins what the options ask for; process start, as profile_start. */
 void profile_begin(void);

@@ -18,6 +18,14 @@
 
 /* ---- Copying ---- */
 
+static unsigned count_free(const struct object_bits *bits)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < OBJECT_BITS_WORDS; i++)
+        count += (unsigned)__builtin_popcountll(bits->free[i]);
+    return count;
+}
+
 /* The bits of a span at one moment; one that changes all the time is left out. */
 static bool copy_bits(struct snapshot_span *span)
 {
@@ -26,8 +34,10 @@ static bool copy_bits(struct snapshot_span *span)
         if (!span_view_is_cut(view))
             return true;
         struct central *central = &heap_if_exists(view->slot)->central[view->cls];
-        if (central_copy_bits(central, view, &span->bits))
+        if (central_copy_bits(central, view, &span->bits)) {
+            span->free_objects = (uint16_t)count_free(&span->bits);
             return true;
+        }
         uintptr_t base = view->base;
         if (span_table_find(base, view) != SPAN_FOUND || view->base != base)
             return false;
@@ -114,9 +124,10 @@ static void collect(void)
             heap_reclaim(heap_if_exists(slot), true);
 }
 
-bool snapshot_take(struct snapshot *out)
+bool snapshot_take(struct snapshot *out, enum snapshot_cached cached)
 {
-    collect();
+    if (cached == SNAPSHOT_COLLECT)
+        collect();
     size_t room = count_spans() + SPANS_MORE;
     for (;;) {
         out->mapped = round_up(room * sizeof(struct snapshot_span), NH_SYSTEM_PAGE);
@@ -142,8 +153,5 @@ unsigned snapshot_held(const struct snapshot_span *span)
     const struct span_view *view = &span->view;
     if (!span_view_is_cut(view))
         return view->state == SPAN_IN_USE || view->cls == NH_CLASS_PAGES;
-    unsigned held = view->objects;
-    for (unsigned i = 0; i < OBJECT_BITS_WORDS; i++)
-        held -= (unsigned)__builtin_popcountll(span->bits.free[i]);
-    return held;
+    return view->objects - count_free(&span->bits);
 }

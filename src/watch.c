@@ -31,6 +31,12 @@ void watch_for(size_t pages)
         fast_use_watch(true);
 }
 
+void watch_stop(void)
+{
+    if (atomic_exchange_explicit(&quiet, QUIET_TICKS, memory_order_relaxed) < QUIET_TICKS)
+        fast_use_watch(false);
+}
+
 bool watch_is_off(void)
 {
     return atomic_load_explicit(&quiet, memory_order_relaxed) >= QUIET_TICKS;

@@ -21,6 +21,9 @@
  * many, somebody shall look.  Cheap.  By any thread, with any locks. */
 void watch_for(size_t pages);
 
+/* Nothing goes back by itself any more: nobody looks. */
+void watch_stop(void);
+
 /* Whether nobody looks now. */
 bool watch_is_off(void);
 

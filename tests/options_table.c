@@ -18,7 +18,7 @@ static void print_bytes(long n)
 
 int main(void)
 {
-    puts("| variable | values | default | meaning |\n| --- | --- | --- | --- |");
+    puts("| variable | values | default | live | meaning |\n| --- | --- | --- | --- | --- |");
     for (int i = 0; i < OPTIONS; i++) {
         const struct option *row = options_row((enum option_id)i);
         printf("| `%s` | ", row->variable);
@@ -44,7 +44,7 @@ int main(void)
             printf("text | unset");
             break;
         }
-        printf(" | %s |\n", row->meaning);
+        printf(" | %s | %s |\n", row->when == OPTION_LIVE ? "yes" : "", row->meaning);
     }
     return 0;
 }

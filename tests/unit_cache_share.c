@@ -97,6 +97,28 @@ static void who_asks_often_has_more(void **state)
     assert_int_equal(ask(&share, size_class_of(30000), 10000), 0);
 }
 
+/* A lower limit and fewer rounds: what was granted stays, and no more is to be had. */
+static void what_is_no_longer_allowed_goes(void **state)
+{
+    (void)state;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+        struct cache_share share = {.limit = LIMIT};
+        unsigned before = ask(&share, cls, 10000);
+        size_t beyond = share.bytes;
+        cache_share_limit(&share, 0);
+        cache_share_fit(&share, cls, MOST);
+        assert_int_equal(share.bytes, 0);
+        unsigned granted = cache_share_rounds(&share, cls);
+        assert_int_equal((before - granted) * 2 * size_class_bytes(cls), beyond);
+        assert_in_range(ask(&share, cls, 10000), granted, MOST);
+        assert_int_equal(share.bytes, 0);
+        cache_share_fit(&share, cls, 1);
+        assert_in_range(cache_share_rounds(&share, cls), 0, 1);
+        cache_share_limit(&share, LIMIT);
+        assert_true(ask(&share, cls, 10000) >= before);
+    }
+}
+
 static void what_is_beyond_stays_within_the_limit(void **state)
 {
     (void)state;
@@ -160,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_class_begins_small),
         cmocka_unit_test(a_little_is_granted),
         cmocka_unit_test(who_asks_often_has_more),
+        cmocka_unit_test(what_is_no_longer_allowed_goes),
         cmocka_unit_test(what_is_beyond_stays_within_the_limit),
         cmocka_unit_test(who_does_not_ask_gives_up),
         cmocka_unit_test(the_most_is_kept),

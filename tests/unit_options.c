@@ -46,7 +46,7 @@ static const char *const junk[] = {
 static void numbers(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_NUMBER, 0, -20, 300, "", ""};
+    const struct option option = {"", OPTION_NUMBER, OPTION_START, 0, -20, 300, "", ""};
     accepts(&option, "0", 0);
     accepts(&option, "-0", 0);
     accepts(&option, "7", 7);
@@ -66,7 +66,7 @@ static void numbers(void **state)
 static void numbers_at_the_limits_of_long(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_NUMBER, 0, INT64_MIN, INT64_MAX, "", ""};
+    const struct option option = {"", OPTION_NUMBER, OPTION_START, 0, INT64_MIN, INT64_MAX, "", ""};
     accepts(&option, "9223372036854775807", INT64_MAX);
     accepts(&option, "-9223372036854775807", -INT64_MAX);
     accepts(&option, "00000000000000000000000000000000001", 1);
@@ -81,7 +81,7 @@ static void numbers_at_the_limits_of_long(void **state)
 static void bytes(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_BYTES, 0, 0, 1L << 40, "", ""};
+    const struct option option = {"", OPTION_BYTES, OPTION_START, 0, 0, 1L << 40, "", ""};
     accepts(&option, "0", 0);
     accepts(&option, "0g", 0);
     accepts(&option, "4096", 4096);
@@ -111,7 +111,7 @@ static void bytes(void **state)
 static void bytes_at_the_limits_of_long(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_BYTES, 0, INT64_MIN, INT64_MAX, "", ""};
+    const struct option option = {"", OPTION_BYTES, OPTION_START, 0, INT64_MIN, INT64_MAX, "", ""};
     accepts(&option, "8589934591g", 8589934591L << 30);
     refuses(&option, "8589934592g");  /* 2^63 */
     refuses(&option, "17179869184g"); /* 0 modulo 2^64 */
@@ -124,7 +124,8 @@ static void bytes_at_the_limits_of_long(void **state)
 static void words(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_WORD, 0, 0, 0, "default|always|never|al", ""};
+    const struct option option = {"", OPTION_WORD, OPTION_START, 0, 0, 0, "default|always|never|al",
+                                  ""};
     accepts(&option, "default", 0);
     accepts(&option, "always", 1);
     accepts(&option, "never", 2);
@@ -136,19 +137,19 @@ static void words(void **state)
     };
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         refuses(&option, others[i]);
-    const struct option one = {"", OPTION_WORD, 0, 0, 0, "only", ""};
+    const struct option one = {"", OPTION_WORD, OPTION_START, 0, 0, 0, "only", ""};
     accepts(&one, "only", 0);
     refuses(&one, "onl");
     refuses(&one, "only|");
     refuses(&one, "");
-    const struct option none = {"", OPTION_WORD, 0, 0, 0, "", ""};
+    const struct option none = {"", OPTION_WORD, OPTION_START, 0, 0, 0, "", ""};
     refuses(&none, "");
 }
 
 static void texts(void **state)
 {
     (void)state;
-    const struct option option = {"", OPTION_TEXT, 0, 0, 0, "", ""};
+    const struct option option = {"", OPTION_TEXT, OPTION_START, 0, 0, 0, "", ""};
     char text[TEXT_MOST + 2];
     long out;
     assert_true(options_parse(&option, "", &out));

@@ -125,7 +125,7 @@ static void print_help(void)
         option_name(row, name);
         printf("  --%s VALUE\n      %s:\n      ", name, row->meaning);
         print_allowed(stdout, row);
-        putchar('\n');
+        puts(row->when == OPTION_LIVE ? "; nearheap-ctl changes it while the program runs" : "");
     }
     printf(
         "\nStatus: the program's; %d when something is wrong here, %d when the program cannot be\n"

@@ -12,9 +12,17 @@ target_compile_options(unit_top PRIVATE
 target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
 run(top unit 120 COMMAND unit_top)
 
-# As programs not under sanitizers, into which nothing can be preloaded.
+# As programs, most not under sanitizers, into which nothing can be preloaded.
 find_program(PYTHON3 python3)
-if(NEARHEAP_SANITIZE OR NOT PYTHON3)
+if(NOT PYTHON3)
+    return()
+endif()
+# What a process is asked while it runs; by its nh_ names, also under sanitizers.
+program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
+target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+if(NEARHEAP_SANITIZE)
     return()
 endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
@@ -27,3 +35,14 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
 endif()
+
+# A heap with planted waste, and what shows it.
+program(fragmented SOURCES tools/fragmented.c)
+run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:fragmented>)
+program(ctl_program SOURCES tools/ctl_program.c)
+target_include_directories(ctl_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
+    $<TARGET_FILE:ctl_program>)
+run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
+    ${PROJECT_BINARY_DIR})

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * control.c - see control.h: the socket, its connections, and who may connect.
+ */
+#include "control.h"
+
+#include "attendant.h"
+#include "control_path.h"
+#include "os.h"
+#include "share_file.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET_MODE 0600
+#define BACKLOG     32
+#define CONNECTIONS 8
+/* A client that has not brought its command by then is let go. */
+#define PATIENCE_MS 3000
+/* Descriptors that one message may bring without their being lost to us. */
+#define FILES_MAX 4
+
+NH_STATIC(CONTROL_PATH_ROOM <= sizeof(((struct sockaddr_un *)NULL)->sun_path),
+          "a path fits a socket's address");
+
+/* A descriptor of ours; the program may have closed it, and it be another file by now. */
+struct own {
+    int fd; /* negative: none; and before control_begin, where there is no such inode */
+    dev_t device;
+    ino_t inode;
+};
+
+/* All of this is the attendant's; in fork's child, where there is none yet, its successor's. */
+static struct own listener = {.fd = -1};
+static bool accepting; /* the listener is watched */
+static struct connection {
+    struct own socket;
+    struct own file; /* that came with the command */
+    uint64_t since_ms;
+    size_t used;
+    char line[CONTROL_COMMAND_ROOM];
+} connections[CONNECTIONS];
+
+/* As in share.c: the path is written before `owner`, and one of the two removes the file. */
+static char path[CONTROL_PATH_ROOM];
+static _Atomic pid_t owner; /* whose socket it is; 0: none is there */
+static _Atomic bool ending;
+
+/* ---- Descriptors ---- */
+
+static struct own own(int fd)
+{
+    struct stat stat;
+    if (fd < 0 || fstat(fd, &stat) != 0)
+        return (struct own){.fd = -1};
+    return (struct own){.fd = fd, .device = stat.st_dev, .inode = stat.st_ino};
+}
+
+static bool is_own(const struct own *it)
+{
+    struct stat stat;
+    return it->fd >= 0 && fstat(it->fd, &stat) == 0 && stat.st_dev == it->device &&
+           stat.st_ino == it->inode;
+}
+
+static void close_own(struct own *it)
+{
+    if (is_own(it))
+        close(it->fd);
+    it->fd = -1;
+}
+
+static struct connection *connection_of(int fd)
+{
+    struct connection *at = connections;
+    while (at->socket.fd != fd || !is_own(&at->socket))
+        at++;
+    return at;
+}
+
+static struct connection *free_connection(void)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        if (connections[i].socket.fd < 0)
+            return &connections[i];
+    return NULL;
+}
+
+static void listener_ready(int fd);
+
+/* Whether others may connect; those that come meanwhile wait. */
+static void accept_connections(bool accept)
+{
+    if (accept == accepting)
+        return;
+    if (accept) {
+        accepting = attendant_watch(listener.fd, listener_ready);
+    } else {
+        attendant_drop(listener.fd);
+        accepting = false;
+    }
+}
+
+static void end_connection(struct connection *connection)
+{
+    close_own(&connection->file);
+    if (is_own(&connection->socket))
+        attendant_drop(connection->socket.fd);
+    close_own(&connection->socket);
+    accept_connections(listener.fd >= 0);
+}
+
+/* ---- A connection ---- */
+
+static void answer(const struct connection *connection, const struct text *text)
+{
+    /* The first that is sent: there is room for all of it, or nobody who wants it. */
+    (void)send(connection->socket.fd, text->at, text->used, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool is_allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+/* Keeps one file of what came, and closes others. */
+static void take_files(struct connection *connection, struct msghdr *message)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at != NULL; at = CMSG_NXTHDR(message, at)) {
+        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int file;
+            memcpy(&file, CMSG_DATA(at) + i * sizeof file, sizeof file);
+            if (connection->file.fd < 0)
+                connection->file = own(file);
+            else
+                close(file);
+        }
+    }
+}
+
+/* More of the command; false when the connection has ended, or is about to. */
+static bool receive(struct connection *connection)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(FILES_MAX * sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = connection->line + connection->used,
+                         .iov_len = sizeof connection->line - connection->used};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(connection->socket.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR;
+    take_files(connection, &message);
+    connection->used += (size_t)got;
+    return got > 0;
+}
+
+static void connection_ready(int fd)
+{
+    static char buffer[CONTROL_ANSWER_ROOM];
+    struct text text = {.at = buffer, .room = sizeof buffer};
+    struct connection *connection = connection_of(fd);
+    bool open = receive(connection);
+    char *end = memchr(connection->line, '\n', connection->used);
+    bool full = connection->used == sizeof connection->line;
+    if (end == NULL && open && !full)
+        return; /* the rest is on its way */
+    if (end != NULL) {
+        *end = '\0';
+        int file = is_own(&connection->file) ? connection->file.fd : -1;
+        control_command(connection->line, file, &text);
+        answer(connection, &text);
+    } else if (full) {
+        text_add(&text, CONTROL_ERROR "the command is too long\n");
+        answer(connection, &text);
+    }
+    end_connection(connection);
+}
+
+static void listener_ready(int fd)
+{
+    struct connection *connection = free_connection();
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (peer < 0) {
+        /* Without descriptors: again at the next beat. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            accept_connections(false);
+        return;
+    }
+    *connection =
+        (struct connection){.socket = own(peer), .file = {.fd = -1}, .since_ms = os_now_ms()};
+    if (!is_allowed(peer)) {
+        static char refusal[] = CONTROL_ERROR "the process is another user's\n";
+        answer(connection, &(struct text){.at = refusal, .used = sizeof refusal - 1});
+        close_own(&connection->socket);
+    } else if (!attendant_watch(peer, connection_ready)) {
+        close_own(&connection->socket);
+    }
+    if (free_connection() == NULL)
+        accept_connections(false);
+}
+
+/* ---- The socket ---- */
+
+/* Sockets of processes that have ended: nobody listens there.  One that a process is about to
+ * listen at has another name till then. */
+static void remove_stale(int folder, const char *name, void *arg)
+{
+    const char *folder_path = arg;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct text text = {.at = address.sun_path, .room = sizeof address.sun_path};
+    if (!control_path_is(name) || *name == SHARE_UNFINISHED)
+        return;
+    text_add(&text, "%s/%s", folder_path, name);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 &&
+        errno == ECONNREFUSED)
+        (void)unlinkat(folder, name, 0);
+    close(fd);
+}
+
+/* 0 or an error. */
+static int listen_at(const char *place)
+{
+    char unfinished[CONTROL_PATH_ROOM];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    control_path(place, geteuid(), (long)getpid(), false, path);
+    control_path(place, geteuid(), (long)getpid(), true, unfinished);
+    memcpy(address.sun_path, unfinished, sizeof unfinished);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    (void)unlink(unfinished);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+        chmod(unfinished, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0 &&
+        rename(unfinished, path) == 0) {
+        listener = own(fd);
+        return 0;
+    }
+    int error = errno;
+    (void)unlink(unfinished);
+    close(fd);
+    return error;
+}
+
+static int open_in(const char *place)
+{
+    char folder_path[SHARE_PATH_ROOM];
+    share_file_folder_path(place, geteuid(), folder_path);
+    int folder = share_file_folder(place, geteuid(), true);
+    if (folder < 0)
+        return errno;
+    share_file_each(folder, remove_stale, folder_path);
+    close(folder);
+    return listen_at(place);
+}
+
+static void open_somewhere(void)
+{
+    int error = 0;
+    for (unsigned i = 0; i < SHARE_PLACES; i++) {
+        error = open_in(share_places[i]);
+        if (error == 0) {
+            accept_connections(true);
+            atomic_store(&owner, getpid());
+            if (atomic_load(&ending))
+                control_end();
+            return;
+        }
+    }
+    log_line(LOG_ERROR, "nearheap-ctl cannot be served (NEARHEAP_SHARE): cannot make %s (error %d)",
+             path, error);
+}
+
+void control_begin(void)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        connections[i].socket.fd = connections[i].file.fd = -1;
+    open_somewhere();
+}
+
+void control_beat(void)
+{
+    uint64_t now = os_now_ms();
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        if (connections[i].socket.fd >= 0 && now - connections[i].since_ms > PATIENCE_MS)
+            end_connection(&connections[i]);
+    if (listener.fd < 0)
+        return;
+    if (is_own(&listener)) {
+        accept_connections(free_connection() != NULL);
+        return;
+    }
+    /* The program has closed it, as daemons do. */
+    accepting = false;
+    listener.fd = -1;
+    atomic_store(&owner, 0); /* while the path is written */
+    open_somewhere();
+}
+
+void control_end(void)
+{
+    atomic_store(&ending, true);
+    if (atomic_load(&owner) == getpid())
+        (void)unlink(path);
+}
+
+void control_fork_child(void)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        close_own(&connections[i].socket);
+        close_own(&connections[i].file);
+    }
+    close_own(&listener);
+    accepting = false;
+    atomic_store(&owner, 0);
+    atomic_store(&ending, false);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * control_path.c - see control_path.h.
+ */
+#include "control_path.h"
+
+#include "log.h"
+#include "share_file.h"
+
+#include <string.h>
+
+#define SUFFIX ".sock"
+
+void control_path(const char *place, uid_t uid, long pid, bool unfinished,
+                  char path[CONTROL_PATH_ROOM])
+{
+    char folder[SHARE_PATH_ROOM];
+    share_file_folder_path(place, uid, folder);
+    struct text text = {.at = path, .room = CONTROL_PATH_ROOM};
+    text_add(&text, "%s/", folder);
+    if (unfinished)
+        text_add(&text, "%c", SHARE_UNFINISHED);
+    text_add(&text, "%ld%s", pid, SUFFIX);
+}
+
+bool control_path_is(const char *name)
+{
+    size_t length = strlen(name), suffix = sizeof SUFFIX - 1;
+    return length > suffix && strcmp(name + length - suffix, SUFFIX) == 0;
+}

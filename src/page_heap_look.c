@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * page_heap_look.c - what a page heap knows of its free spans, for dumps.
+ */
+#include "os.h"
+#include "page_heap.h"
+
+bool page_heap_look(struct page_heap *heap, const struct span_view *view,
+                    struct page_heap_idle *out)
+{
+    if (view->state != SPAN_FREE)
+        return false;
+    lock_acquire(&heap->lock);
+    /* Its owner changes a free span under this lock: if it is still, it is the heap's. */
+    bool still = span_is_still(view);
+    if (still) {
+        const struct span *span = view->span;
+        uint64_t now = os_now_ms();
+        out->clean = !span->needzero;
+        out->aged = span->needzero && span->lender == heap->slot;
+        out->age_ms = out->aged ? now - span->idle.unused_since_ms : 0;
+    }
+    lock_release(&heap->lock);
+    return still;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * ctl.c - nearheap-ctl: asks a running process about its heap, and changes what may change
+ * while it runs.  What is sent and answered, src/control_path.h tells.
+ *
+ * Reports are written by the process to a file that is opened here and sent along: to
+ * the file that was asked for, or where that is no regular one, to memory that is copied.
+ */
+#include "control_path.h"
+#include "options.h"
+#include "share_file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define STATUS_REFUSED 1
+#define STATUS_USAGE   2
+
+#define PREFIX      "NEARHEAP_"
+#define COPY_BYTES  65536
+#define WAIT_S      60
+#define OUTPUT_MODE 0600
+#define DECIMAL     10
+
+/* What a command's answer is. */
+enum answer { ANSWER_NONE, ANSWER_OPTIONS, ANSWER_VALUES, ANSWER_FILE };
+
+struct request {
+    long pid;
+    const char *output; /* NULL: standard output */
+    bool json;
+    long wait_s;
+    char command[CONTROL_COMMAND_ROOM];
+    enum answer answer;
+};
+
+static void __attribute__((noreturn, format(printf, 2, 3))) end(int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("nearheap-ctl: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(status);
+}
+
+static void print_help(void)
+{
+    fputs("usage: nearheap-ctl [OPTION ...] PID COMMAND [ARGUMENT ...]\n\n"
+          "Asks a process that was started with NEARHEAP_SHARE=1 about its heap, or changes what\n"
+          "may change while it runs.  Only the process's user and root are answered.\n\n"
+          "  get [NAME]              the options' values, and which are live\n"
+          "  set NAME VALUE          changes a live option; NEARHEAP_ may be left out of NAME\n"
+          "  scavenge [NODE]         gives free memory back to the system, of all nodes or one\n"
+          "  stats                   prints the counters\n"
+          "  dump [-o FILE]          writes the heap span by span, for nearheap-map\n"
+          "  profile start [RATE]    samples allocations, one for each RATE bytes (k, m, g)\n"
+          "  profile stop            ends that\n"
+          "  profile write -o FILE   writes what was sampled so far, for pprof\n"
+          "  migrate FROM TO         moves the memory of node FROM to node TO\n\n"
+          "  -o, --output FILE       where dump, stats and profile write go (default: standard\n"
+          "                          output)\n"
+          "  --json                  get, stats, scavenge and migrate print JSON\n"
+          "  --wait SECONDS          how long to wait for the answer (default: 60)\n"
+          "  --help                  this text\n\n"
+          "Options that are live:\n",
+          stdout);
+    for (int i = 0; i < OPTIONS; i++)
+        if (options_row((enum option_id)i)->when == OPTION_LIVE)
+            printf("  %s\n      %s\n", options_row((enum option_id)i)->variable,
+                   options_row((enum option_id)i)->meaning);
+    fputs("\nStatus: 0, 1 when the process is not there or refuses, 2 for a wrong command line.\n"
+          "For example:\n\n"
+          "  nearheap-ctl $(pidof redis-server) set DECAY 1000\n"
+          "  nearheap-ctl $(pidof redis-server) profile write -o /tmp/now.pb.gz\n",
+          stdout);
+}
+
+/* ---- The command line ---- */
+
+/* decay, node-limit and NEARHEAP_DECAY are variables' names, too. */
+static void add_name(struct request *request, const char *name)
+{
+    size_t used = strlen(request->command);
+    bool whole = strncasecmp(name, PREFIX, strlen(PREFIX)) == 0;
+    if (used + strlen(PREFIX) + strlen(name) + 2 > sizeof request->command)
+        end(STATUS_USAGE, "a name is too long");
+    request->command[used++] = ' ';
+    if (!whole)
+        used += (size_t)sprintf(request->command + used, PREFIX);
+    for (const char *at = name; *at != '\0'; at++)
+        request->command[used++] = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+    request->command[used] = '\0';
+}
+
+static void add_word(struct request *request, const char *word)
+{
+    size_t used = strlen(request->command);
+    if (used + strlen(word) + 3 > sizeof request->command) /* a space, a newline, the end */
+        end(STATUS_USAGE, "the command is too long");
+    if (strchr(word, '\n') != NULL)
+        end(STATUS_USAGE, "a word of the command has more than one line");
+    sprintf(request->command + used, "%s%s", used > 0 ? " " : "", word);
+}
+
+/* What may follow each command: so many words, of which the first may be an option's name. */
+static const struct {
+    const char *word, *second;
+    int least, most;
+    bool names;
+    enum answer answer;
+} commands[] = {
+    {"get", NULL, 0, 1, true, ANSWER_OPTIONS},      {"set", NULL, 2, 2, true, ANSWER_NONE},
+    {"scavenge", NULL, 0, 1, false, ANSWER_VALUES}, {"stats", NULL, 0, 0, false, ANSWER_FILE},
+    {"dump", NULL, 0, 0, false, ANSWER_FILE},       {"profile", "start", 0, 1, false, ANSWER_NONE},
+    {"profile", "stop", 0, 0, false, ANSWER_NONE},  {"profile", "write", 0, 0, false, ANSWER_FILE},
+    {"migrate", NULL, 2, 2, false, ANSWER_VALUES},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void read_command(struct request *request, char **words, int count)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        int first = commands[i].second != NULL ? 2 : 1;
+        if (count < first || strcmp(words[0], commands[i].word) != 0 ||
+            (first == 2 && strcmp(words[1], commands[i].second) != 0))
+            continue;
+        if (count - first < commands[i].least || count - first > commands[i].most)
+            end(STATUS_USAGE, "'%s' is given %d values; see --help", words[first - 1],
+                count - first);
+        for (int k = 0; k < count; k++)
+            if (commands[i].names && k == first)
+                add_name(request, words[k]);
+            else
+                add_word(request, words[k]);
+        request->answer = commands[i].answer;
+        if (request->json && strcmp(words[0], "stats") == 0)
+            add_word(request, "json");
+        return;
+    }
+    end(STATUS_USAGE, "there is no command '%s%s%s'; see --help", words[0], count > 1 ? " " : "",
+        count > 1 ? words[1] : "");
+}
+
+static long read_number(const char *text, long least, const char *what)
+{
+    char *rest;
+    errno = 0;
+    long number = strtol(text, &rest, DECIMAL);
+    if (errno != 0 || rest == text || *rest != '\0' || number < least)
+        end(STATUS_USAGE, "'%s' is no %s; see --help", text, what);
+    return number;
+}
+
+/* Options may stand anywhere, but for `set`, whose value may begin with a dash. */
+static void read_arguments(int argc, char **argv, struct request *request)
+{
+    char *words[argc];
+    int count = 0;
+    for (int i = 1; i < argc; i++) {
+        bool last = i + 1 == argc;
+        bool value = count >= 3 && strcmp(words[1], "set") == 0;
+        if (value || (argv[i][0] != '-' || argv[i][1] == '\0')) {
+            words[count++] = argv[i];
+        } else if (strcmp(argv[i], "--help") == 0) {
+            print_help();
+            exit(EXIT_SUCCESS);
+        } else if (strcmp(argv[i], "--json") == 0) {
+            request->json = true;
+        } else if (!last && (strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0)) {
+            request->output = argv[++i];
+        } else if (!last && strcmp(argv[i], "--wait") == 0) {
+            request->wait_s = read_number(argv[++i], 1, "time to wait");
+        } else {
+            end(STATUS_USAGE, "unknown argument '%s'; see --help", argv[i]);
+        }
+    }
+    if (count < 2)
+        end(STATUS_USAGE, "a process and a command are needed; see --help");
+    request->pid = read_number(words[0], 1, "process id");
+    read_command(request, words + 1, count - 1);
+}
+
+/* ---- The process ---- */
+
+/* Its user's number, whose the folder is, unless it was another's when it began. */
+static uid_t user_of(long pid)
+{
+    char path[CONTROL_PATH_ROOM];
+    struct stat stat_of_process;
+    snprintf(path, sizeof path, "/proc/%ld", pid);
+    if (stat(path, &stat_of_process) != 0)
+        end(STATUS_REFUSED, "there is no process %ld", pid);
+    return stat_of_process.st_uid;
+}
+
+/* Whether it is the process itself that listens there: anybody may make such a folder. */
+static bool is_process(int fd, long pid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == pid;
+}
+
+/* A connection to the process's socket in a user's folder; negative (errno) if none. */
+static int connect_in(const char *place, uid_t uid, const struct request *request)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval wait = {.tv_sec = request->wait_s};
+    char path[CONTROL_PATH_ROOM];
+    control_path(place, uid, request->pid, false, path);
+    memcpy(address.sun_path, path, sizeof path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
+        end(STATUS_REFUSED, "no socket: %s", strerror(errno));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+        if (is_process(fd, request->pid))
+            return fd;
+        errno = ENOENT;
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* Ends the program where there is none to be had. */
+static int connect_to(const struct request *request)
+{
+    const uid_t users[] = {user_of(request->pid), geteuid(), 0};
+    int error = ENOENT;
+    for (size_t user = 0; user < sizeof users / sizeof users[0]; user++)
+        for (unsigned i = 0; i < SHARE_PLACES; i++) {
+            int fd = connect_in(share_places[i], users[user], request);
+            if (fd >= 0)
+                return fd;
+            if (error == ENOENT)
+                error = errno;
+        }
+    if (error == ENOENT || error == ECONNREFUSED)
+        end(STATUS_REFUSED,
+            "process %ld cannot be asked: it was not started with NEARHEAP_SHARE=1 on nearheap, or "
+            "only just now",
+            request->pid);
+    end(STATUS_REFUSED, "process %ld cannot be asked: %s", request->pid, strerror(error));
+}
+
+static void send_command(int fd, char *command, int file)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec part = {.iov_base = command, .iov_len = strlen(command)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (file >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof file);
+        memcpy(CMSG_DATA(&control.header), &file, sizeof file);
+    }
+    /* Who is refused may find the answer there already, and nobody who reads. */
+    if (sendmsg(fd, &message, MSG_NOSIGNAL) != (ssize_t)part.iov_len && errno != EPIPE)
+        end(STATUS_REFUSED, "the command cannot be sent: %s", strerror(errno));
+}
+
+/* All of the answer; ends the program when it is an error. */
+static void receive_answer(const struct request *request, int fd, char answer[CONTROL_ANSWER_ROOM])
+{
+    size_t used = 0;
+    ssize_t got;
+    while ((got = recv(fd, answer + used, CONTROL_ANSWER_ROOM - 1 - used, 0)) > 0)
+        used += (size_t)got;
+    /* After an answer to a command that was not read, a reset stands for the end. */
+    if (got < 0 && (errno != ECONNRESET || used == 0))
+        end(STATUS_REFUSED, "process %ld does not answer: %s", request->pid,
+            errno == EAGAIN ? "it takes longer; see --wait" : strerror(errno));
+    answer[used] = '\0';
+    size_t line = strcspn(answer, "\n");
+    if (answer[line] == '\n' && strncmp(answer, CONTROL_OK "\n", line + 1) == 0) {
+        memmove(answer, answer + line + 1, used - line);
+        return;
+    }
+    answer[line] = '\0';
+    const char *why = answer;
+    if (strncmp(why, CONTROL_ERROR, strlen(CONTROL_ERROR)) != 0)
+        end(STATUS_REFUSED, "process %ld does not answer as it should", request->pid);
+    why += strlen(CONTROL_ERROR);
+    if (strncmp(why, CONTROL_ERRNO, strlen(CONTROL_ERRNO)) == 0)
+        why = strerror(atoi(why + strlen(CONTROL_ERRNO)));
+    end(STATUS_REFUSED, "%s", why);
+}
+
+/* ---- What is printed ---- */
+
+static void print_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+/* The next word of a line, whose end becomes a zero. */
+static char *take_word(char **line)
+{
+    char *word = *line;
+    *line += strcspn(*line, " ");
+    if (**line != '\0')
+        *(*line)++ = '\0';
+    return word;
+}
+
+/* Lines of VARIABLE WHEN VALUE. */
+static void print_options(char *answer, bool json)
+{
+    bool first = true;
+    if (json)
+        putchar('[');
+    for (char *line = strtok(answer, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *rest = line;
+        const char *name = take_word(&rest), *when = take_word(&rest);
+        if (!json) {
+            printf("%-24s %-6s %s\n", name, when, rest);
+            continue;
+        }
+        printf("%s\n  {\"option\": ", first ? "" : ",");
+        print_json_text(name);
+        printf(", \"live\": %s, \"value\": ", strcmp(when, "live") == 0 ? "true" : "false");
+        print_json_text(rest);
+        putchar('}');
+        first = false;
+    }
+    if (json)
+        puts("\n]");
+}
+
+/* Lines of NAME NUMBER. */
+static void print_values(char *answer, bool json)
+{
+    bool first = true;
+    if (json)
+        putchar('{');
+    for (char *line = strtok(answer, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *rest = line;
+        const char *name = take_word(&rest);
+        if (json)
+            printf("%s\"%s\": %s", first ? "" : ", ", name, rest);
+        else
+            printf("%s %s\n", name, rest);
+        first = false;
+    }
+    if (json)
+        puts("}");
+}
+
+static bool is_regular(int fd)
+{
+    struct stat stat;
+    return fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode);
+}
+
+/* Where the report is to go in the end. */
+static int open_output(const char *path)
+{
+    if (path == NULL)
+        return STDOUT_FILENO;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, OUTPUT_MODE);
+    if (fd < 0)
+        end(STATUS_REFUSED, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+static void copy(int from, int to)
+{
+    static char buffer[COPY_BYTES];
+    ssize_t got;
+    if (lseek(from, 0, SEEK_SET) != 0)
+        end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
+    while ((got = read(from, buffer, sizeof buffer)) > 0)
+        for (ssize_t done = 0, part; done < got; done += part)
+            if ((part = write(to, buffer + done, (size_t)(got - done))) < 0)
+                end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+}
+
+static void run(struct request *request)
+{
+    static char answer[CONTROL_ANSWER_ROOM];
+    int output = -1, file = -1;
+    int fd = connect_to(request);
+    if (request->answer == ANSWER_FILE) {
+        output = open_output(request->output);
+        file = is_regular(output) ? output : memfd_create("nearheap-ctl", MFD_CLOEXEC);
+        if (file < 0)
+            end(STATUS_REFUSED, "no memory: %s", strerror(errno));
+    }
+    strcat(request->command, "\n"); /* add_word has left room */
+    send_command(fd, request->command, file);
+    receive_answer(request, fd, answer);
+    if (file != output)
+        copy(file, output);
+    if (request->answer == ANSWER_OPTIONS)
+        print_options(answer, request->json);
+    else if (request->answer == ANSWER_VALUES)
+        print_values(answer, request->json);
+    if ((output > STDOUT_FILENO && close(output) != 0) || fflush(stdout) != 0)
+        end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+    struct request request = {.wait_s = WAIT_S};
+    read_arguments(argc, argv, &request);
+    run(&request);
+    return EXIT_SUCCESS;
+}
