@@ -4,10 +4,11 @@
  *
  * The plan is in the environment, since the engine's first calls come before main:
  *
- *     FAULT=CALL:WHEN:PHASE
+ *     FAULT=CALL:WHEN:PHASE[:attendant]
  *
  * CALL is a name of calls.def, or "all"; WHEN "first", "each" or a number n for every n-th;
- * PHASE "start", "load" or "exit", of which the program says when they begin and end. FAULT_NODES=N
+ * PHASE "start", "load" or "exit", of which the program says when they begin and end; with
+ * ":attendant" only calls of the engine's own thread (beat.h) count and fail.  FAULT_NODES=N
  * pretends that the kernel tells of N nodes, and that it places and finds memory on them.
  *
  * Without a plan nothing fails; calls are counted all the same.  No function here
@@ -16,6 +17,7 @@
 #ifndef NH_TEST_INJECT_H
 #define NH_TEST_INJECT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,8 +39,15 @@ void fault_phase(enum fault_phase phase);
 uint64_t fault_calls(void);
 uint64_t fault_injected(void);
 
-/* Prints a line for each of calls.def: its name, error, and how often it was called in each
- * phase. */
+/* What the calling thread does from now on is the test's own: not counted, and does not fail.
+ * Or no longer. */
+void fault_spare(bool spare);
+
+/* A thread of the test's, with a small stack; false when it cannot be had. */
+bool fault_thread(pthread_t *thread, void *(*run)(void *), void *arg);
+
+/* Prints a line for each of calls.def: its name, error, how often it was called in each
+ * phase, and how often by the attendant in each. */
 void fault_print(int fd);
 
 /* ---- For inject*.c ---- */

@@ -7,6 +7,9 @@
  */
 #include "load.h"
 
+#include "inject.h"
+#include "outside.h"
+
 #include "../family.h"
 #include "../stamps.h"
 #include "nearheap.h"
@@ -15,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +27,6 @@
 #define LARGEST     ((size_t)6 << 20)
 #define LADDER      160
 #define THREADS_MAX 64
-#define STACK       ((size_t)256 << 10) /* which libc keeps or not, as threads end */
 
 static struct slot {
     atomic_bool busy;
@@ -309,12 +312,9 @@ void load_work(unsigned threads, unsigned steps)
     static pthread_t ids[THREADS_MAX];
     static uint64_t state = 1;
     bool begun[THREADS_MAX];
-    pthread_attr_t small;
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, STACK);
     for (unsigned i = 0; i < threads; i++) {
         works[i] = (struct work){next(&state), steps};
-        begun[i] = pthread_create(&ids[i], &small, work, &works[i]) == 0;
+        begun[i] = fault_thread(&ids[i], work, &works[i]);
         if (!begun[i])
             atomic_fetch_add(&counts.untouched, 1);
     }
@@ -371,10 +371,12 @@ bool load_fork(void)
         uint64_t state = 42;
         for (unsigned i = 0; i < 500; i++)
             step(&state);
+        (void)outside_ask();
         load_verify();
         struct load_counts found = load_counts();
-        _exit(found.corrupted + found.lost + found.errors != 0);
+        exit(found.corrupted + found.lost + found.errors != 0);
     }
+    outside_adopt(child);
     int status = 1;
     return child < 0 || (waitpid(child, &status, 0) == child && status == 0);
 }

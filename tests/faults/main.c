@@ -8,6 +8,7 @@
  */
 #include "inject.h"
 #include "load.h"
+#include "outside.h"
 
 #include "../family.h"
 #include "nearheap.h"
@@ -26,7 +27,10 @@ static struct result {
     long stranded_kb; /* in caches of nobody */
     long grown_kb;    /* of address space, when all is freed and trimmed */
     bool child_failed;
+    unsigned unserved; /* who asked from outside and got no answer when nothing failed */
 } result;
+
+static pid_t self; /* the children of a fork do not tell */
 
 static bool calls_only; /* --calls */
 
@@ -70,6 +74,8 @@ static struct rest rest(void)
 /* After the engine's own destructor, which has no priority. */
 __attribute__((destructor(101))) static void tell(void)
 {
+    if (getpid() != self)
+        return;
     fault_phase(PHASE_NONE);
     if (calls_only) {
         fault_print(1);
@@ -80,12 +86,16 @@ __attribute__((destructor(101))) static void tell(void)
     dprintf(1,
             "{\"calls\": %llu, \"injected\": %llu, \"nulls\": %llu, \"no_thread\": %llu, "
             "\"errors\": %llu, \"corrupted\": %llu, \"lost\": %llu, \"stuck\": %u, "
-            "\"child_failed\": %d, \"leaked\": %ld, \"stranded_kb\": %ld, \"grown_kb\": %ld}\n",
+            "\"child_failed\": %d, \"leaked\": %ld, \"stranded_kb\": %ld, \"grown_kb\": %ld, "
+            "\"unserved\": %u, \"left\": %u, \"open\": %u, \"processes\": [",
             (unsigned long long)fault_calls(), (unsigned long long)fault_injected(),
             (unsigned long long)result.counts.nulls, (unsigned long long)result.counts.untouched,
             (unsigned long long)result.counts.errors, (unsigned long long)result.counts.corrupted,
             (unsigned long long)result.counts.lost, result.stuck, result.child_failed,
-            result.leaked, result.stranded_kb, result.grown_kb);
+            result.leaked, result.stranded_kb, result.grown_kb, result.unserved, outside_files(),
+            outside_descriptors());
+    outside_print(1);
+    dprintf(1, "]}\n");
 }
 
 int main(int argc, char **argv)
@@ -102,8 +112,12 @@ int main(int argc, char **argv)
     unsigned steps = (unsigned)atoi(argv[2]);
     calls_only = argc > 3 && strcmp(argv[3], "--calls") == 0;
 
+    self = getpid();
+    outside_leave_stale();
     load_work(threads, steps / 10);
+    (void)outside_ask();
     fault_phase(PHASE_NONE);
+    result.unserved += outside_ask();
     result.stuck += load_ladder();
     load_verify();
 
@@ -113,8 +127,10 @@ int main(int argc, char **argv)
 
     fault_phase(PHASE_LOAD);
     load_work(threads, steps);
+    (void)outside_ask();
     bool well = load_fork();
     fault_phase(PHASE_NONE);
+    result.unserved += outside_ask();
     result.child_failed = !well;
     result.stuck += load_ladder();
     load_verify();
@@ -128,6 +144,7 @@ int main(int argc, char **argv)
     load_work(threads, steps);
     fault_phase(PHASE_EXIT);
     load_work(threads, steps / 4);
+    (void)outside_ask();
     load_release(2);
     malloc_trim(0);
     return 0;
