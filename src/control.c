@@ -315,8 +315,11 @@ static void open_somewhere(void)
             return;
         }
     }
-    log_line(LOG_ERROR, "nearheap-ctl cannot be served (NEARHEAP_SHARE): cannot make %s (error %d)",
-             path, error);
+    /* Where there is no folder for the page either, share.c has said so. */
+    if (*path != '\0')
+        log_line(LOG_ERROR,
+                 "nearheap-ctl cannot be served (NEARHEAP_SHARE): cannot make %s (error %d)", path,
+                 error);
 }
 
 void control_begin(void)

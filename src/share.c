@@ -23,6 +23,8 @@
 #define PAGE_MODE 0600
 
 static struct share_page *page; /* the attendant's; NULL: there is none */
+/* Written in fork's child alone, before its attendant starts. */
+static bool is_forked;
 
 /* The page's path, written by the attendant before `owner`, whose release pairs with the
  * acquire of who ends the process: whose process's it is, 0 for none.  A child that no
@@ -43,6 +45,7 @@ static void fill_node(struct share_node *row, struct heap *heap)
 #define STORE(name, unit, meaning) row->value[SHARE_NODE_##name] = stats.name;
     NH_NODE_STATS(STORE)
 #undef STORE
+    /* Whose heap it is, wherever its memory was moved. */
     row->number =
         heap->slot == NH_HEAP_INTERLEAVED ? SHARE_INTERLEAVED : topology_now()->os_node[heap->slot];
 }
@@ -178,7 +181,9 @@ static int share_in(const char *place)
     int folder = share_file_folder(place, geteuid(), true);
     if (folder < 0)
         return errno;
-    share_file_clean(folder);
+    /* Servers may have hundreds of children: each of them would look at all pages. */
+    if (!is_forked)
+        share_file_clean(folder);
     int error = make_page(folder);
     close(folder);
     return error;
@@ -210,6 +215,7 @@ void share_end(void)
 void share_fork_child(void)
 {
     page = NULL;
+    is_forked = true;
     atomic_store(&owner, 0);
     atomic_store(&ending, false);
 }

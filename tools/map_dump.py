@@ -273,8 +273,8 @@ class NodeSums:
 
     def as_dict(self):
         out = {name: getattr(self, name) for name in (
-            "node", "mapped", "resident", "held", "cached", "in_spans", "free", "given_back", "lent",
-            "largest_run", "runs", "huge_whole", "huge_broken")}
+            "node", "mapped", "resident", "held", "cached", "in_spans", "free", "given_back",
+            "lent", "largest_run", "runs", "huge_whole", "huge_broken")}
         out["classes"] = [one.as_dict() for one in self.worst()]
         return out
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The picture of a heap: one HTML file that loads nothing, from map_page.html and a dump."""
+"""The picture of a heap: one HTML file that loads nothing, from map_page.html, its script and
+a dump."""
 
 import json
 import os
@@ -9,6 +10,13 @@ import map_dump
 # A span's numbers in the page, in this order; `gap` is from the end of the one before.
 FIELDS = ("gap", "pages", "state", "home", "user", "class", "objects", "held", "cached", "age")
 AGE_UNKNOWN = -1
+SCRIPTS = "map_picture.js", "map_page.js"
+
+
+def part(name):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name),
+              encoding="utf-8") as file:
+        return file.read()
 
 
 def span_numbers(dump):
@@ -39,8 +47,7 @@ def page(dump, sums):
                         for one in dump.classes.values()},
             "nodes": [node.as_dict() for node in sums.values()],
             "spans": span_numbers(dump), "resident": resident_rows(dump)}
-    template = os.path.join(os.path.dirname(os.path.abspath(__file__)), "map_page.html")
-    with open(template, encoding="utf-8") as file:
-        # The data is of numbers and checked words; `<` would end the element all the same.
-        return file.read().replace("@DATA@",
-                                   json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
+    # The data is of numbers and checked words; `<` would end the element all the same.
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    script = "".join(part(name) for name in SCRIPTS)
+    return part("map_page.html").replace("@SCRIPT@", script).replace("@DATA@", text)

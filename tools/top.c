@@ -75,6 +75,9 @@ static void print_help(void)
         "there.  K, M, G: KiB, MiB, GiB.  Rates and shares are of the last interval.\n\n"
         "Status: 0, 1 when the process shares no page, 2 for a wrong argument\n"
         "or what cannot be written.");
+#ifndef NH_HAVE_NCURSES
+    puts("\nThis one was built without ncurses: it has no screen, and prints once.");
+#endif
 }
 
 static long parse_pid(const char *text)

@@ -61,6 +61,23 @@ void top_print_head(FILE *to, const struct top_process *process)
 
 /* ---- Nodes ---- */
 
+/* What was counted since `before`; shares are of all time where nothing was. */
+static void put_rates(FILE *to, const uint64_t *now, const uint64_t *before, double seconds)
+{
+    uint64_t refills = now[SHARE_NODE_refills] - before[SHARE_NODE_refills];
+    uint64_t objects = now[SHARE_NODE_refilled_objects] - before[SHARE_NODE_refilled_objects];
+    uint64_t depot = now[SHARE_NODE_depot_refills] - before[SHARE_NODE_depot_refills];
+    if (refills == 0) {
+        refills = now[SHARE_NODE_refills];
+        objects = now[SHARE_NODE_refilled_objects];
+        depot = now[SHARE_NODE_depot_refills];
+    }
+    put_share(to, top_hit_rate(refills, objects));
+    put_share(to, top_depot_rate(refills, depot));
+    put_rate(to, top_rate(before[SHARE_NODE_remote_frees], now[SHARE_NODE_remote_frees], seconds),
+             seconds);
+}
+
 /* A heap's counters, and those of before, if there were any. */
 static void print_node(FILE *to, const uint64_t *now, const uint64_t *before, double seconds)
 {
@@ -72,19 +89,7 @@ static void print_node(FILE *to, const uint64_t *now, const uint64_t *before, do
     put_bytes(to, now[SHARE_NODE_released_bytes]);
     put_bytes(to, now[SHARE_NODE_borrowed_bytes]);
     put_bytes(to, now[SHARE_NODE_lent_bytes]);
-    /* Shares are of all time where nothing is counted between two times. */
-    uint64_t refills =
-        now[SHARE_NODE_refills] - (before != NULL ? before : none)[SHARE_NODE_refills];
-    if (before == NULL || refills == 0) {
-        before = none;
-        refills = now[SHARE_NODE_refills];
-    }
-    put_share(to, top_hit_rate(refills, now[SHARE_NODE_refilled_objects] -
-                                            before[SHARE_NODE_refilled_objects]));
-    put_share(to, top_depot_rate(refills,
-                                 now[SHARE_NODE_depot_refills] - before[SHARE_NODE_depot_refills]));
-    put_rate(to, top_rate(before[SHARE_NODE_remote_frees], now[SHARE_NODE_remote_frees], seconds),
-             seconds);
+    put_rates(to, now, before != NULL ? before : none, before != NULL ? seconds : 0);
 }
 
 static void put_residence(FILE *to, const struct residence *residence, uint64_t here, uint64_t all)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ctl_test.py BUILD PROGRAM: what nearheap-ctl asks of a process and changes in it: each live option
-has its effect; what is wrong is named; clients that are others', slow, many or talk nonsense
+"""ctl_test.py BUILD PROGRAM: what nearheap-ctl asks of a process and changes in it: each
+live option has its effect; what is wrong is named; clients that are others', slow, many or talk nonsense
 do no harm; forks and programs that close descriptors."""
 
 import array
@@ -51,7 +51,8 @@ def ctl(pid, *words, status=0):
     done = subprocess.run([CTL, str(pid), *words], capture_output=True, text=True, check=False)
     if done.returncode != status:
         fail(f"nearheap-ctl {words}: status {done.returncode}, not {status}: {done.stderr}")
-    if status != 0 and (not done.stderr.startswith("nearheap-ctl: ") or done.stderr.count("\n") != 1):
+    one_line = done.stderr.startswith("nearheap-ctl: ") and done.stderr.count("\n") == 1
+    if status != 0 and not one_line:
         fail(f"nearheap-ctl {words} says: {done.stderr}")
     return done.stdout if status == 0 else done.stderr
 
@@ -107,9 +108,9 @@ class Program:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PATIENCE_S)
             client.connect(socket_of(self.pid))
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
             try:
-                client.sendmsg([data], rights)
+                client.sendmsg([data], rights if files else [])
                 client.shutdown(socket.SHUT_WR)
             except BrokenPipeError:
                 pass  # it has heard enough
@@ -183,8 +184,8 @@ def options_have_their_effect(work):
             fail("the limit of a node has no effect")
         program.order("drop")
         ctl(program.pid, "set", "NODE_LIMIT", "")
-        equal("the limit is gone", ctl(program.pid, "get", "NODE_LIMIT").split(), ["NEARHEAP_NODE_LIMIT",
-                                                                                   "live"])
+        equal("the limit is gone", ctl(program.pid, "get", "NODE_LIMIT").split(),
+              ["NEARHEAP_NODE_LIMIT", "live"])
         ctl(program.pid, "scavenge")
         borrowed = program.node(1)["borrows"]
         equal("without it", program.order("hold 40000000"), "done")
@@ -211,8 +212,8 @@ def options_have_their_effect(work):
         program.order("cycle")
         ctl(program.pid, "profile", "stop")
         ctl(program.pid, "profile", "write", "-o", profile)
-        totals = subprocess.run([os.path.join(TOOLS, "nearheap-profile"), "totals", "--json", profile],
-                                capture_output=True, text=True, check=True)
+        totals = subprocess.run([os.path.join(TOOLS, "nearheap-profile"), "totals", "--json",
+                                 profile], capture_output=True, text=True, check=True)
         if json.loads(totals.stdout)["samples"] == 0:
             fail("a profile that was started has no samples")
 
@@ -254,7 +255,8 @@ def what_is_wrong_is_named(work):
             if said not in ctl(program.pid, *words, status=1):
                 fail(f"of {words} is not said: {said}")
         for words in ((), ("moon",), ("set",), ("set", "DECAY"), ("get", "a", "b"), ("profile",),
-                      ("profile", "moon"), ("dump", "-o"), ("dump", "--moon"), ("scavenge", "0", "1"),
+                      ("profile", "moon"), ("dump", "-o"), ("dump", "--moon"),
+                      ("scavenge", "0", "1"),
                       ("migrate", "0"), ("set", "DECAY", "1\n2"), ("get", "x" * 2000),
                       ("--wait", "0", "get")):
             ctl(program.pid, *words, status=2)
@@ -278,7 +280,8 @@ def what_is_wrong_is_named(work):
 def nonsense_does_no_harm():
     generator = random.Random(SEED)
     with Program() as program:
-        equal("a command", program.speak(b"get NEARHEAP_DECAY\n"), "ok\nNEARHEAP_DECAY live 10000\n")
+        equal("a command", program.speak(b"get NEARHEAP_DECAY\n"),
+              "ok\nNEARHEAP_DECAY live 10000\n")
         equal("no command", program.speak(b""), "")
         equal("half of one", program.speak(b"get"), "")
         equal("nothing", program.speak(b"\n"), "error there is no command ''\n")
@@ -352,8 +355,8 @@ def others_are_refused(work):
         ctl(program.pid, "get")  # root may
 
         def as_user(uid):
-            return subprocess.run([ctl_path, str(program.pid), "get"], user=uid, capture_output=True,
-                                  text=True, check=False)
+            return subprocess.run([ctl_path, str(program.pid), "get"], user=uid,
+                                  capture_output=True, text=True, check=False)
         equal("its user", as_user(NOBODY).returncode, 0)
         refused = as_user(OTHER)
         equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))

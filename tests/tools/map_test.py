@@ -84,8 +84,8 @@ def planted_waste_is_found(dump):
     if not re.search(r"^! node 1: .* free pages in memory: NEARHEAP_DECAY is -1", out, re.M) or \
             not re.search(r"^! node 1: .* most of objects of 640 B", out, re.M):
         fail(f"the advice lacks what is planted:\n{out}")
-    equal("from standard input", run("-", "--json", data="".join(lines_of(dump)).encode())[0].decode(),
-          run(dump, "--json")[0])
+    piped, _ = run("-", "--json", data="".join(lines_of(dump)).encode())
+    equal("from standard input", piped.decode(), run(dump, "--json")[0])
     equal("one class is listed", len(run(dump, "--classes", "1")[0].split("hold objects:\n")[1]
                                      .split("\n\n")[1].splitlines()), 2)
 
@@ -200,7 +200,8 @@ def pixels(path):
     deep = {2: 3, 6: 4}[kind]
     raw, stride, above, colours = zlib.decompress(body), width * deep, None, set()
     for y in range(height):
-        how, line = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1:(y + 1) * (stride + 1)])
+        begin = y * (stride + 1)
+        how, line = raw[begin], bytearray(raw[begin + 1:begin + 1 + stride])
         above = above or bytearray(stride)
         for x in range(stride):
             left = line[x - deep] if x >= deep else 0

@@ -12,7 +12,6 @@ target_compile_options(unit_top PRIVATE
 target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
 run(top unit 120 COMMAND unit_top)
 
-# As programs, most not under sanitizers, into which nothing can be preloaded.
 find_program(PYTHON3 python3)
 if(NOT PYTHON3)
     return()
@@ -22,6 +21,7 @@ program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:ctl_program_direct> ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+# Others as programs not under sanitizers, into which nothing can be preloaded.
 if(NEARHEAP_SANITIZE)
     return()
 endif()
@@ -34,6 +34,8 @@ run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:ne
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
         $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+    run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
+        $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
 endif()
 
 # A heap with planted waste, and what shows it.
@@ -46,3 +48,7 @@ run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY
     $<TARGET_FILE:ctl_program>)
 run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
     ${PROJECT_BINARY_DIR})
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    run(ctl_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_guest.sh ${PROJECT_BINARY_DIR}
+        ${tools}/numa-vm)
+endif()

@@ -3,24 +3,29 @@
  * top_program.c - what nearheap-top looks at in top_test.py.  Says "ready" on standard
  * output when what its argument names is done, and ends when standard input does:
  *   hold    allocates objects of several classes, and frees some from other threads
+ *   spread  allocates SPREAD_BYTES on each of the first CPUs, by a thread bound to it
  *   fork    forks first; both are ready, the child with its number
  *   daemon  closes all descriptors but those two, as daemons do
  *   exits   its threads end by pthread_exit, and there is no other end
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OBJECTS      20000
-#define LARGE        3000000
-#define DESCRIPTORS  1024
-#define OTHERS       3
-#define KEPT_ONE_IN  4
-#define LARGEST_STEP 16
-#define STEPS        100
+#define OBJECTS       20000
+#define LARGE         3000000
+#define DESCRIPTORS   1024
+#define OTHERS        3
+#define KEPT_ONE_IN   4
+#define LARGEST_STEP  16
+#define STEPS         100
+#define SPREAD_CPUS   4
+#define SPREAD_OBJECT 4096
+#define SPREAD_BYTES  4000000
 
 static void *objects[OBJECTS];
 
@@ -46,6 +51,28 @@ static void hold(void)
     }
     for (size_t i = 0; i < OTHERS; i++)
         pthread_join(threads[i], NULL);
+}
+
+static void *allocate_on(void *number)
+{
+    cpu_set_t cpu;
+    CPU_ZERO(&cpu);
+    CPU_SET(*(const size_t *)number, &cpu);
+    if (pthread_setaffinity_np(pthread_self(), sizeof cpu, &cpu) != 0)
+        abort();
+    for (size_t bytes = 0; bytes < SPREAD_BYTES; bytes += SPREAD_OBJECT)
+        memset(malloc(SPREAD_OBJECT), 1, SPREAD_OBJECT);
+    return NULL;
+}
+
+static void spread(void)
+{
+    for (size_t i = 0; i < SPREAD_CPUS; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, allocate_on, &i) != 0)
+            abort();
+        pthread_join(thread, NULL);
+    }
 }
 
 /* Without the buffers of stdio, which would be objects. */
@@ -74,6 +101,8 @@ int main(int argc, char **argv)
     char line[64];
     if (strcmp(mode, "hold") == 0) {
         hold();
+    } else if (strcmp(mode, "spread") == 0) {
+        spread();
     } else if (strcmp(mode, "daemon") == 0) {
         for (int fd = STDERR_FILENO; fd < DESCRIPTORS; fd++)
             close(fd);

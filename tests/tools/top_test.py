@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""top_test.py TOP LIBRARY PROGRAM DASHBOARD: pages of counters that processes share, and
-nearheap-top on them.  Waits for what must come, and gives up after PATIENCE seconds."""
+"""top_test.py TOP LIBRARY PROGRAM DASHBOARD [NUMA-VM]: pages of counters that processes share,
+and nearheap-top on them; with NUMA-VM on an emulated machine of four nodes.  Waits for what must come, and gives up after PATIENCE seconds."""
 
 import contextlib
 import fcntl
@@ -11,6 +11,7 @@ import pty
 import random
 import re
 import select
+import shutil
 import signal
 import stat
 import struct
@@ -22,10 +23,12 @@ import time
 import unittest
 
 TOP, LIBRARY, PROGRAM, DASHBOARD = sys.argv[1:5]
+VM = sys.argv[5:]
 FOLDER = f"/dev/shm/nearheap-{os.geteuid()}"
 FOUR_NODES = "synthetic:numa:4 core:2 pu:1"
 PATIENCE = 60
 NOBODY = 65534
+SKIPPED = 77
 FORMS = ("--once", "--json", "--prometheus")
 
 
@@ -155,13 +158,12 @@ class Pages(unittest.TestCase):
 
     def test_page_of_the_dead_is_removed(self):
         with Subject() as dead:
-            dead.process.kill()
-            dead.process.wait()
-            self.assertTrue(os.path.exists(path_of(dead.pid)))
-            self.assertEqual(top(dead.pid).returncode, 1)
-            # One whose number is another process's by now.
             with open(path_of(dead.pid), "rb") as page:
                 told = bytearray(page.read())
+            dead.process.kill()
+            dead.process.wait()
+            self.assertEqual(top(dead.pid).returncode, 1)
+            # One whose number is another process's by now.
             struct.pack_into("=q", told, 40, os.getpid())
             with open(path_of(os.getpid()), "wb") as page:
                 page.write(told)
@@ -202,32 +204,37 @@ class Pages(unittest.TestCase):
                 others = blocked & ~(1 << signal.SIGKILL - 1 | 1 << signal.SIGSTOP - 1)
                 self.assertEqual(others != 0, status["Name"] == "nearheap")
 
-    def in_mounts(self, script):
-        """The program, where the script has mounted other file systems."""
+    def in_mounts(self, mounts, condition):
+        """What the program says where other file systems are mounted; until the condition."""
         if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"],
                                                stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("file systems cannot be mounted here")
-        script += f"\nmkfifo /run/hold && (sleep 2 >/run/hold &) && exec {PROGRAM} hold </run/hold"
-        environment = os.environ | {"LD_PRELOAD": LIBRARY, "NEARHEAP_SHARE": "1"}
-        return subprocess.run(
-            ["unshare", "-m", "sh", "-ec", "mount -t tmpfs none /run\n" + script],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+        # What is needed may lie in what is covered.
+        script = f"""mount -t tmpfs none /run
+cp {LIBRARY} /run/library
+cp {PROGRAM} /run/program
+{mounts}
+mkfifo /run/hold
+LD_PRELOAD=/run/library NEARHEAP_SHARE=1 /run/program hold </run/hold >/dev/null 2>/run/said &
+exec 9>/run/hold
+until {condition}; do sleep 0.1; done
+exec 9>&-
+wait $!
+cat /run/said"""
+        return subprocess.run(["unshare", "-m", "sh", "-ec", script], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
 
     def test_one_line_where_nothing_can_be_made(self):
-        read_only = "mount -t tmpfs -o ro none /dev/shm; mount -t tmpfs -o ro none /tmp"
-        ran = self.in_mounts(read_only)
-        lines = [line for line in ran.stderr.splitlines() if "(sh" not in line]
-        self.assertEqual(ran.returncode, 0)
-        self.assertTrue(lines)
-        for line in lines:
-            self.assertRegex(line, r"^nearheap: no page of counters is shared \(NEARHEAP_SHARE\)")
+        said = self.in_mounts("mount -t tmpfs -o ro none /dev/shm; mount -t tmpfs -o ro none /tmp",
+                              "[ -s /run/said ]")
+        self.assertRegex(said, r"^nearheap: no page of counters is shared \(NEARHEAP_SHARE\): "
+                               r"cannot make /tmp/nearheap-0/\d+ \(error \d+\)\n$")
 
     def test_full_file_system(self):
         """Not a signal, and the next place is used."""
-        full = "mount -t tmpfs -o size=8k none /dev/shm; mount -t tmpfs none /tmp"
-        ran = self.in_mounts(full + "\n(sleep 1; ls /tmp/nearheap-0 >&2) &")
-        self.assertEqual(ran.returncode, 0)
-        self.assertRegex(ran.stderr, r"^\d+\n")
+        said = self.in_mounts("mount -t tmpfs -o size=8k none /dev/shm; mount -t tmpfs none /tmp",
+                              "[ -e /tmp/nearheap-0/$! ]")
+        self.assertEqual(said, "")
 
 
 class Figures(unittest.TestCase):
@@ -449,8 +456,42 @@ class Screen(unittest.TestCase):
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
+class Guest(unittest.TestCase):
+    """Where memory is, on four nodes with a CPU each."""
+
+    SCRIPT = f"""mkfifo /hold
+LD_PRELOAD={LIBRARY} NEARHEAP_SHARE=1 {PROGRAM} spread </hold >/ready &
+exec 3>/hold
+until [ -s /ready ] && {TOP} --json $! >/found 2>/dev/null; do sleep 0.1; done
+cat /found"""
+    SPREAD_BYTES = 4000000
+
+    def test_residence(self):
+        ran = subprocess.run(
+            [*VM, "--nodes", "4", "--cpus", "1", "--copy", TOP, "--copy", LIBRARY, "--copy",
+             PROGRAM, "--timeout", "300", "--", "sh", "-c", self.SCRIPT],
+            stdout=subprocess.PIPE, text=True)
+        self.assertEqual(ran.returncode, 0)
+        found = json.loads(ran.stdout)
+        self.assertEqual([node["node"] for node in found["nodes"]], [0, 1, 2, 3])
+        for node in found["nodes"]:
+            self.assertGreaterEqual(node["live_bytes"], self.SPREAD_BYTES)
+        placed = {home: {row["node"]: row["bytes"] for row in found["residence"]
+                         if row["home"] == home} for home in "0123"}
+        for home, where in placed.items():
+            self.assertEqual(set(where), {home})
+            self.assertGreaterEqual(where[home], self.SPREAD_BYTES)
+
+
 if __name__ == "__main__":
+    if VM:
+        for program in ("qemu-system-x86_64", "busybox"):
+            if shutil.which(program) is None:
+                print(f"there is no {program}")
+                sys.exit(SKIPPED)
+        unittest.main(argv=[sys.argv[0], "Guest"])
+    del Guest
     if not os.access("/dev/shm", os.W_OK):
         print("there is no /dev/shm")
-        sys.exit(77)
+        sys.exit(SKIPPED)
     unittest.main(argv=sys.argv[:1])

@@ -89,7 +89,8 @@ order again
 shown nearheap-ctl "$server" scavenge "$node"
 third=$(resident)
 echo "$second -> $third KiB resident"
-[ "$(map_says "nodes[$node]['in_spans']")" -lt $((left / 4)) ] || fail "spans are as empty as before"
+[ "$(map_says "nodes[$node]['in_spans']")" -lt $((left / 4)) ] ||
+    fail "spans are as empty as before"
 [ $((third * 10)) -lt $((second * 7)) ] || fail "resident memory has not fallen again"
 
 step "6. The map again"
