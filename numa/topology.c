@@ -96,7 +96,7 @@ unsigned topology_synthetic_nodes(const char *at)
             for (at++; *at >= '0' && *at <= '9'; at++)
                 if (count <= TOPOLOGY_CPUS_MAX)
                     count = count * 10 + (unsigned long)(*at - '0');
-            if (count == 0 || count > TOPOLOGY_CPUS_MAX || product > TOPOLOGY_CPUS_MAX)
+            if (count == 0 || count > TOPOLOGY_CPUS_MAX || product * count > TOPOLOGY_CPUS_MAX)
                 return 0;
             product *= count;
             if (numa)
@@ -127,8 +127,8 @@ static void refuse(const char *spec)
 {
     log_line(LOG_ERROR,
              "NEARHEAP_TOPOLOGY=%s is not \"synthetic:\" and an hwloc synthetic description with 1 "
-             "to %d NUMA nodes; using the machine's own",
-             spec, NH_NODES_MAX);
+             "to %d NUMA nodes and at most %d processors; using the machine's own",
+             spec, NH_NODES_MAX, TOPOLOGY_CPUS_MAX);
 }
 
 /* ---- Order ---- */

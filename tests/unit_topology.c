@@ -51,6 +51,8 @@ static void descriptions(void **state)
         {"core:2 pu:1", 0},
         {"numa:0 pu:1", 0},
         {"numa:99999999999999999999 pu:1", 0},
+        {"numa:2 core:64 pu:32", 2},
+        {"numa:2 core:64 pu:33", 0}, /* hwloc takes minutes for a few times as many */
         {"numa", 0},
         {"", 0},
         {"moon", 0},
