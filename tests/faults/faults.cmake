@@ -31,7 +31,7 @@ if(NOT NEARHEAP_SANITIZE)
         $<TARGET_FILE:nearheap_static>)
     run(matrix faults 600 COMMAND ${matrix} --threads 4 --nodes 4)
     run(matrix_placed faults 600 COMMAND ${matrix} --threads 1 --nodes 4r)
-elseif(NOT NEARHEAP_SANITIZE STREQUAL "thread") # whose runtime makes the same calls itself
+elseif(NOT NEARHEAP_SANITIZE STREQUAL "thread") # whose runtime has memory that comes and goes
     run(matrix faults 600 COMMAND ${matrix} --threads 2 --nodes 4r --calls mmap munmap madvise
         mremap mbind openat read pthread_setspecific all)
 endif()
