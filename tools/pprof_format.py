@@ -83,7 +83,8 @@ def fields(data):
 
 def numbers_of(data):
     """A message's numbers, by field: 0 where there is none."""
-    return collections.defaultdict(int, ((key, whole(value)) for key, value in fields(data)))
+    return collections.defaultdict(int, ((key, value) for key, value in fields(data)
+                                         if isinstance(value, int)))
 
 
 def encoded(value):
@@ -200,7 +201,7 @@ class Profile:
 
         for key, value in fields(self.data):
             if key == 4:
-                address = dict(fields(value))[3]
+                address = numbers_of(value)[3]
                 function, where = self.names.get(address, Place(f"{address:#x}", ""))
                 source, _, line = where.rpartition(":")
                 number_ = functions.setdefault((string(function), string(source)),

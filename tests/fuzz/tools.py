@@ -29,9 +29,12 @@ sys.path.insert(0, TOOLS)
 import trace_format
 
 MOST_MEMORY = 2 << 30  # what a few damaged bytes may make a tool want, and more
+INPUT = "input"
 TARGETS = {  # by folder of the corpus: what reads it
-    "profile": (("nearheap-profile", "crossnode"), ("nearheap-profile", "totals", "--json")),
-    "trace": (("trace", "show"), ("trace", "show", "--json")),
+    "profile": (("nearheap-profile", "crossnode", INPUT),
+                ("nearheap-profile", "names", INPUT, os.devnull),
+                ("nearheap-profile", "totals", "--json", INPUT)),
+    "trace": (("trace", "show", INPUT), ("trace", "show", "--json", INPUT)),
 }
 
 
@@ -123,14 +126,14 @@ def main():
     end = time.monotonic() + options.seconds if options.seconds else None
     runs = failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "input")
+        path = os.path.join(folder, INPUT)
         while time.monotonic() < end if end else runs < options.runs:
             kind, data = chance.choice(sound)
             with open(path, "wb") as file:
                 file.write(data if runs < len(sound) else damaged(chance, kind, data))
             for tool, *words in TARGETS[kind]:
                 try:
-                    run_tool(tool, *words, path)
+                    run_tool(tool, *(path if word == INPUT else word for word in words))
                 except Exception:
                     failures += 1
                     kept = f"fuzz_found.{kind}.{options.seed}.{runs}"
