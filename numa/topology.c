@@ -69,8 +69,26 @@ static bool is_numa(const char *type, size_t length)
 
 /* Levels are "type:count", outermost first, each perhaps with attributes in
  * parentheses; memory attached to a level is in brackets after it. */
+/* Whether no object is given a number beyond all processors: hwloc's sets are as long as the
+ * largest. */
+static bool indexes_fit(const char *at)
+{
+    static const char indexes[] = "indexes=";
+    while ((at = strstr(at, indexes)) != NULL) {
+        at += strlen(indexes);
+        for (unsigned long n = 0; *at != '\0' && *at != ')' && *at != ' '; at++) {
+            n = *at >= '0' && *at <= '9' ? n * 10 + (unsigned long)(*at - '0') : 0;
+            if (n >= TOPOLOGY_CPUS_MAX)
+                return false;
+        }
+    }
+    return true;
+}
+
 unsigned topology_synthetic_nodes(const char *at)
 {
+    if (!indexes_fit(at))
+        return 0;
     unsigned long product = 1;
     unsigned long nodes = 0;
     while (*at != '\0') {

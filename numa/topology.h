@@ -77,7 +77,7 @@ bool topology_discover(const char *spec);
 int topology_parse_list(const char *text, int most, int *numbers, int room);
 
 /* NUMA nodes in an hwloc synthetic description, 0 if it cannot tell, or has more processors
- * than TOPOLOGY_CPUS_MAX. */
+ * or larger indexes than TOPOLOGY_CPUS_MAX. */
 unsigned topology_synthetic_nodes(const char *description);
 
 /* Fills nearest from slots and distance. */
