@@ -30,10 +30,10 @@
 
 static struct slot {
     atomic_bool busy;
-    bool pages, finalized;
     unsigned char *at;
     size_t size;
     uint64_t seed;
+    bool pages, finalized; /* not beside `busy`, with which compilers would read them */
 } slots[SLOTS];
 
 static struct {
