@@ -29,10 +29,12 @@
 /* What it does, for whom.  A row's functions run only where its option is set. */
 static const struct duty {
     enum option_id option;
-    void (*begin)(void);      /* by the attendant, once; NULL: nothing */
-    void (*beat)(void);       /* by the attendant, from then on; NULL: nothing */
-    void (*end)(void);        /* by the thread that ends the process, whatever the attendant does */
-    void (*fork_child)(void); /* forgets what is the parent's */
+    void (*begin)(void); /* by the attendant, once; NULL: nothing */
+    void (*beat)(void);  /* by the attendant, from then on; NULL: nothing */
+    void (*end)(void);   /* by the thread that ends the process, whatever the attendant does */
+    /* Closes and forgets what there is: the parent's, in fork's child, or what nobody will
+     * attend to any more. */
+    void (*fork_child)(void);
 } duties[] = {
     {OPT_SHARE, share_begin, share_beat, share_end, share_fork_child},
     {OPT_SHARE, control_begin, control_beat, control_end, control_fork_child},
@@ -185,12 +187,20 @@ static bool do_duties(void)
     return true;
 }
 
+static void forget(void)
+{
+    for (size_t i = 0; i < DUTIES; i++)
+        if (is_wanted(&duties[i]))
+            duties[i].fork_child();
+}
+
 static void *attend(void *arg)
 {
     (void)prctl(PR_SET_NAME, NAME);
     if (!do_duties()) {
         log_line(LOG_ERROR, "a thread cannot wait (error %d); options that need it end", errno);
         attendant_end();
+        forget();
     }
     return arg;
 }
@@ -247,8 +257,6 @@ void attendant_fork_child(void)
 {
     if (!atomic_load_explicit(&wanted, memory_order_relaxed))
         return;
-    for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]))
-            duties[i].fork_child();
+    forget();
     start();
 }

@@ -267,6 +267,7 @@ static int listen_at(const char *place)
 {
     char unfinished[CONTROL_PATH_ROOM];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    control_path(place, geteuid(), (long)getpid(), false, path);
     control_path(place, geteuid(), (long)getpid(), true, unfinished);
     if (*path == '\0' || *unfinished == '\0')
         return ENOMEM;
@@ -293,7 +294,6 @@ static int open_in(const char *place)
 {
     char folder_path[SHARE_PATH_ROOM];
     share_file_folder_path(place, geteuid(), folder_path);
-    control_path(place, geteuid(), (long)getpid(), false, path);
     int folder = share_file_folder(place, geteuid(), true);
     if (folder < 0)
         return errno;
@@ -305,6 +305,7 @@ static int open_in(const char *place)
 static void open_somewhere(void)
 {
     int error = 0;
+    *path = '\0'; /* it may be the parent's */
     for (unsigned i = 0; i < SHARE_PLACES; i++) {
         error = open_in(share_places[i]);
         if (error == 0) {

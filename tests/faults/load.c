@@ -376,7 +376,7 @@ bool load_fork(void)
         struct load_counts found = load_counts();
         exit(found.corrupted + found.lost + found.errors != 0);
     }
-    outside_adopt(child);
+    outside_adopt(child, true);
     int status = 1;
     return child < 0 || (waitpid(child, &status, 0) == child && status == 0);
 }

@@ -27,7 +27,10 @@
 #define PATIENCE_BEATS 5
 
 static bool open_at_start[DESCRIPTORS_MAX];
-static pid_t processes[PROCESSES_MAX];
+static struct process {
+    pid_t number;
+    bool ends_well; /* and takes its files with it */
+} processes[PROCESSES_MAX];
 static unsigned process_count;
 
 static bool is_open(int fd)
@@ -40,7 +43,7 @@ __attribute__((constructor(101))) static void look(void)
 {
     for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
         open_at_start[fd] = is_open(fd);
-    outside_adopt(getpid());
+    outside_adopt(getpid(), true);
 }
 
 bool outside_is_seen(void)
@@ -123,10 +126,10 @@ unsigned outside_ask(void)
 
 /* ---- What is left ---- */
 
-void outside_adopt(pid_t process)
+void outside_adopt(pid_t process, bool ends_well)
 {
     if (process > 0 && process_count < PROCESSES_MAX)
-        processes[process_count++] = process;
+        processes[process_count++] = (struct process){process, ends_well};
 }
 
 void outside_leave_stale(void)
@@ -141,7 +144,7 @@ void outside_leave_stale(void)
         _exit(0);
     }
     fault_phase(PHASE_START);
-    outside_adopt(child);
+    outside_adopt(child, false);
     if (child > 0)
         (void)waitpid(child, NULL, 0);
 }
@@ -165,15 +168,15 @@ unsigned outside_files(void)
 {
     unsigned files = 0;
     for (unsigned i = 0; i < process_count; i++)
-        for (unsigned j = 0; j < SHARE_PLACES; j++)
-            files += files_of(share_places[j], (long)processes[i]);
+        for (unsigned j = 0; processes[i].ends_well && j < SHARE_PLACES; j++)
+            files += files_of(share_places[j], (long)processes[i].number);
     return files;
 }
 
 void outside_print(int fd)
 {
     for (unsigned i = 0; i < process_count; i++)
-        dprintf(fd, "%s%ld", i == 0 ? "" : ", ", (long)processes[i]);
+        dprintf(fd, "%s%ld", i == 0 ? "" : ", ", (long)processes[i].number);
 }
 
 static bool is_listening(int fd)

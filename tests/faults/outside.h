@@ -19,10 +19,11 @@ unsigned outside_ask(void);
 /* At the start: a child, which no fault strikes, ends without notice while it shares its
  * counters. */
 void outside_leave_stale(void);
-/* The number of a process whose files are counted as ours, too. */
-void outside_adopt(pid_t process);
-/* Files of this process and those that are there, and prints their numbers as a list. */
+/* Another process of ours; if it ends well, it leaves no files. */
+void outside_adopt(pid_t process, bool ends_well);
+/* Files that are there though they should not, of this process and those that end well. */
 unsigned outside_files(void);
+/* Prints the numbers of all processes, as a list. */
 void outside_print(int fd);
 
 /* Descriptors that are open, but those that are to be: those of the beginning, and one that
