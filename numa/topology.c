@@ -67,10 +67,28 @@ static bool is_numa(const char *type, size_t length)
            (length == 4 && strncasecmp(type, "node", 4) == 0);
 }
 
+/* Whether no object is given a number beyond all processors: hwloc's sets are as long as the
+ * largest. */
+static bool indexes_fit(const char *at)
+{
+    static const char indexes[] = "indexes=";
+    while ((at = strstr(at, indexes)) != NULL) {
+        at += strlen(indexes);
+        for (unsigned long n = 0; *at != '\0' && *at != ')' && *at != ' '; at++) {
+            n = *at >= '0' && *at <= '9' ? n * 10 + (unsigned long)(*at - '0') : 0;
+            if (n >= TOPOLOGY_CPUS_MAX)
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Levels are "type:count", outermost first, each perhaps with attributes in
  * parentheses; memory attached to a level is in brackets after it. */
 unsigned topology_synthetic_nodes(const char *at)
 {
+    if (!indexes_fit(at))
+        return 0;
     unsigned long product = 1;
     unsigned long nodes = 0;
     while (*at != '\0') {
@@ -96,7 +114,7 @@ unsigned topology_synthetic_nodes(const char *at)
             for (at++; *at >= '0' && *at <= '9'; at++)
                 if (count <= TOPOLOGY_CPUS_MAX)
                     count = count * 10 + (unsigned long)(*at - '0');
-            if (count == 0 || count > TOPOLOGY_CPUS_MAX || product > TOPOLOGY_CPUS_MAX)
+            if (count == 0 || count > TOPOLOGY_CPUS_MAX || product * count > TOPOLOGY_CPUS_MAX)
                 return 0;
             product *= count;
             if (numa)
@@ -127,8 +145,8 @@ static void refuse(const char *spec)
 {
     log_line(LOG_ERROR,
              "NEARHEAP_TOPOLOGY=%s is not \"synthetic:\" and an hwloc synthetic description with 1 "
-             "to %d NUMA nodes; using the machine's own",
-             spec, NH_NODES_MAX);
+             "to %d NUMA nodes and at most %d processors; using the machine's own",
+             spec, NH_NODES_MAX, TOPOLOGY_CPUS_MAX);
 }
 
 /* ---- Order ---- */

@@ -76,7 +76,8 @@ bool topology_discover(const char *spec);
  * the text is no such list. */
 int topology_parse_list(const char *text, int most, int *numbers, int room);
 
-/* NUMA nodes in an hwloc synthetic description, 0 if it cannot tell. */
+/* NUMA nodes in an hwloc synthetic description, 0 if it cannot tell, or has more processors
+ * or larger indexes than TOPOLOGY_CPUS_MAX. */
 unsigned topology_synthetic_nodes(const char *description);
 
 /* Fills nearest from slots and distance. */

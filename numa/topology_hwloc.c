@@ -136,10 +136,10 @@ static void read_nodes(const struct hwloc *lib, hwloc_topology_t topology, struc
     unsigned nodes = lib->hwloc_get_nbobjs_by_depth(topology, HWLOC_TYPE_DEPTH_NUMANODE);
     for (unsigned p = 0; p < pus && p < TOPOLOGY_CPUS_MAX; p++) {
         const struct hwloc_obj *pu = lib->hwloc_get_obj_by_depth(topology, pu_depth, p);
-        for (unsigned i = 0; i < nodes; i++) {
+        for (unsigned i = 0; pu != NULL && i < nodes; i++) {
             const struct hwloc_obj *node =
                 lib->hwloc_get_obj_by_depth(topology, HWLOC_TYPE_DEPTH_NUMANODE, i);
-            if (!lib->hwloc_bitmap_isset(node->cpuset, pu->os_index))
+            if (node == NULL || !lib->hwloc_bitmap_isset(node->cpuset, pu->os_index))
                 continue;
             int slot = out->synthetic ? (int)(i < out->slots ? i : out->slots - 1)
                                       : slot_of_node(out, node->os_index);

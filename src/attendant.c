@@ -29,10 +29,12 @@
 /* What it does, for whom.  A row's functions run only where its option is set. */
 static const struct duty {
     enum option_id option;
-    void (*begin)(void);      /* by the attendant, once; NULL: nothing */
-    void (*beat)(void);       /* by the attendant, from then on; NULL: nothing */
-    void (*end)(void);        /* by the thread that ends the process, whatever the attendant does */
-    void (*fork_child)(void); /* forgets what is the parent's */
+    void (*begin)(void); /* by the attendant, once; NULL: nothing */
+    void (*beat)(void);  /* by the attendant, from then on; NULL: nothing */
+    void (*end)(void);   /* by the thread that ends the process, whatever the attendant does */
+    /* Closes and forgets what there is: the parent's, in fork's child, or what nobody will
+     * attend to any more. */
+    void (*fork_child)(void);
 } duties[] = {
     {OPT_SHARE, share_begin, share_beat, share_end, share_fork_child},
     {OPT_SHARE, control_begin, control_beat, control_end, control_fork_child},
@@ -97,11 +99,15 @@ void attendant_drop(int fd)
             drop_at(i);
 }
 
+/* One that is open and cannot be looked at is taken for what it was. */
 static bool is_the_same(unsigned i)
 {
     struct stat stat;
-    return (polled[i].revents & POLLNVAL) == 0 && fstat(polled[i].fd, &stat) == 0 &&
-           stat.st_dev == watched[i].device && stat.st_ino == watched[i].inode;
+    if ((polled[i].revents & POLLNVAL) != 0)
+        return false;
+    if (fstat(polled[i].fd, &stat) != 0)
+        return errno != EBADF;
+    return stat.st_dev == watched[i].device && stat.st_ino == watched[i].inode;
 }
 
 static void serve(unsigned i)
@@ -114,13 +120,29 @@ static void serve(unsigned i)
         drop_at(i);
 }
 
-/* Until `due`, by os_now_ms. */
-static void serve_until(uint64_t due)
+/* How many of `polled` the kernel has to look at: more than the process may have open are
+ * refused. */
+static nfds_t polled_count(void)
 {
-    for (uint64_t now; (now = os_now_ms()) < due;)
-        if (poll(polled, WATCHED_MAX, (int)(due - now)) > 0)
-            for (unsigned i = 0; i < WATCHED_MAX; i++)
-                serve(i);
+    nfds_t count = WATCHED_MAX;
+    while (count > 0 && polled[count - 1].fd < 0)
+        count--;
+    return count;
+}
+
+/* Until `due`, by os_now_ms.  False when it cannot wait: who goes on then spins. */
+static bool serve_until(uint64_t due)
+{
+    for (uint64_t now; (now = os_now_ms()) < due;) {
+        /* A clock that is refused reads 0. */
+        uint64_t left = due - now < ATTENDANT_BEAT_MS ? due - now : ATTENDANT_BEAT_MS;
+        int ready = poll(polled, polled_count(), (int)left);
+        if (ready < 0 && errno != EINTR)
+            return false;
+        for (unsigned i = 0; ready > 0 && i < WATCHED_MAX; i++)
+            serve(i);
+    }
+    return true;
 }
 
 /* ---- The thread ---- */
@@ -132,23 +154,53 @@ static bool is_left_alone(void)
     return proc_stat_read((long)getpid(), &stat) && stat.state == 'Z' && stat.threads == 2;
 }
 
-static void *attend(void *arg)
+static void begin(void)
 {
-    (void)prctl(PR_SET_NAME, NAME);
-    uint64_t due = os_now_ms() + ATTENDANT_AFTER_MS;
-    serve_until(due);
     for (size_t i = 0; i < DUTIES; i++)
         if (is_wanted(&duties[i]) && duties[i].begin != NULL)
             duties[i].begin();
+}
+
+static void beat(void)
+{
+    for (size_t i = 0; i < DUTIES; i++)
+        if (is_wanted(&duties[i]) && duties[i].beat != NULL)
+            duties[i].beat();
+}
+
+/* Until it is alone; false when it cannot wait. */
+static bool do_duties(void)
+{
+    uint64_t due = os_now_ms() + ATTENDANT_AFTER_MS;
+    if (!serve_until(due))
+        return false;
+    begin();
     while (!is_left_alone()) {
-        for (size_t i = 0; i < DUTIES; i++)
-            if (is_wanted(&duties[i]) && duties[i].beat != NULL)
-                duties[i].beat();
+        beat();
         due += ATTENDANT_BEAT_MS;
         uint64_t now = os_now_ms();
         if (due < now) /* it was stopped: what was missed is not made up for */
             due = now;
-        serve_until(due);
+        if (!serve_until(due))
+            return false;
+    }
+    return true;
+}
+
+static void forget(void)
+{
+    for (size_t i = 0; i < DUTIES; i++)
+        if (is_wanted(&duties[i]))
+            duties[i].fork_child();
+}
+
+static void *attend(void *arg)
+{
+    (void)prctl(PR_SET_NAME, NAME);
+    if (!do_duties()) {
+        log_line(LOG_ERROR, "a thread cannot wait (error %d); options that need it end", errno);
+        attendant_end();
+        forget();
     }
     return arg;
 }
@@ -174,11 +226,13 @@ static void start(void)
     /* The thread inherits the mask. */
     sigset_t all, before;
     sigfillset(&all);
-    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    int error = start_thread(STACK_BYTES);
-    if (error == EINVAL)
-        error = start_thread(0);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (error == 0) {
+        error = start_thread(STACK_BYTES);
+        if (error == EINVAL)
+            error = start_thread(0);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     if (error != 0)
         log_line(LOG_ERROR, "cannot start a thread (error %d); options that need it have no effect",
                  error);
@@ -203,8 +257,6 @@ void attendant_fork_child(void)
 {
     if (!atomic_load_explicit(&wanted, memory_order_relaxed))
         return;
-    for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]))
-            duties[i].fork_child();
+    forget();
     start();
 }

@@ -9,7 +9,7 @@
  * named "nearheap", has all signals blocked and a small stack, takes the engine's locks
  * one at a time as any thread does, and allocates nothing.  It ends with the process;
  * where all of the program's threads end by pthread_exit, it ends, too, so that the
- * process does.
+ * process does; and where it is not let wait, as if the process did.
  *
  * Programs may close descriptors that they did not open (daemons do, at their beginning).
  * So the attendant needs none for itself, and before it uses one of a duty, it looks
@@ -27,8 +27,8 @@
 
 /* By the library's constructor, with no lock held: starts the thread if an option asks. */
 void attendant_begin(void);
-/* By the library's destructor: what duties left in the file system goes.  The thread may
- * run on. */
+/* By the library's destructor, or by a thread that cannot go on: what duties left in the
+ * file system goes.  The thread may run on. */
 void attendant_end(void);
 /* In the child of a fork, with no lock held. */
 void attendant_fork_child(void);

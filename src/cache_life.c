@@ -32,8 +32,7 @@ size_t cache_bytes(void)
 
 void cache_init(void)
 {
-    /* Fails only when the program has used up all keys; then the caches of
-     * ended threads are lost. */
+    /* Fails only when the program has used up all keys. */
     have_end_key = pthread_key_create(&end_key, cache_thread_end) == 0;
     cpu_cache_boot();
 }
@@ -136,6 +135,9 @@ struct cache *cache_begin(void)
     cpu_cache_consider(number);
     if (cpu_caches_used() && nh_thread.fixed_slot == 0)
         return cpu_cache_present();
+    /* What a thread caches whose end nobody notices would be lost. */
+    if (nh_unlikely(!have_end_key))
+        return NULL;
     uint32_t changes = topology_changes();
     struct heap *heap = heap_get(present_slot(topology_now(), number));
     struct cache *cache = heap != NULL ? cache_new(heap, CACHE_NO_CPU) : NULL;
@@ -149,10 +151,13 @@ struct cache *cache_begin(void)
     cache_registry_lock();
     cache_register(cache);
     cache_registry_unlock();
-    /* May call calloc: the cache works by now. */
-    if (have_end_key)
-        (void)pthread_setspecific(end_key, cache);
-    return cache;
+    /* May call calloc: the cache works by now, or CPUs take over in it. */
+    if (nh_unlikely(pthread_setspecific(end_key, cache) != 0)) {
+        nh_thread.ended = true;
+        if (nh_thread.cache != NULL)
+            cache_end();
+    }
+    return nh_thread.cache;
 }
 
 void cache_end(void)

@@ -11,8 +11,10 @@
 #include "share_file.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -55,19 +57,27 @@ static _Atomic bool ending;
 
 /* ---- Descriptors ---- */
 
+/* Closes what it cannot tell from other files later: it is none then (errno). */
 static struct own own(int fd)
 {
     struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) != 0)
-        return (struct own){.fd = -1};
-    return (struct own){.fd = fd, .device = stat.st_dev, .inode = stat.st_ino};
+    if (fstat(fd, &stat) == 0)
+        return (struct own){.fd = fd, .device = stat.st_dev, .inode = stat.st_ino};
+    int error = errno;
+    close(fd);
+    errno = error;
+    return (struct own){.fd = -1};
 }
 
+/* One that is open and cannot be looked at is taken for what it was. */
 static bool is_own(const struct own *it)
 {
     struct stat stat;
-    return it->fd >= 0 && fstat(it->fd, &stat) == 0 && stat.st_dev == it->device &&
-           stat.st_ino == it->inode;
+    if (it->fd < 0)
+        return false;
+    if (fstat(it->fd, &stat) != 0)
+        return errno != EBADF;
+    return stat.st_dev == it->device && stat.st_ino == it->inode;
 }
 
 static void close_own(struct own *it)
@@ -206,6 +216,8 @@ static void listener_ready(int fd)
     }
     *connection =
         (struct connection){.socket = own(peer), .file = {.fd = -1}, .since_ms = os_now_ms()};
+    if (connection->socket.fd < 0)
+        return;
     if (!is_allowed(peer)) {
         static char refusal[] = CONTROL_ERROR "the process is another user's\n";
         answer(connection, &(struct text){.at = refusal, .used = sizeof refusal - 1});
@@ -219,16 +231,29 @@ static void listener_ready(int fd)
 
 /* ---- The socket ---- */
 
-/* Sockets of processes that have ended: nobody listens there.  One that a process is about to
- * listen at has another name till then. */
+/* One that a process is about to listen at has another name till then. */
+static bool is_stale_unfinished(const char *name)
+{
+    long pid = strtol(name + 1, NULL, 10);
+    return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* Sockets of processes that have ended: nobody listens there. */
 static void remove_stale(int folder, const char *name, void *arg)
 {
     const char *folder_path = arg;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct text text = {.at = address.sun_path, .room = sizeof address.sun_path};
-    if (!control_path_is(name) || *name == SHARE_UNFINISHED)
+    if (!control_path_is(name))
         return;
+    if (*name == SHARE_UNFINISHED) {
+        if (is_stale_unfinished(name))
+            (void)unlinkat(folder, name, 0);
+        return;
+    }
     text_add(&text, "%s/%s", folder_path, name);
+    if (text.used == 0) /* an address that others may have, without a file */
+        return;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
@@ -244,20 +269,24 @@ static int listen_at(const char *place)
     char unfinished[CONTROL_PATH_ROOM];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     control_path(place, geteuid(), (long)getpid(), true, unfinished);
+    if (*path == '\0' || *unfinished == '\0')
+        return ENOMEM;
     memcpy(address.sun_path, unfinished, sizeof unfinished);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
+    listener = own(fd);
+    if (listener.fd < 0)
+        return errno;
     (void)unlink(unfinished);
     if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
         chmod(unfinished, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0 &&
-        rename(unfinished, path) == 0) {
-        listener = own(fd);
+        rename(unfinished, path) == 0)
         return 0;
-    }
     int error = errno;
     (void)unlink(unfinished);
     close(fd);
+    listener.fd = -1;
     return error;
 }
 
@@ -277,6 +306,7 @@ static int open_in(const char *place)
 static void open_somewhere(void)
 {
     int error = 0;
+    *path = '\0'; /* it may be the parent's */
     for (unsigned i = 0; i < SHARE_PLACES; i++) {
         error = open_in(share_places[i]);
         if (error == 0) {
@@ -312,10 +342,11 @@ void control_beat(void)
         accept_connections(free_connection() != NULL);
         return;
     }
-    /* The program has closed it, as daemons do. */
+    /* The program has closed it, as daemons do: nobody listens where its file is. */
     accepting = false;
     listener.fd = -1;
-    atomic_store(&owner, 0); /* while the path is written */
+    if (atomic_exchange(&owner, 0) == getpid()) /* no one's while the path is written */
+        (void)unlink(path);
     open_somewhere();
 }
 

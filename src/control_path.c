@@ -17,10 +17,10 @@ void control_path(const char *place, uid_t uid, long pid, bool unfinished,
     char folder[SHARE_PATH_ROOM];
     share_file_folder_path(place, uid, folder);
     struct text text = {.at = path, .room = CONTROL_PATH_ROOM};
-    text_add(&text, "%s/", folder);
-    if (unfinished)
-        text_add(&text, "%c", SHARE_UNFINISHED);
-    text_add(&text, "%ld%s", pid, SUFFIX);
+    const char mark[] = {unfinished ? SHARE_UNFINISHED : '\0', '\0'};
+    *path = '\0';
+    if (*folder != '\0')
+        text_add(&text, "%s/%s%ld" SUFFIX, folder, mark, pid);
 }
 
 bool control_path_is(const char *name)

@@ -36,7 +36,7 @@
 
 #define CONTROL_PATH_ROOM 96 /* less than sun_path has */
 
-/* `unfinished`: its name before it is ready. */
+/* `unfinished`: its name before it is ready.  Empty if it cannot be put together. */
 void control_path(const char *place, uid_t uid, long pid, bool unfinished,
                   char path[CONTROL_PATH_ROOM]);
 /* Whether the name is that of such a socket. */

@@ -44,6 +44,7 @@
 /* What waits to be written, and the longest line, a node's. */
 #define BUFFER_BYTES 8192
 #define LINE_BYTES   2048
+#define NS_A_S       UINT64_C(1000000000)
 
 struct dump {
     int fd;
@@ -92,11 +93,10 @@ static void put_node(struct dump *dump, struct heap *heap)
 
 static void put_head(struct dump *dump)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t seconds = os_clock_ns(CLOCK_REALTIME) / NS_A_S;
     text_add(
         &dump->text, "nearheap-dump %d\nlibrary %s\nprocess %ld\ntime %lld\npage %zu\nrow %zu\n",
-        DUMP_VERSION, nh_version(), (long)getpid(), (long long)now.tv_sec, NH_PAGE, NH_HUGE_PAGES);
+        DUMP_VERSION, nh_version(), (long)getpid(), (long long)seconds, NH_PAGE, NH_HUGE_PAGES);
     for (int id = 0; id < OPTIONS; id++)
         put_option(dump, (enum option_id)id);
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)

@@ -21,8 +21,9 @@ static void text_add_va(struct text *text, const char *format, va_list args)
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers start it */
     int n = vsnprintf(text->at + text->used, text->room - text->used, format, args);
     if (n < 0)
-        return;
-    text->used += (size_t)n;
+        text->at[text->used] = '\0'; /* as it was before */
+    else
+        text->used += (size_t)n;
     if (text->used >= text->room)
         text->used = text->room - 1;
 }
@@ -35,6 +36,14 @@ void text_add(struct text *text, const char *format, ...)
     va_end(args);
 }
 
+static void text_add_char(struct text *text, char c)
+{
+    if (text->used + 1 >= text->room)
+        return;
+    text->at[text->used++] = c;
+    text->at[text->used] = '\0';
+}
+
 void text_add_path(struct text *text, const char *pattern)
 {
     for (const char *at = pattern; *at != '\0'; at++) {
@@ -42,7 +51,7 @@ void text_add_path(struct text *text, const char *pattern)
             text_add(text, "%ld", (long)getpid());
             at++;
         } else {
-            text_add(text, "%c", *at);
+            text_add_char(text, *at);
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "limits.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,21 +27,62 @@ static void *map_at(uintptr_t hint, size_t bytes)
     return at == MAP_FAILED ? NULL : at;
 }
 
+/* What the system would not take back, each written down at its own beginning.  Pushed by
+ * a release, taken as a whole by an acquire. */
+struct leftover {
+    struct leftover *next;
+    size_t bytes;
+};
+static _Atomic(struct leftover *) leftovers;
+
+/* Changes errno. */
+static void discard(void *at, size_t bytes)
+{
+    if (nh_likely(munmap(at, bytes) == 0))
+        return;
+    struct leftover *left = at;
+    left->bytes = bytes;
+    left->next = atomic_load_explicit(&leftovers, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&leftovers, &left->next, left,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+}
+
+static void discard_leftovers(void)
+{
+    if (nh_likely(atomic_load_explicit(&leftovers, memory_order_relaxed) == NULL))
+        return;
+    struct leftover *next;
+    for (struct leftover *left = atomic_exchange_explicit(&leftovers, NULL, memory_order_acquire);
+         left != NULL; left = next) {
+        next = left->next;
+        discard(left, left->bytes);
+    }
+}
+
+void os_discard(void *at, size_t bytes)
+{
+    int saved = errno;
+    discard(at, bytes);
+    errno = saved;
+}
+
 void *os_map(size_t bytes, size_t alignment, uintptr_t hint)
 {
     int saved = errno;
+    discard_leftovers();
     char *at = map_at(hint, bytes);
     if (at != NULL && ((uintptr_t)at & (alignment - 1)) != 0) {
-        munmap(at, bytes);
+        discard(at, bytes);
         size_t padded = bytes + alignment;
         at = padded < bytes ? NULL : map_at(0, padded);
         if (at != NULL) {
             char *aligned = (char *)round_up((uintptr_t)at, alignment);
             size_t head = (size_t)(aligned - at);
             if (head != 0)
-                munmap(at, head);
+                discard(at, head);
             if (padded - head != bytes)
-                munmap(aligned + bytes, padded - head - bytes);
+                discard(aligned + bytes, padded - head - bytes);
             at = aligned;
         }
     }
@@ -84,9 +126,10 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     if (at == MAP_FAILED) {
         /* The kernel may have dropped the target's mapping before it failed;
          * the range belongs to the heap, which must find memory there.  Where
-         * no mapping can be added at all, the old one is there still. */
+         * no mapping can be added at all, the old one is there still: ENOMEM would say
+         * that it is not. */
         at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
-        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0);
+        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0 || errno != ENOMEM);
         errno = saved;
         return false;
     }
@@ -96,6 +139,15 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     (void)from, (void)to, (void)bytes;
     return false;
 #endif
+}
+
+uint64_t os_clock_ns(int clock)
+{
+    int saved = errno;
+    struct timespec now = {0};
+    if (clock_gettime(clock, &now) != 0)
+        errno = saved;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 bool os_resident(void *at, size_t bytes, unsigned char *out)
@@ -108,8 +160,5 @@ bool os_resident(void *at, size_t bytes, unsigned char *out)
 
 uint64_t os_now_ms(void)
 {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return os_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
 }

@@ -23,6 +23,9 @@ void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
 /* False when the system cannot (it would have to split a mapping, and there are
  * too many): all is as before then. */
 bool os_unmap(void *at, size_t bytes);
+/* The same for what nobody needs any more, which is taken back now or, where the system
+ * cannot, when memory is mapped next.  Its contents may be written to. */
+void os_discard(void *at, size_t bytes);
 
 /* Gives the pages' memory back; they read as zeros afterwards.  False if the
  * system refuses (locked memory): contents are then unknown. */
@@ -42,6 +45,10 @@ bool os_move_pages(void *from, void *to, size_t bytes);
  * tells.  False when not all of it is mapped, or the kernel does not tell. */
 #define OS_RESIDENT 1U
 bool os_resident(void *at, size_t bytes, unsigned char *out);
+
+/* Nanoseconds that a clock of the system's shows (CLOCK_MONOTONIC ...); 0 where it is
+ * refused. */
+uint64_t os_clock_ns(int clock);
 
 /* Milliseconds of a clock that never jumps back; a few ms coarse, cheap. */
 uint64_t os_now_ms(void);

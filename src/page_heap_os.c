@@ -42,7 +42,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
             span_table_uncover((uintptr_t)at, pages);
     }
     if (span == NULL) {
-        (void)os_unmap(at, bytes);
+        os_discard(at, bytes);
         return false;
     }
     placement_assign(at, bytes, heap->slot);

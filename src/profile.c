@@ -182,13 +182,6 @@ static void weigh(struct profile_ticket *ticket, size_t bytes, size_t weighed)
     ticket->size = bytes;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Without memory for its records an object is as if it were not sampled. */
 static void take(void *object, size_t bytes, size_t weighed)
 {
@@ -207,7 +200,8 @@ static void take(void *object, size_t bytes, size_t weighed)
         special_drop(special);
         return;
     }
-    special->ticket = (struct profile_ticket){.bucket = bucket, .born_ns = now_ns()};
+    special->ticket =
+        (struct profile_ticket){.bucket = bucket, .born_ns = os_clock_ns(CLOCK_MONOTONIC)};
     weigh(&special->ticket, bytes, weighed);
     count_in(bucket, &special->ticket);
     (void)special_link(special, object);
@@ -260,8 +254,8 @@ void profile_grown(struct profile_ticket *ticket, size_t bytes)
 void profile_freed(const struct profile_ticket *ticket)
 {
     unsigned life = 0;
-    for (uint64_t ms = (now_ns() - ticket->born_ns) / 1000000; ms != 0 && life < PROFILE_LIVES - 1;
-         ms /= 10)
+    for (uint64_t ms = (os_clock_ns(CLOCK_MONOTONIC) - ticket->born_ns) / 1000000;
+         ms != 0 && life < PROFILE_LIVES - 1; ms /= 10)
         life++;
     unsigned from = cache_present_slot();
     struct profile_bucket *live = ticket->bucket;

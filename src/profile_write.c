@@ -9,6 +9,7 @@
 #include "log.h"
 #include "numa/topology.h"
 #include "options.h"
+#include "os.h"
 #include "pprof.h"
 #include "profile.h"
 #include "profile_maps.h"
@@ -219,8 +220,6 @@ static void put_location(uintptr_t address)
 
 static bool put_profile(int fd)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     pprof_begin(&writer.file, fd);
     put_strings();
     put_value_type(PROFILE_SAMPLE_TYPE, STRING_ALLOC_OBJECTS, STRING_COUNT);
@@ -232,8 +231,7 @@ static bool put_profile(int fd)
     pprof_put_number(&writer.file, PROFILE_PERIOD, sampling_rate());
     pprof_put_number(&writer.file, PROFILE_DEFAULT_TYPE, STRING_INUSE_SPACE);
     pprof_put_number(&writer.file, PROFILE_DROP_FRAMES, STRING_OWN_FRAMES);
-    pprof_put_number(&writer.file, PROFILE_TIME_NANOS,
-                     (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+    pprof_put_number(&writer.file, PROFILE_TIME_NANOS, os_clock_ns(CLOCK_REALTIME));
     for (struct profile_stack *stack = profile_stacks(); stack != NULL; stack = stack->next)
         for (struct profile_bucket *bucket = profile_buckets(stack); bucket != NULL;
              bucket = bucket->next)

@@ -90,7 +90,7 @@ struct thread_state {
     uint32_t exchanges;     /* with central lists */
     uint32_t calls_left;    /* of malloc until it looks what is due (watch.h) */
     uint8_t fixed_slot;     /* one more than the slot the thread is fixed to; 0: none */
-    bool ended;             /* the thread's cache was given back; work without one */
+    bool ended;             /* its cache was given back, or could not be; work without one */
 };
 
 extern _Thread_local struct thread_state nh_thread

@@ -7,6 +7,7 @@
  */
 #include "sampling.h"
 
+#include "os.h"
 #include "size_class.h"
 
 #include <time.h>
@@ -92,10 +93,8 @@ static uint64_t random_bits(void)
 {
     static _Thread_local __attribute__((tls_model("initial-exec"))) uint64_t state;
     if (nh_unlikely(state == 0)) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        state = (uint64_t)(uintptr_t)&state * UINT64_C(0xd1342543de82ef95) ^ (uint64_t)now.tv_nsec ^
-                (uint64_t)now.tv_sec << 32;
+        state = (uint64_t)(uintptr_t)&state * UINT64_C(0xd1342543de82ef95) ^
+                os_clock_ns(CLOCK_MONOTONIC);
     }
     uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);

@@ -7,6 +7,7 @@
 #include "attendant.h"
 #include "log.h"
 #include "numa/topology.h"
+#include "os.h"
 #include "proc_stat.h"
 #include "share_file.h"
 #include "stats.h"
@@ -19,7 +20,6 @@
 #include <unistd.h>
 
 #define PAGE_MODE 0600
-#define NS_A_S    UINT64_C(1000000000)
 
 static struct share_page *page; /* the attendant's; NULL: there is none */
 /* Written in fork's child alone, before its attendant starts. */
@@ -60,9 +60,7 @@ static void fill_pair(struct share_pair *row, unsigned home, unsigned other)
 
 static void fill(struct share_figures *figures)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    figures->taken_ns = (uint64_t)now.tv_sec * NS_A_S + (uint64_t)now.tv_nsec;
+    figures->taken_ns = os_clock_ns(CLOCK_MONOTONIC);
     unsigned slots = topology_now()->slots;
     figures->slots = slots;
     for (unsigned slot = 0; slot < slots; slot++)
@@ -177,6 +175,8 @@ static int share_in(const char *place)
     share_file_folder_path(place, geteuid(), folder_path);
     struct text text = {.at = path, .room = sizeof path};
     text_add(&text, "%s/%ld", folder_path, (long)getpid());
+    if (*folder_path == '\0' || *path == '\0') /* what would be removed is another file */
+        return ENOMEM;
     int folder = share_file_folder(place, geteuid(), true);
     if (folder < 0)
         return errno;

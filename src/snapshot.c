@@ -145,7 +145,7 @@ bool snapshot_take(struct snapshot *out, enum snapshot_cached cached)
 
 void snapshot_drop(struct snapshot *snapshot)
 {
-    (void)os_unmap(snapshot->span, snapshot->mapped);
+    os_discard(snapshot->span, snapshot->mapped);
 }
 
 unsigned snapshot_held(const struct snapshot_span *span)

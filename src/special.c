@@ -96,7 +96,7 @@ static void grow(struct shard *shard)
         }
     }
     if (shard->buckets != 0)
-        (void)os_unmap(shard->bucket, shard->buckets * sizeof(struct special *));
+        os_discard(shard->bucket, shard->buckets * sizeof(struct special *));
     shard->bucket = larger.bucket;
     shard->buckets = larger.buckets;
 }

@@ -51,6 +51,11 @@ static void descriptions(void **state)
         {"core:2 pu:1", 0},
         {"numa:0 pu:1", 0},
         {"numa:99999999999999999999 pu:1", 0},
+        {"numa:2(indexes=0,4095) pu:2", 2},
+        {"numa:2(indexes=0,4096) pu:2", 0}, /* hwloc takes memory by the largest */
+        {"pu:2 [numa(indexes=55555555555555555555)] pu:1", 0},
+        {"numa:2 core:64 pu:32", 2},
+        {"numa:2 core:64 pu:33", 0}, /* hwloc takes minutes for a few times as many */
         {"numa", 0},
         {"", 0},
         {"moon", 0},

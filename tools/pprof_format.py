@@ -10,6 +10,7 @@ import gzip
 import os
 import struct
 import subprocess
+import zlib
 
 
 class Failed(Exception):
@@ -34,8 +35,22 @@ def number(data, at):
             return value, at
 
 
+def whole(value):
+    if not isinstance(value, int):
+        raise Failed("there is a text or message where a number should be")
+    return value
+
+
+def contents(value):
+    if isinstance(value, int):
+        raise Failed("there is a number where a text or message should be")
+    return value
+
+
 def numbers(data):
-    """Of a packed list."""
+    """Of a list, packed or one by one."""
+    if isinstance(data, int):
+        return [data]
     at, found = 0, []
     while at < len(data):
         value, at = number(data, at)
@@ -46,7 +61,7 @@ def numbers(data):
 def fields(data):
     """A message's fields: pairs of number and value, in order."""
     at = 0
-    while at < len(data):
+    while at < len(contents(data)):
         key, at = number(data, at)
         wire = key & 7
         if wire == NUMBER:
@@ -64,6 +79,12 @@ def fields(data):
         else:
             raise Failed(f"a field of wire type {wire}")
         yield key >> 3, value
+
+
+def numbers_of(data):
+    """A message's numbers, by field: 0 where there is none."""
+    return collections.defaultdict(int, ((key, value) for key, value in fields(data)
+                                         if isinstance(value, int)))
 
 
 def encoded(value):
@@ -94,7 +115,7 @@ class Profile:
             with gzip.open(path) as file:
                 data = file.read()
             self.decode(data)
-        except (OSError, EOFError, IndexError) as error:
+        except (OSError, EOFError, LookupError, zlib.error) as error:
             raise Failed(f"{path} is no profile: {error}") from error
 
     def decode(self, data):
@@ -102,19 +123,19 @@ class Profile:
         parts = collections.defaultdict(list)
         for key, value in fields(data):
             parts[key].append(value)
-        self.strings = [text.decode(errors="replace") for text in parts[6]]
+        self.strings = [contents(text).decode(errors="replace") for text in parts[6]]
         if not self.strings or self.strings[0] != "":
             raise Failed("the first string is not the empty one")
         self.types = [self.value_type(part) for part in parts[1]]
         self.period_type = self.value_type(parts[11][0])
-        self.period = parts[12][0]
-        self.default_type = self.strings[parts[14][0]]
+        self.period = whole(parts[12][0])
+        self.default_type = self.strings[whole(parts[14][0])]
         self.mappings = {}
         for part in parts[3]:
-            one = dict(fields(part))
-            self.mappings[one[1]] = Mapping(one[1], one[2], one[3], one.get(4, 0),
-                                            self.strings[one[5]], self.strings[one.get(6, 0)])
-        locations = [dict(fields(part)) for part in parts[4]]
+            one = numbers_of(part)
+            self.mappings[one[1]] = Mapping(one[1], one[2], one[3], one[4],
+                                            self.strings[one[5]], self.strings[one[6]])
+        locations = [numbers_of(part) for part in parts[4]]
         self.mapping_of = {one[3]: self.mappings[one[2]] for one in locations if 2 in one}
         addresses = {one[1]: one[3] for one in locations}
         if len(addresses) != len(locations):
@@ -123,7 +144,7 @@ class Profile:
         self.names = {}
 
     def value_type(self, data):
-        one = dict(fields(data))
+        one = numbers_of(data)
         return self.strings[one[1]], self.strings[one[2]]
 
     def sample(self, data, addresses):
@@ -134,7 +155,7 @@ class Profile:
             elif key == 2:
                 values += numbers(value)
             elif key == 3:
-                label = dict(fields(value))
+                label = numbers_of(value)
                 labels[self.strings[label[1]]] = self.strings[label[2]]
         if len(values) != len(self.types):
             raise Failed("a sample has not as many values as there are types")
@@ -180,7 +201,7 @@ class Profile:
 
         for key, value in fields(self.data):
             if key == 4:
-                address = dict(fields(value))[3]
+                address = numbers_of(value)[3]
                 function, where = self.names.get(address, Place(f"{address:#x}", ""))
                 source, _, line = where.rpartition(":")
                 number_ = functions.setdefault((string(function), string(source)),
@@ -210,7 +231,9 @@ def in_file(mapping, address):
             size, count = struct.unpack_from("<HH", head, 54)
             file.seek(table)
             segments = file.read(size * count)
-    except OSError:
+        if len(segments) != size * count or size < 56:
+            return None
+    except (OSError, ValueError, struct.error):  # a path that is none, a file cut off
         return None
     for i in range(count):
         kind, _, start, linked, _, length = struct.unpack_from("<IIQQQQ", segments, i * size)

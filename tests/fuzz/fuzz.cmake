@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Fuzzing: label fuzz (README.md beside this).  Every build replays the corpus; one by clang
+# goes on from there for some seconds, where its libFuzzer is.
+
+set(here ${CMAKE_CURRENT_LIST_DIR})
+set(calls_sources calls.c shadow.c)
+set(options_sources options.c)
+set(topology_sources topology.c)
+set(machine_sources machine.c ../../tools/machine_checks.c)
+
+include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS "-fsanitize=fuzzer")
+check_c_source_compiles("#include <stddef.h>
+    int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+    { (void)data; return (int)size & 0; }" NEARHEAP_HAVE_LIBFUZZER)
+unset(CMAKE_REQUIRED_FLAGS)
+
+if(NEARHEAP_HAVE_LIBFUZZER)
+    # The engine again, so that the fuzzer sees which of its branches are taken.
+    list(TRANSFORM engine_sources PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE fuzzed_sources)
+    add_library(nearheap_fuzzed STATIC ${fuzzed_sources})
+    nearheap_engine(nearheap_fuzzed)
+    target_compile_definitions(nearheap_fuzzed PRIVATE NH_DEBUG)
+    target_compile_options(nearheap_fuzzed PRIVATE -g -fsanitize=fuzzer-no-link,undefined
+        -fno-sanitize-recover=undefined)
+    target_link_libraries(nearheap_fuzzed PUBLIC Threads::Threads)
+    # A walk looks at every leaf there may be: noting these comparisons takes longer than all else.
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/span_table.c PROPERTIES
+        COMPILE_OPTIONS "-fno-sanitize-coverage=trace-cmp")
+endif()
+
+foreach(target calls options topology machine)
+    list(TRANSFORM ${target}_sources PREPEND ${here}/)
+    add_executable(fuzz_${target} ${${target}_sources})
+    target_include_directories(fuzz_${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_compile_definitions(fuzz_${target} PRIVATE _GNU_SOURCE)
+    target_compile_options(fuzz_${target} PRIVATE -fno-builtin
+        "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
+    target_link_libraries(fuzz_${target} PRIVATE nearheap_warnings)
+    if(NEARHEAP_HAVE_LIBFUZZER)
+        target_compile_options(fuzz_${target} PRIVATE -g -fsanitize=fuzzer,undefined
+            -fno-sanitize-recover=undefined)
+        target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer,undefined)
+        target_link_libraries(fuzz_${target} PRIVATE nearheap_fuzzed)
+        set(replay_${target} -runs=0 ${here}/corpus/${target})
+        run(${target} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
+            -artifact_prefix=fuzz_${target}. ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target}
+            ${here}/corpus/${target})
+        file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target})
+    else()
+        target_sources(fuzz_${target} PRIVATE ${here}/replay.c)
+        target_link_libraries(fuzz_${target} PRIVATE nearheap_noreplace)
+        set(replay_${target} ${here}/corpus/${target})
+    endif()
+    run(${target}_replay fuzz 120 COMMAND fuzz_${target} ${replay_${target}})
+endforeach()
+run(calls_replay_4_nodes fuzz 120 COMMAND fuzz_calls ${replay_calls}
+    ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
+
+find_program(PYTHON3 python3)
+if(PYTHON3)
+    run(tools fuzz 300 COMMAND ${here}/tools.py ${here}/corpus --runs 300)
+endif()

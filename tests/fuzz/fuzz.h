@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * fuzz.h - what a fuzz target is: one function that libFuzzer, or replay.c, calls with each
+ * input, and that aborts when something is wrong.
+ */
+#ifndef NH_TEST_FUZZ_H
+#define NH_TEST_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define FUZZ_CHECK(is)                                                                             \
+    do {                                                                                           \
+        if (!(is)) {                                                                               \
+            fprintf(stderr, "fuzz: FAILED at %s:%d: not (%s)\n", __FILE__, __LINE__, #is);         \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+#endif

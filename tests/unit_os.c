@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * unit_os.c - what os.c does when the system refuses: nothing is lost for good, errno is kept.
+ */
+#include "unit.h"
+
+#include "limits.h"
+#include "os.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static int refusals;   /* of munmap, to come */
+static bool no_moving; /* mremap, mmap and madvise are refused */
+
+void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
+void *__real_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
+void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to)
+{
+    errno = ENOMEM;
+    return no_moving ? MAP_FAILED : __real_mremap(at, bytes, to_bytes, flags, to);
+}
+
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__real_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    errno = ENOMEM;
+    return no_moving ? MAP_FAILED : __real_mmap(at, bytes, protection, flags, fd, offset);
+}
+
+int __wrap_madvise(void *at, size_t bytes, int advice);
+int __real_madvise(void *at, size_t bytes, int advice);
+int __wrap_madvise(void *at, size_t bytes, int advice)
+{
+    errno = EPERM;
+    return no_moving ? -1 : __real_madvise(at, bytes, advice);
+}
+
+int __wrap_munmap(void *at, size_t bytes);
+int __real_munmap(void *at, size_t bytes);
+int __wrap_munmap(void *at, size_t bytes)
+{
+    if (refusals == 0)
+        return __real_munmap(at, bytes);
+    refusals--;
+    errno = ENOMEM;
+    return -1;
+}
+
+/* Of the page at `at`. */
+static bool mapped(const char *at)
+{
+    return msync((void *)round_down((uintptr_t)at, NH_SYSTEM_PAGE), NH_SYSTEM_PAGE, MS_ASYNC) == 0;
+}
+
+static void what_is_discarded_goes_when_it_can(void **state)
+{
+    (void)state;
+    char *three[3];
+    for (int i = 0; i < 3; i++) {
+        three[i] = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+        assert_non_null(three[i]);
+    }
+    refusals = 3;
+    errno = EXDEV;
+    for (int i = 0; i < 3; i++)
+        os_discard(three[i], NH_HUGE);
+    assert_int_equal(errno, EXDEV);
+    assert_int_equal(refusals, 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(mapped(three[i]) && mapped(three[i] + NH_HUGE - 1));
+    /* One is refused again, and then taken too.  What is mapped may be where they were. */
+    refusals = 1;
+    char *at = os_map(NH_SYSTEM_PAGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    int left = 0;
+    for (int i = 0; i < 3; i++)
+        left += mapped(three[i] + NH_HUGE / 2);
+    assert_int_equal(left, 1);
+    errno = EXDEV;
+    char *other = os_map(NH_SYSTEM_PAGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(other);
+    assert_int_equal(errno, EXDEV);
+    for (int i = 0; i < 3; i++)
+        assert_false(mapped(three[i] + NH_HUGE / 2));
+    assert_true(os_unmap(at, NH_SYSTEM_PAGE));
+    assert_true(os_unmap(other, NH_SYSTEM_PAGE));
+}
+
+/* At a hint that is not aligned the first mapping is given up, and the next cut. */
+static void a_misaligned_mapping_is_not_lost(void **state)
+{
+    (void)state;
+    char *place = os_map(4 * NH_HUGE, NH_HUGE, 0);
+    assert_non_null(place);
+    assert_true(os_unmap(place, 4 * NH_HUGE));
+    refusals = 3;
+    errno = EXDEV;
+    char *at = os_map(NH_HUGE, NH_HUGE, (uintptr_t)place + NH_HUGE / 2);
+    assert_non_null(at);
+    assert_int_equal((uintptr_t)at % NH_HUGE, 0);
+    assert_int_equal(errno, EXDEV);
+    assert_true(refusals < 3);
+    refusals = 0;
+    memset(at, 1, NH_HUGE); /* what is left over is not written into it */
+    char *next = os_map(NH_SYSTEM_PAGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(next);
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(at[i], 1);
+    assert_true(os_unmap(at, NH_HUGE));
+    assert_true(os_unmap(next, NH_SYSTEM_PAGE));
+    assert_false(mapped(place + NH_HUGE / 2));
+}
+
+static void a_refused_unmapping_changes_nothing(void **state)
+{
+    (void)state;
+    char *at = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    memset(at, 7, NH_HUGE);
+    refusals = 1;
+    errno = EXDEV;
+    assert_false(os_unmap(at, NH_HUGE));
+    assert_int_equal(errno, EXDEV);
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(at[i], 7);
+    assert_true(os_unmap(at, NH_HUGE));
+    assert_false(mapped(at));
+}
+
+static void a_refused_move_changes_nothing(void **state)
+{
+    (void)state;
+    char *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_true(from != NULL && to != NULL);
+    memset(from, 7, NH_HUGE);
+    no_moving = true;
+    errno = EXDEV;
+    assert_false(os_move_pages(from, to, NH_HUGE));
+    no_moving = false;
+    assert_int_equal(errno, EXDEV);
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(from[i], 7);
+    memset(to, 8, NH_HUGE);
+    assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+}
+
+static void a_clock_that_is_refused_reads_0(void **state)
+{
+    (void)state;
+    errno = EXDEV;
+    assert_int_equal(os_clock_ns(12345), 0);
+    assert_true(os_clock_ns(CLOCK_MONOTONIC) > 0);
+    assert_int_equal(errno, EXDEV);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_discarded_goes_when_it_can),
+        cmocka_unit_test(a_misaligned_mapping_is_not_lost),
+        cmocka_unit_test(a_refused_unmapping_changes_nothing),
+        cmocka_unit_test(a_refused_move_changes_nothing),
+        cmocka_unit_test(a_clock_that_is_refused_reads_0),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
