@@ -65,7 +65,7 @@ NH_INLINE void describe(const struct lookup *at, struct nh_object *out)
     out->size = at->size;
     out->span = known ? (const void *)span->base : NULL;
     out->span_size = known ? span->pages << NH_PAGE_SHIFT : 0;
-    out->generation = known ? span->version / 2 : 0;
+    out->generation = known ? span_view_generation(span) : 0;
     out->what = (int32_t)at->what;
     out->size_class = known && span->cls < NH_CLASSES ? span->cls : 0;
     out->home_node = known ? placement_node(span->lender) : -1;

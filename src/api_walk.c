@@ -33,7 +33,7 @@ static void describe_span(const struct snapshot_span *from, struct nh_span *out)
     *out = (struct nh_span){.struct_size = sizeof(*out),
                             .base = (const void *)view->base,
                             .size = view->pages << NH_PAGE_SHIFT,
-                            .generation = view->version / 2,
+                            .generation = span_view_generation(view),
                             .object_size = cut || one ? span_view_object_bytes(view) : 0,
                             .objects = cut ? view->objects : one,
                             .held = snapshot_held(from),

@@ -80,8 +80,9 @@ void central_retire(struct central *central, struct magazine *magazine, unsigned
 
 /* One object, without a magazine: for threads that have no cache. */
 void *central_take_one(struct central *central);
-/* Returns objects of this class, allocated here, to their spans.  Objects that
- * are free already or no object at all are reported and skipped. */
+/* Returns objects of this class, allocated here, to their spans: as many as a magazine
+ * holds, at most.  Objects that are free already or no object at all are reported and
+ * skipped. */
 void central_put(struct central *central, void *const *objects, unsigned count);
 
 /* Takes full magazines apart: all, or those not needed since the last call.

@@ -175,6 +175,14 @@ NH_INLINE bool span_read(const struct span *span, struct span_view *out)
     return out->version % 2 == 0 && span_is_still(out);
 }
 
+/* A number for the span in its present use and bounds.  Versions alone are small and would
+ * meet those of other descriptors, one of which may come to have the same pages. */
+#define SPAN_GENERATION_SHIFT 17
+NH_INLINE uint64_t span_view_generation(const struct span_view *view)
+{
+    return ((uint64_t)(uintptr_t)view->span << SPAN_GENERATION_SHIFT) + view->version / 2;
+}
+
 /* Whether it is cut into objects; else index_magic, bytes and objects may be of the past. */
 NH_INLINE bool span_view_is_cut(const struct span_view *view)
 {

@@ -9,6 +9,7 @@
 #include "nearheap.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -217,6 +218,28 @@ static void a_generation_is_an_objects_span(void **state)
     free(b);
 }
 
+/* Addresses that went back to the system may come again, as another node's: with a
+ * descriptor of its own, whose versions are about the same. */
+static void generations_of_nodes_differ(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 16, BYTES = 64 << 20 };
+    static struct nh_object seen[ROUNDS];
+    int nodes = nh_node_count(), same = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        void *object = nh_malloc_on_node(BYTES, i % nodes);
+        assert_non_null(object);
+        seen[i] = look(object);
+        for (int j = 0; j < i; j++) {
+            assert_true(seen[j].span != seen[i].span || seen[j].generation != seen[i].generation);
+            same += seen[j].span == seen[i].span;
+        }
+        free(object);
+        malloc_trim(0);
+    }
+    print_message("%d of the same addresses\n", same);
+}
+
 static void versions_of_the_struct(void **state)
 {
     (void)state;
@@ -346,6 +369,7 @@ int main(void)
         cmocka_unit_test(what_was_freed),
         cmocka_unit_test(pages),
         cmocka_unit_test(a_generation_is_an_objects_span),
+        cmocka_unit_test(generations_of_nodes_differ),
         cmocka_unit_test(versions_of_the_struct),
         cmocka_unit_test(a_thread_that_never_allocated),
         cmocka_unit_test(in_signal_handlers),

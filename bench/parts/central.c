@@ -22,6 +22,13 @@
 static void *anchor[SPANS];
 static void *object[SPANS * NH_SPAN_OBJECTS_MAX];
 
+/* Objects back to their spans, so many at a time. */
+static void put_all(struct central *central, void **from, size_t count, unsigned batch)
+{
+    for (size_t n = 0; n < count; n += batch)
+        central_put(central, &from[n], count - n < batch ? (unsigned)(count - n) : batch);
+}
+
 /* The list, with nothing in it; NULL, and skipped, if there is something. */
 static struct central *find_central(struct bench_state *state)
 {
@@ -52,7 +59,7 @@ static bool lay_out(struct bench_state *state, struct central *central)
     }
     for (size_t i = 0; i < SPANS; i++) {
         anchor[i] = object[i * each];
-        central_put(central, &object[i * each + 1], (unsigned)each - 1);
+        put_all(central, &object[i * each + 1], each - 1, MAGAZINE_ROUNDS);
     }
     if (central->spans != SPANS || central->free_in_spans != SPANS * (each - 1)) {
         bench_skip(state, "the objects do not lie in spans as expected");
@@ -75,12 +82,6 @@ static size_t refill_all(struct central *central, struct magazine *magazine, uns
     }
     magazine->count = 0;
     return n;
-}
-
-static void flush_all(struct central *central, unsigned batch, size_t count)
-{
-    for (size_t n = 0; n < count; n += batch)
-        central_put(central, &object[n], count - n < batch ? (unsigned)(count - n) : batch);
 }
 
 /* As after a while of malloc and free in no order: neighbours in a batch are none in
@@ -117,7 +118,7 @@ static void by_batches(struct bench_state *state, enum timed timed)
         if (timed == REFILL) {
             whole &= refill_all(central, magazine, batch, count) == count;
             bench_pause(state);
-            flush_all(central, MAGAZINE_ROUNDS, count);
+            put_all(central, object, count, MAGAZINE_ROUNDS);
             bench_resume(state);
         } else {
             bench_pause(state);
@@ -125,11 +126,11 @@ static void by_batches(struct bench_state *state, enum timed timed)
             if (timed == FLUSH_MIXED)
                 shuffle(count);
             bench_resume(state);
-            flush_all(central, batch, count);
+            put_all(central, object, count, batch);
         }
     }
     central_retire(central, magazine, 0);
-    central_put(central, anchor, SPANS);
+    put_all(central, anchor, SPANS, MAGAZINE_ROUNDS);
     if (!whole || central->spans != 0 || central->free_in_spans != 0)
         bench_skip(state, "batches were short, or objects were lost");
 }

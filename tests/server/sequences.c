@@ -25,7 +25,7 @@
 
 /* What is enough, and when to give up. */
 #define STRUCK_ENOUGH 200
-#define SIGNALS_MOST  100000
+#define SIGNALS_MOST  1000000
 
 /* The first threads of a process have caches of their own on one node; so many for
  * each CPU are more. */
