@@ -25,7 +25,7 @@
 
 /* What is enough, and when to give up. */
 #define STRUCK_ENOUGH 200
-#define SIGNALS_MOST  1000000
+#define SIGNALS_MOST  100000 /* that came: others wait, or one stands for many */
 
 /* The first threads of a process have caches of their own on one node; so many for
  * each CPU are more. */
@@ -122,7 +122,8 @@ int main(void)
     }
     for (size_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&thread[i], NULL, work, (void *)(i + 1)) == 0);
-    for (unsigned i = 0; i < SIGNALS_MOST && atomic_load(&struck) < STRUCK_ENOUGH; i++)
+    for (unsigned i = 0; atomic_load(&came) < SIGNALS_MOST && atomic_load(&struck) < STRUCK_ENOUGH;
+         i++)
         send(thread[i % THREADS]);
     atomic_store(&done, true);
     for (size_t i = 0; i < THREADS; i++)
