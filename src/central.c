@@ -326,6 +326,7 @@ void central_put(struct central *central, void *const *objects, unsigned count)
     /* Found and fetched before the lock is taken: each may be missing in the CPU's caches,
      * and others wait.  (A span's first line, and its bits.) */
     struct span *span[MAGAZINE_ROUNDS];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an assertion that is off asks for a type */
     nh_assert(count <= MAGAZINE_ROUNDS);
     for (unsigned i = 0; i < count; i++) {
         span[i] = span_table_hint((uintptr_t)objects[i]);
