@@ -11,6 +11,7 @@
 #include "process.h"
 #include "watch.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NULL};
@@ -151,8 +152,12 @@ struct cache *cache_begin(void)
     cache_registry_lock();
     cache_register(cache);
     cache_registry_unlock();
-    /* May call calloc: the cache works by now, or CPUs take over in it. */
-    if (nh_unlikely(pthread_setspecific(end_key, cache) != 0)) {
+    /* May call calloc: the cache works by now, or CPUs take over in it.  It may be free that
+     * came here, which keeps errno. */
+    int saved = errno;
+    bool noticed = pthread_setspecific(end_key, cache) == 0;
+    errno = saved;
+    if (nh_unlikely(!noticed)) {
         nh_thread.ended = true;
         if (nh_thread.cache != NULL)
             cache_end();

@@ -44,9 +44,13 @@ foreach(target calls options topology machine)
         target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer,undefined)
         target_link_libraries(fuzz_${target} PRIVATE nearheap_fuzzed)
         set(replay_${target} -runs=0 ${here}/corpus/${target})
-        run(${target} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
-            -artifact_prefix=fuzz_${target}. ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target}
-            ${here}/corpus/${target})
+        # Not topologies: there are some with which hwloc is busy for minutes, and whether one
+        # is met is chance.
+        if(NOT target STREQUAL topology)
+            run(${target} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
+                -artifact_prefix=fuzz_${target}. ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target}
+                ${here}/corpus/${target})
+        endif()
         file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target})
     else()
         target_sources(fuzz_${target} PRIVATE ${here}/replay.c)
