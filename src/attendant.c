@@ -8,6 +8,7 @@
 #include "log.h"
 #include "options.h"
 #include "os.h"
+#include "own_fd.h"
 #include "proc_stat.h"
 #include "share.h"
 
@@ -17,7 +18,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME "nearheap"
@@ -26,42 +26,32 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #define WATCHED_MAX 16
 
-/* What it does, for whom.  A row's functions run only where its option is set. */
+/* What it does where NEARHEAP_SHARE is set. */
 static const struct duty {
-    enum option_id option;
-    void (*begin)(void); /* by the attendant, once; NULL: nothing */
-    void (*beat)(void);  /* by the attendant, from then on; NULL: nothing */
+    void (*begin)(void); /* by the attendant, once */
+    void (*beat)(void);  /* by the attendant, from then on */
     void (*end)(void);   /* by the thread that ends the process, whatever the attendant does */
     /* Closes and forgets what there is: the parent's, in fork's child, or what nobody will
      * attend to any more. */
     void (*fork_child)(void);
 } duties[] = {
-    {OPT_SHARE, share_begin, share_beat, share_end, share_fork_child},
-    {OPT_SHARE, control_begin, control_beat, control_end, control_fork_child},
+    {share_begin, share_beat, share_end, share_fork_child},
+    {control_begin, control_beat, control_end, control_fork_child},
 };
 #define DUTIES (sizeof duties / sizeof duties[0])
 
 /* Of the attendant alone, but in fork's child, where there is none yet. */
 static struct watched {
+    struct own_fd own;
     void (*ready)(int fd);
-    dev_t device; /* which file it was */
-    ino_t inode;
 } watched[WATCHED_MAX];
 static struct pollfd polled[WATCHED_MAX]; /* fd is negative in what is not used */
 
 static _Atomic bool wanted; /* the constructor has run; relaxed */
 
-static bool is_wanted(const struct duty *duty)
+static bool is_wanted(void)
 {
-    return options_get(duty->option) != 0 || *options_text(duty->option) != '\0';
-}
-
-static bool any_is_wanted(void)
-{
-    for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]))
-            return true;
-    return false;
+    return options_get(OPT_SHARE) != 0;
 }
 
 /* ---- Descriptors ---- */
@@ -79,13 +69,12 @@ static void drop_all(void)
 
 bool attendant_watch(int fd, void (*ready)(int fd))
 {
-    struct stat stat;
-    if (fstat(fd, &stat) != 0)
+    struct own_fd own;
+    if (!own_fd_note(fd, &own))
         return false;
     for (unsigned i = 0; i < WATCHED_MAX; i++)
         if (polled[i].fd < 0) {
-            watched[i] =
-                (struct watched){.ready = ready, .device = stat.st_dev, .inode = stat.st_ino};
+            watched[i] = (struct watched){.own = own, .ready = ready};
             polled[i] = (struct pollfd){.fd = fd, .events = POLLIN};
             return true;
         }
@@ -99,22 +88,11 @@ void attendant_drop(int fd)
             drop_at(i);
 }
 
-/* One that is open and cannot be looked at is taken for what it was. */
-static bool is_the_same(unsigned i)
-{
-    struct stat stat;
-    if ((polled[i].revents & POLLNVAL) != 0)
-        return false;
-    if (fstat(polled[i].fd, &stat) != 0)
-        return errno != EBADF;
-    return stat.st_dev == watched[i].device && stat.st_ino == watched[i].inode;
-}
-
 static void serve(unsigned i)
 {
     if (polled[i].fd < 0 || polled[i].revents == 0)
         return;
-    if (is_the_same(i))
+    if ((polled[i].revents & POLLNVAL) == 0 && own_fd_is(&watched[i].own))
         watched[i].ready(polled[i].fd);
     else
         drop_at(i);
@@ -157,15 +135,13 @@ static bool is_left_alone(void)
 static void begin(void)
 {
     for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]) && duties[i].begin != NULL)
-            duties[i].begin();
+        duties[i].begin();
 }
 
 static void beat(void)
 {
     for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]) && duties[i].beat != NULL)
-            duties[i].beat();
+        duties[i].beat();
 }
 
 /* Until it is alone; false when it cannot wait. */
@@ -190,8 +166,7 @@ static bool do_duties(void)
 static void forget(void)
 {
     for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]))
-            duties[i].fork_child();
+        duties[i].fork_child();
 }
 
 static void *attend(void *arg)
@@ -240,7 +215,7 @@ static void start(void)
 
 void attendant_begin(void)
 {
-    if (!any_is_wanted())
+    if (!is_wanted())
         return;
     atomic_store_explicit(&wanted, true, memory_order_relaxed);
     start();
@@ -248,9 +223,8 @@ void attendant_begin(void)
 
 void attendant_end(void)
 {
-    for (size_t i = 0; i < DUTIES; i++)
-        if (is_wanted(&duties[i]))
-            duties[i].end();
+    for (size_t i = 0; is_wanted() && i < DUTIES; i++)
+        duties[i].end();
 }
 
 void attendant_fork_child(void)

@@ -7,6 +7,7 @@
 #include "attendant.h"
 #include "control_path.h"
 #include "os.h"
+#include "own_fd.h"
 #include "share.h"
 #include "share_file.h"
 
@@ -32,19 +33,12 @@
 NH_STATIC(CONTROL_PATH_ROOM <= sizeof(((struct sockaddr_un *)NULL)->sun_path),
           "a path fits a socket's address");
 
-/* A descriptor of ours; the program may have closed it, and it be another file by now. */
-struct own {
-    int fd; /* negative: none; and before control_begin, where there is no such inode */
-    dev_t device;
-    ino_t inode;
-};
-
 /* All of this is the attendant's; in fork's child, where there is none yet, its successor's. */
-static struct own listener = {.fd = -1};
+static struct own_fd listener = {.fd = -1};
 static bool accepting; /* the listener is watched */
 static struct connection {
-    struct own socket;
-    struct own file; /* that came with the command */
+    struct own_fd socket;
+    struct own_fd file; /* that came with the command */
     uint64_t since_ms;
     size_t used;
     char line[CONTROL_COMMAND_ROOM];
@@ -58,31 +52,20 @@ static _Atomic bool ending;
 /* ---- Descriptors ---- */
 
 /* Closes what it cannot tell from other files later: it is none then (errno). */
-static struct own own(int fd)
+static struct own_fd own(int fd)
 {
-    struct stat stat;
-    if (fstat(fd, &stat) == 0)
-        return (struct own){.fd = fd, .device = stat.st_dev, .inode = stat.st_ino};
+    struct own_fd it = {.fd = -1};
+    if (own_fd_note(fd, &it))
+        return it;
     int error = errno;
     close(fd);
     errno = error;
-    return (struct own){.fd = -1};
+    return it;
 }
 
-/* One that is open and cannot be looked at is taken for what it was. */
-static bool is_own(const struct own *it)
+static void close_own(struct own_fd *it)
 {
-    struct stat stat;
-    if (it->fd < 0)
-        return false;
-    if (fstat(it->fd, &stat) != 0)
-        return errno != EBADF;
-    return stat.st_dev == it->device && stat.st_ino == it->inode;
-}
-
-static void close_own(struct own *it)
-{
-    if (is_own(it))
+    if (own_fd_is(it))
         close(it->fd);
     it->fd = -1;
 }
@@ -90,7 +73,7 @@ static void close_own(struct own *it)
 static struct connection *connection_of(int fd)
 {
     struct connection *at = connections;
-    while (at->socket.fd != fd || !is_own(&at->socket))
+    while (at->socket.fd != fd || !own_fd_is(&at->socket))
         at++;
     return at;
 }
@@ -121,7 +104,7 @@ static void accept_connections(bool accept)
 static void end_connection(struct connection *connection)
 {
     close_own(&connection->file);
-    if (is_own(&connection->socket))
+    if (own_fd_is(&connection->socket))
         attendant_drop(connection->socket.fd);
     close_own(&connection->socket);
     accept_connections(listener.fd >= 0);
@@ -194,7 +177,7 @@ static void connection_ready(int fd)
         return; /* the rest is on its way */
     if (end != NULL) {
         *end = '\0';
-        int file = is_own(&connection->file) ? connection->file.fd : -1;
+        int file = own_fd_is(&connection->file) ? connection->file.fd : -1;
         control_command(connection->line, file, &text);
         answer(connection, &text);
     } else if (full) {
@@ -338,7 +321,7 @@ void control_beat(void)
             end_connection(&connections[i]);
     if (listener.fd < 0)
         return;
-    if (is_own(&listener)) {
+    if (own_fd_is(&listener)) {
         accept_connections(free_connection() != NULL);
         return;
     }
