@@ -7,6 +7,7 @@
  * the file that was asked for, or where that is no regular one, to memory that is copied.
  */
 #include "control_path.h"
+#include "json_text.h"
 #include "options.h"
 #include "share_file.h"
 
@@ -308,17 +309,6 @@ static void receive_answer(const struct request *request, int fd, char answer[CO
 
 /* ---- What is printed ---- */
 
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            putchar('\\');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
 /* The next word of a line, whose end becomes a zero. */
 static char *take_word(char **line)
 {
@@ -343,9 +333,9 @@ static void print_options(char *answer, bool json)
             continue;
         }
         printf("%s\n  {\"option\": ", first ? "" : ",");
-        print_json_text(name);
+        json_text(stdout, name);
         printf(", \"live\": %s, \"value\": ", strcmp(when, "live") == 0 ? "true" : "false");
-        print_json_text(rest);
+        json_text(stdout, rest);
         putchar('}');
         first = false;
     }

@@ -4,6 +4,8 @@
  */
 #include "top_export.h"
 
+#include "json_text.h"
+
 #include <inttypes.h>
 
 #define PREFIX     "nearheap_"
@@ -50,17 +52,6 @@ static bool has_pair(const struct share_figures *figures, unsigned i)
 }
 
 /* ---- JSON ---- */
-
-static void print_json_text(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', to);
-        fputc(*text, to);
-    }
-    fputc('"', to);
-}
 
 static void print_json_values(FILE *to, const struct top_counter *counters, unsigned count,
                               const uint64_t *values)
@@ -156,9 +147,9 @@ void top_print_json(FILE *to, const struct top_sample *sample)
     const struct top_process *process = sample->process;
     fprintf(to, "{\n  \"pid\": %" PRId64 ", \"user\": %lu, \"command\": ", process->header.pid,
             (unsigned long)process->user);
-    print_json_text(to, process->command);
+    json_text(to, process->command);
     fputs(", \"version\": ", to);
-    print_json_text(to, process->header.release);
+    json_text(to, process->header.release);
     fprintf(to, ", \"generation\": %" PRIu64 ", \"age_seconds\": %.3f,\n",
             process->header.generation, top_age(process));
     print_json_nodes(to, &process->now);
@@ -174,7 +165,7 @@ void top_print_json(FILE *to, const struct top_sample *sample)
 static void print_process_labels(FILE *to, const struct top_process *process)
 {
     fprintf(to, "{pid=\"%" PRId64 "\",command=", process->header.pid);
-    print_json_text(to, process->command);
+    json_text(to, process->command);
 }
 
 static void print_heading(FILE *to, const char *group, const struct top_counter *counter)
@@ -286,7 +277,7 @@ void top_print_prometheus(FILE *to, const struct top_sample *samples, size_t cou
         fputs(PREFIX "info", to);
         print_process_labels(to, samples[i].process);
         fputs(",version=", to);
-        print_json_text(to, samples[i].process->header.release);
+        json_text(to, samples[i].process->header.release);
         fputs("} 1\n", to);
     }
     fputs("# HELP " PREFIX "age_seconds since the process wrote its counters\n"

@@ -7,6 +7,7 @@
  * It sees what a server would that were started in its place: with the same environment,
  * cpuset and control group.
  */
+#include "json_text.h"
 #include "limits.h"
 #include "machine_checks.h"
 #include "numa/kernel_nodes.h"
@@ -288,17 +289,6 @@ static void print_text(const struct machine *machine)
         puts("Nothing was found that costs performance.");
 }
 
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            putchar('\\');
-        putchar(*text);
-    }
-    putchar('"');
-}
-
 /* Bytes, or null for what is not known or boundless. */
 static void print_json_bytes(const char *name, uint64_t bytes, bool known)
 {
@@ -345,7 +335,7 @@ static void print_json(const struct machine *machine)
     fputs("],\n  \"warnings\": [", stdout);
     for (unsigned i = 0; i < warning_count; i++) {
         fputs(i > 0 ? ",\n    " : "\n    ", stdout);
-        print_json_text(warnings[i]);
+        json_text(stdout, warnings[i]);
     }
     puts("]}");
 }
