@@ -10,8 +10,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The input as a text of at most `most` characters; `text` has room for one more. */
+static inline void fuzz_text(const uint8_t *data, size_t size, char *text, size_t most)
+{
+    if (size > most)
+        size = most;
+    memcpy(text, data, size);
+    text[size] = '\0';
+}
 
 #define FUZZ_CHECK(is)                                                                             \
     do {                                                                                           \

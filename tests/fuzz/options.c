@@ -46,10 +46,7 @@ static void parse_option(const struct option *option, const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[TEXT_MOST + 1];
-    if (size > TEXT_MOST)
-        size = TEXT_MOST;
-    memcpy(text, data, size);
-    text[size] = '\0';
+    fuzz_text(data, size, text, TEXT_MOST);
     for (enum option_id id = 0; id < OPTIONS; id++)
         parse_option(options_row(id), text);
     /* A list is sound or not, whichever node is asked about. */

@@ -65,10 +65,7 @@ static void parse_memory(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[TEXT_MOST + 1];
-    if (size > TEXT_MOST)
-        size = TEXT_MOST;
-    memcpy(text, data, size);
-    text[size] = '\0';
+    fuzz_text(data, size, text, TEXT_MOST);
     parse_list(text);
     parse_memory(text);
     unsigned nodes = topology_synthetic_nodes(text);
