@@ -91,8 +91,10 @@ static size_t bytes_of(const void *object)
 
 static void sample(void *object)
 {
-    if (profile_on() && object != NULL)
-        profile_large(object, bytes_of(object), bytes_of(object));
+    if (!profile_on() || object == NULL)
+        return;
+    size_t bytes = bytes_of(object);
+    profile_large(object, bytes, bytes);
 }
 
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed)
