@@ -8,12 +8,12 @@
 #include "control_path.h"
 #include "os.h"
 #include "own_fd.h"
+#include "own_file.h"
 #include "share.h"
 #include "share_file.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,10 +44,8 @@ static struct connection {
     char line[CONTROL_COMMAND_ROOM];
 } connections[CONNECTIONS];
 
-/* As in share.c: the path is written before `owner`, and one of the two removes the file. */
 static char path[CONTROL_PATH_ROOM];
-static _Atomic pid_t owner; /* whose socket it is; 0: none is there */
-static _Atomic bool ending;
+static struct own_file socket_file = {.path = path};
 
 /* ---- Descriptors ---- */
 
@@ -294,9 +292,7 @@ static void open_somewhere(void)
         error = open_in(share_places[i]);
         if (error == 0) {
             accept_connections(true);
-            atomic_store(&owner, getpid());
-            if (atomic_load(&ending))
-                control_end();
+            own_file_is_made(&socket_file);
             return;
         }
     }
@@ -328,16 +324,13 @@ void control_beat(void)
     /* The program has closed it, as daemons do: nobody listens where its file is. */
     accepting = false;
     listener.fd = -1;
-    if (atomic_exchange(&owner, 0) == getpid()) /* no one's while the path is written */
-        (void)unlink(path);
+    own_file_remove(&socket_file);
     open_somewhere();
 }
 
 void control_end(void)
 {
-    atomic_store(&ending, true);
-    if (atomic_load(&owner) == getpid())
-        (void)unlink(path);
+    own_file_end(&socket_file);
 }
 
 void control_fork_child(void)
@@ -348,6 +341,5 @@ void control_fork_child(void)
     }
     close_own(&listener);
     accepting = false;
-    atomic_store(&owner, 0);
-    atomic_store(&ending, false);
+    own_file_fork_child(&socket_file);
 }

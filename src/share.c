@@ -8,6 +8,7 @@
 #include "log.h"
 #include "numa/topology.h"
 #include "os.h"
+#include "own_file.h"
 #include "proc_stat.h"
 #include "share_file.h"
 #include "stats.h"
@@ -25,12 +26,8 @@ static struct share_page *page; /* the attendant's; NULL: there is none */
 /* Written in fork's child alone, before its attendant starts. */
 static bool is_forked;
 
-/* The page's path, written by the attendant before `owner`, whose release pairs with the
- * acquire of who ends the process: whose process's it is, 0 for none.  A child that no
- * handler of fork knows of does not remove its parent's page. */
 static char path[SHARE_PATH_ROOM + SHARE_NAME_ROOM];
-static _Atomic pid_t owner;
-static _Atomic bool ending; /* sequentially consistent, as `owner`: one of the two removes it */
+static struct own_file page_file = {.path = path};
 
 /* ---- Filling ---- */
 
@@ -194,9 +191,7 @@ void share_begin(void)
     for (unsigned i = 0; i < SHARE_PLACES; i++) {
         error = share_in(share_places[i]);
         if (error == 0) {
-            atomic_store(&owner, getpid());
-            if (atomic_load(&ending))
-                share_end();
+            own_file_is_made(&page_file);
             return;
         }
     }
@@ -211,15 +206,12 @@ bool share_is_there(void)
 
 void share_end(void)
 {
-    atomic_store(&ending, true);
-    if (atomic_load(&owner) == getpid())
-        (void)unlink(path);
+    own_file_end(&page_file);
 }
 
 void share_fork_child(void)
 {
     page = NULL;
     is_forked = true;
-    atomic_store(&owner, 0);
-    atomic_store(&ending, false);
+    own_file_fork_child(&page_file);
 }
