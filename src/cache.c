@@ -139,11 +139,7 @@ NH_INLINE struct magazine *exchange_empty(struct cache *cache, struct central *c
 static NH_NOINLINE void *take_one(struct cache *cache, struct central *central)
 {
     struct magazine *full = exchange_empty(cache, central, NULL, 1);
-    if (full == NULL)
-        return NULL;
-    void *object = full->slot[--full->count];
-    central_retire(central, full, cache_shelf(cache));
-    return object;
+    return full != NULL ? central_retire_but_one(central, full, cache_shelf(cache)) : NULL;
 }
 
 void *cache_refill(unsigned cls)

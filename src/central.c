@@ -392,14 +392,17 @@ void central_retire(struct central *central, struct magazine *magazine, unsigned
     lock_release(&central->lock);
 }
 
+void *central_retire_but_one(struct central *central, struct magazine *magazine, unsigned shelf)
+{
+    void *object = magazine->slot[--magazine->count];
+    central_retire(central, magazine, shelf);
+    return object;
+}
+
 void *central_take_one(struct central *central)
 {
     struct magazine *magazine = central_exchange_empty(central, NULL, 1, 0);
-    if (magazine == NULL)
-        return NULL;
-    void *object = magazine->slot[--magazine->count];
-    central_retire(central, magazine, 0);
-    return object;
+    return magazine != NULL ? central_retire_but_one(central, magazine, 0) : NULL;
 }
 
 size_t central_drain(struct central *central, bool all)

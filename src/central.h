@@ -77,6 +77,8 @@ struct magazine *central_new_magazine(struct central *central);
 /* Gives a magazine back for good: its objects, if any, to the depot or to
  * their spans. */
 void central_retire(struct central *central, struct magazine *magazine, unsigned shelf);
+/* The same, but for one of its objects, which the caller gets; it has at least one. */
+void *central_retire_but_one(struct central *central, struct magazine *magazine, unsigned shelf);
 
 /* One object, without a magazine: for threads that have no cache. */
 void *central_take_one(struct central *central);

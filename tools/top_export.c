@@ -45,6 +45,28 @@ static void write_column(const struct share_figures *figures, unsigned column, c
         write_node(figures, column, name);
 }
 
+/* A place where memory is: `home` and `node` name its row and column of the residence. */
+struct residence_place {
+    unsigned next; /* to be looked at */
+    char home[NAME_ROOM], node[NAME_ROOM];
+    uint64_t bytes;
+};
+
+/* The next place with memory; false at the end.  Begins with `next` 0. */
+static bool next_place(const struct top_sample *sample, struct residence_place *it)
+{
+    while (it->next < RESIDENCE_ROWS * RESIDENCE_COLUMNS) {
+        unsigned row = it->next / RESIDENCE_COLUMNS, column = it->next % RESIDENCE_COLUMNS;
+        it->bytes = sample->residence->bytes[row][column];
+        it->next++;
+        if (it->bytes != 0 && write_row(sample, row, it->home)) {
+            write_column(&sample->process->now, column, it->node);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool has_pair(const struct share_figures *figures, unsigned i)
 {
     return figures->slots > 1 && figures->node[i / figures->slots].number != SHARE_NO_NODE &&
@@ -125,19 +147,10 @@ static void print_json_residence(FILE *to, const struct top_sample *sample)
         return;
     }
     fputs("  \"residence\": [", to);
-    for (unsigned row = 0; row < RESIDENCE_ROWS; row++) {
-        char home[NAME_ROOM], node[NAME_ROOM];
-        if (!write_row(sample, row, home))
-            continue;
-        for (unsigned column = 0; column < RESIDENCE_COLUMNS; column++) {
-            uint64_t bytes = sample->residence->bytes[row][column];
-            if (bytes == 0)
-                continue;
-            write_column(&sample->process->now, column, node);
-            fprintf(to, "%s\n    {\"home\": \"%s\", \"node\": \"%s\", \"bytes\": %" PRIu64 "}",
-                    comma, home, node, bytes);
-            comma = ",";
-        }
+    for (struct residence_place it = {.next = 0}; next_place(sample, &it);) {
+        fprintf(to, "%s\n    {\"home\": \"%s\", \"node\": \"%s\", \"bytes\": %" PRIu64 "}", comma,
+                it.home, it.node, it.bytes);
+        comma = ",";
     }
     fputc(']', to);
 }
@@ -238,19 +251,10 @@ static void print_group(FILE *to, const struct top_sample *samples, size_t count
 
 static void print_residence(FILE *to, const struct top_sample *sample)
 {
-    for (unsigned row = 0; row < RESIDENCE_ROWS; row++) {
-        char home[NAME_ROOM], node[NAME_ROOM];
-        if (!write_row(sample, row, home))
-            continue;
-        for (unsigned column = 0; column < RESIDENCE_COLUMNS; column++) {
-            uint64_t bytes = sample->residence->bytes[row][column];
-            if (bytes == 0)
-                continue;
-            write_column(&sample->process->now, column, node);
-            fputs(PREFIX "resident_bytes", to);
-            print_process_labels(to, sample->process);
-            fprintf(to, ",home=\"%s\",node=\"%s\"} %" PRIu64 "\n", home, node, bytes);
-        }
+    for (struct residence_place it = {.next = 0}; next_place(sample, &it);) {
+        fputs(PREFIX "resident_bytes", to);
+        print_process_labels(to, sample->process);
+        fprintf(to, ",home=\"%s\",node=\"%s\"} %" PRIu64 "\n", it.home, it.node, it.bytes);
     }
 }
 
