@@ -108,7 +108,8 @@ void profile_unlock(void);
 /* Finds what walks stacks, and uses it once, so that what it sets up at first is there;
  * false if there is none.  Calls dlopen. */
 bool profile_frames_prepare(void);
-/* Addresses of the calls that led here, this library's own left out; how many. */
+/* Addresses of the calls that led here, this library's own left out; how many.  One at a
+ * time in a thread, also by handlers of signals. */
 unsigned profile_frames_take(uintptr_t *frames, unsigned most);
 
 #endif

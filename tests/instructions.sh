@@ -24,6 +24,11 @@ mode=compare
 readonly slack=3 # what --record allows above the count
 # What a profile may add to a pair: an instruction, and a few at each refill.
 readonly profile_most=1.2
+# What a sample of 64 bytes may cost, its share of what is looked at and not sampled
+# included: 7000, with the unwinder at each 22,000.
+readonly sample_most=10000
+# Mean distance of samples then, in bytes.
+readonly sample_distance=8192
 
 # size:live:limit - limits that --record never lifts, whatever it counts.
 hard_limits="64:100:52 16:1000:56 1024:100:60 40000:10:120"
@@ -43,7 +48,8 @@ usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --prof
   --record          write the counts into instructions.budget, with limits of
                     $slack more, instead of comparing; say in the commit why they changed
   --profiled        compare the counts while a heap profile is taken, of which no sample is
-                    due, with those without: at most $profile_most more
+                    due, with those without: at most $profile_most more; and
+                    count what a sample costs: at most $sample_most
   --allocator PATH  print the counts of another malloc; nothing is compared
 
 Status 0: within the budget; 1: over it, or a run failed; 77: there is no valgrind.
@@ -168,6 +174,12 @@ while read -r size live recorded limit; do
             status=1
         fi
         echo
+        if [ "$size" = 64 ]; then
+            sampled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=$sample_distance \
+                per_pair "$size" "$live")
+            sample=$(awk -v a="$profiled" -v b="$sampled" -v d=$sample_distance -v s="$size" \
+                'BEGIN { printf "%.0f", (b - a) * d / s }')
+        fi
         ;;
     record)
         limit=$(awk -v c="$counted" -v s=$slack -v h="$hard" \
@@ -194,6 +206,13 @@ while read -r size live recorded limit; do
     esac
 done <"$budget"
 
+if [ $mode = profiled ]; then
+    echo "a sample: about $sample (some 150 were taken)"
+    if over "$sample" "$sample_most"; then
+        echo "OVER THE LIMIT of $sample_most"
+        status=1
+    fi
+fi
 if [ $mode = record ]; then
     { grep '^#' "$budget" && cat "$rows"; } >"$work/budget"
     cp "$work/budget" "$budget"
