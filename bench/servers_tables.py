@@ -44,18 +44,18 @@ def results(runs, names):
             for measure, rows in made.items()}
 
 
-def best_other(row, more_is_better):
-    """Who has the best median beside us; None if nobody."""
-    others = [name for name in row if name != BASE]
+def best_other(row, more_is_better, base=BASE):
+    """Who has the best median beside one; None if nobody."""
+    others = [name for name in row if name != base]
     best = max if more_is_better else min
     return best(others, key=lambda name: statistics.median(row[name]), default=None)
 
 
-def beside(row, other):
-    """Ours over the other's: text and ratio."""
-    made = paired.compare(row[BASE], row[other])
+def beside(row, other, base=BASE):
+    """One's over the other's: text and ratio."""
+    made = paired.compare(row[base], row[other])
     text = f"{made['ratio']:.2f}"
-    if len(row[BASE]) > 1:
+    if len(row[base]) > 1:
         text += f" ({made['low']:.2f}–{made['high']:.2f})"
     return text, made["ratio"]
 
@@ -106,9 +106,48 @@ def print_measure(measure, rows, names):
               f"({'higher' if MORE_IS_BETTER[measure] else 'lower'} is better)")
 
 
+def of_server(rows, server):
+    return [row for what, row in rows.items() if what.startswith(f"{server}, ")]
+
+
+def mean_over(rows, base, other):
+    """Of rows that both have, the geometric mean of `base` over `other`; None of none."""
+    ratios = [paired.compare(row[base], row[other])["ratio"]
+              for row in rows if base in row and other in row]
+    return statistics.geometric_mean(ratios) if ratios else None
+
+
+def print_short(made, names):
+    """A line for each server, of all its rows together."""
+    others = [name for name in names if name != BASE]
+    measures = [(measure, short) for measure, short in ((RATES, "rate"), (LATENCY, "p99"))
+                if made[measure]]
+    heads = [f"{short} over {other}" for _, short in measures for other in others]
+    print(f"\n| {BASE}'s | " + " | ".join(heads) + " | settled | the least other |")
+    print("| --- " * (len(heads) + 3) + "|")
+    for server in dict.fromkeys(what.partition(", ")[0] for rows in made.values() for what in rows):
+        means = [mean_over(of_server(made[measure], server), BASE, other)
+                 for measure, _ in measures for other in others]
+        settled = made[MEMORY].get(f"{server}, settled", {})
+        least = best_other(settled, False)
+        cells = ["" if mean is None else f"{mean:.2f}" for mean in means]
+        cells += [told(MEMORY, statistics.median(settled[name])) if name in settled else ""
+                  for name in (BASE, least)]
+        print(f"| {server} | " + " | ".join(cells) + (f" {least} |" if least else " |"))
+    for measure, short in measures:
+        means = []
+        for name in names:
+            ratios = [beside(row, other, name)[1] for row in made[measure].values() if name in row
+                      and (other := best_other(row, MORE_IS_BETTER[measure], name)) is not None]
+            means += [f"{name} {statistics.geometric_mean(ratios):.2f}"] if ratios else []
+        print(f"\nEach one's {short} over that of the best other of each row: " + ", ".join(means))
+
+
 def print_all(made, names, rounds):
     print(f"{datetime.date.today()}, {machine()}; medians of {rounds} paired rounds; in "
           f"parentheses the ratios' {'range' if rounds < paired.FEW_ROUNDS else 'middle half'}.")
+    if BASE in names and len(names) > 1:
+        print_short(made, names)
     for measure, rows in made.items():
         if rows:
             print_measure(measure, rows, names)

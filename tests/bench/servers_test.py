@@ -89,7 +89,11 @@ class Tables(unittest.TestCase):
         printed = io.StringIO()
         with redirect_stdout(printed):
             servers_tables.print_all(made, self.NAMES, 2)
-        rows = [line for line in printed.getvalue().splitlines() if line.startswith("| x,")]
+        lines = printed.getvalue().splitlines()
+        self.assertIn("| x | 3.15 | 1.30 |  | 2.00 | 0.50 |  |  |  |", lines)
+        self.assertIn("Each one's rate over that of the best other of each row: "
+                      "nearheap 1.30, slow 0.32, fast 0.79", lines)
+        rows = [line for line in lines if line.startswith("| x,")]
         self.assertEqual(rows, [
             "| x, get | 315.00/s | 100.00/s | 250.00/s | failed | 1.30 (1.10–1.50) fast |",
             "| x, get | 2.00 ms | 1.00 ms | 4.00 ms | failed | 2.00 (2.00–2.00) slow |",
