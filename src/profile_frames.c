@@ -12,6 +12,7 @@
 #include "profile.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <sys/auxv.h>
 #include <unwind.h>
 
@@ -27,6 +28,8 @@ static __typeof__(_Unwind_GetIP) *_Atomic get_ip;
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 static _Atomic uintptr_t own_begin, own_end;
+
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool busy;
 
 static void *find(void *library, const char *name)
 {
@@ -47,7 +50,7 @@ bool profile_frames_prepare(void)
         __typeof__(_Unwind_GetIP) *function;
     } ip = {.object = find(library, "_Unwind_GetIP")};
     if (walk.object == NULL || ip.object == NULL) {
-        log_line(LOG_ERROR, "no profile: %s is not there, which walks stacks", UNWINDER);
+        log_line(LOG_ERROR, "no call stacks: %s is not there, which walks them", UNWINDER);
         return false;
     }
     uintptr_t program = getauxval(AT_PHDR);
@@ -84,6 +87,15 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *arg)
 unsigned profile_frames_take(uintptr_t *frames, unsigned most)
 {
     struct walk walk = {.frames = frames, .most = most};
+    int saved = errno;
+    busy = true;
     (void)atomic_load_explicit(&backtrace, memory_order_relaxed)(visit, &walk);
+    busy = false;
+    errno = saved;
     return walk.count;
+}
+
+bool profile_frames_busy(void)
+{
+    return busy;
 }
