@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "fast.h"
+#include "guard.h"
 #include "large.h"
 #include "profile.h"
 
@@ -27,15 +28,22 @@ void sample_stop(enum sampling_purpose purpose)
     cache_registry_unlock();
 }
 
-static void *alloc(struct heap *heap, size_t bytes, size_t weighed)
+/* Without a place between guard pages an object is as if only the profile had chosen it. */
+static void *alloc(struct heap *heap, size_t size, size_t bytes, size_t weighed)
 {
     if (profile_frames_busy() || heap == NULL)
         return NULL;
-    if ((sampling_whose(weighed) & 1U << SAMPLING_PROFILE) == 0)
-        return NULL;
+    unsigned whose = sampling_whose(weighed);
     /* The largest power of two that divides it is what the class is aligned to. */
+    size_t alignment = bytes & -bytes;
+    void *object = NULL;
+    if ((whose & 1U << SAMPLING_GUARD) != 0)
+        object = guard_alloc(heap, size, size == bytes ? alignment : NH_GRAIN);
+    if ((whose & 1U << SAMPLING_PROFILE) == 0)
+        return object;
     bool zeroed;
-    void *object = large_alloc_unsampled(heap, bytes, bytes & -bytes, &zeroed);
+    if (object == NULL)
+        object = large_alloc_unsampled(heap, bytes, alignment, &zeroed);
     if (object != NULL)
         profile_take(object, bytes, weighed);
     return object;
@@ -43,11 +51,10 @@ static void *alloc(struct heap *heap, size_t bytes, size_t weighed)
 
 void *sample_alloc(size_t size, size_t bytes, size_t weighed)
 {
-    (void)size;
-    return alloc(cache_heap(), bytes, weighed);
+    return alloc(cache_heap(), size, bytes, weighed);
 }
 
 void *sample_alloc_on(struct heap *heap, size_t bytes)
 {
-    return sampling_hit(bytes) ? alloc(heap, bytes, bytes) : NULL;
+    return sampling_hit(bytes) ? alloc(heap, bytes, bytes, bytes) : NULL;
 }

@@ -116,8 +116,9 @@ static void all_change_while_others_allocate(void **state)
         {OPT_INTERLEAVE, "1m"},     {OPT_HUGE, "never"},      {OPT_PROFILE_RATE, "64k"},
         {OPT_CACHE, "16m"},         {OPT_DECAY, "-1"},        {OPT_NODE_LIMIT, "0=1g,1=16m"},
         {OPT_INTERLEAVE, "0"},      {OPT_HUGE, "always"},     {OPT_DECAY, "20"},
-        {OPT_PROFILE_RATE, "512k"}, {OPT_BAD_FREE, "report"}, {OPT_NODE_LIMIT, ""},
-        {OPT_CACHE, "64k"},         {OPT_BAD_FREE, "abort"},
+        {OPT_GUARD, "16k"},         {OPT_BAD_FREE, "report"}, {OPT_NODE_LIMIT, ""},
+        {OPT_PROFILE_RATE, "512k"}, {OPT_BAD_FREE, "abort"},  {OPT_GUARD, "0"},
+        {OPT_CACHE, "64k"},
     };
     pthread_t threads[THREADS];
     uint64_t seeds[THREADS];
