@@ -12,11 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define SIZE 100 /* of a class of 112 bytes, so guarded objects are known by their size */
 #define MOST 1000
+
+/* What a report may take of a signal stack beyond the kernel's own frame. */
+#define ROOM   4096
+#define FILLED 0x5a
 
 static sigjmp_buf back;
 static volatile sig_atomic_t calls;
@@ -59,6 +64,20 @@ static void call_next(int number, siginfo_t *info, void *context)
     note(info);
     CHECK((found.sa_flags & SA_SIGINFO) != 0);
     found.sa_sigaction(number, info, context);
+}
+
+/* A signal stack, of which this tells how much was used, after the report. */
+static char *stack, *stack_end;
+
+static void tell_use(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info, (void)context;
+    char *used = stack;
+    while (*used == FILLED)
+        used++;
+    dprintf(2, "nearheap: used %zu of %zu\n", (size_t)(stack_end - used),
+            (size_t)(stack_end - stack));
+    _exit(used == stack);
 }
 
 /* ---- Faults ---- */
@@ -134,6 +153,8 @@ static void early(int argc, char **argv, char **environment)
         install(jump_back, SA_NODEFER, NULL);
     else if (strcmp(mode, "before_once") == 0)
         install(only_return, (int)SA_RESETHAND, NULL);
+    else if (strcmp(mode, "small_stack") == 0)
+        install(tell_use, SA_ONSTACK, NULL);
     else if (strcmp(mode, "before_ignored") == 0)
         install_plain(SIG_IGN);
 }
@@ -205,6 +226,19 @@ static void none_sent(void)
     raise(SIGSEGV);
 }
 
+/* On one with little more room than the kernel needs for itself. */
+static void small_stack(void)
+{
+    size_t bytes = getauxval(AT_MINSIGSTKSZ) + ROOM;
+    stack = malloc(bytes);
+    CHECK(stack != NULL);
+    stack_end = stack + bytes;
+    memset(stack, FILLED, bytes);
+    stack_t alternate = {.ss_sp = stack, .ss_size = bytes};
+    CHECK(sigaltstack(&alternate, NULL) == 0);
+    fault_of_a_slot();
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -219,7 +253,8 @@ int main(int argc, char **argv)
                  {"after_calls_it", after_calls_it},
                  {"none_slot", fault_of_a_slot},
                  {"none_own", fault_of_its_own},
-                 {"none_sent", none_sent}};
+                 {"none_sent", none_sent},
+                 {"small_stack", small_stack}};
     for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
             modes[i].run();

@@ -22,6 +22,7 @@ MODES = {
     "before_nodefer": (0, 2),
     "before_once": (-signal.SIGSEGV, 1),
     "before_ignored": (-signal.SIGSEGV, 1),
+    "small_stack": (0, 1),
     "after": (0, 0),  # nobody calls nearheap's
     "after_calls_it": (-signal.SIGSEGV, 1),
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #define TRIES   2000
@@ -272,6 +273,53 @@ static void forks(void)
     verify_free(object, SIZE);
 }
 
+/* ---- Refusals ---- */
+
+#define MAPPINGS_MANY 100000 /* more are not made for a test */
+
+static size_t mappings_allowed(void)
+{
+    size_t most = SIZE_MAX;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+    if (file == NULL || fscanf(file, "%zu", &most) != 1)
+        most = SIZE_MAX;
+    if (file != NULL)
+        fclose(file);
+    return most;
+}
+
+/* Where no mapping can be split, objects are as others are, and freed ones as they were; and
+ * again between guard pages when it can. */
+static void no_mappings_left(void)
+{
+    enum { SIZE = 901, COUNT = 50 };
+    size_t most = mappings_allowed();
+    if (most > MAPPINGS_MANY)
+        return;
+    void *object[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        object[i] = guarded(SIZE);
+        fill(object[i], SIZE);
+    }
+    size_t bytes = 2 * most * PAGE;
+    char *region = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(region != MAP_FAILED);
+    size_t at = 0;
+    while (at < bytes && mprotect(region + at, PAGE, PROT_READ) == 0)
+        at += 2 * PAGE;
+    CHECK(at < bytes && errno == ENOMEM);
+    for (int i = 0; i < COUNT; i++)
+        verify_free(object[i], SIZE);
+    for (int i = 0; i < 3 * SLOTS; i++)
+        verify_free(filled(SIZE), SIZE);
+    CHECK(munmap(region, bytes) == 0);
+    for (int i = 0; i < 3 * SLOTS; i++) {
+        void *new = guarded(SIZE);
+        fill(new, SIZE);
+        verify_free(new, SIZE);
+    }
+}
+
 /* What is live is counted, and is none when all is free. */
 static void counters(void)
 {
@@ -296,5 +344,6 @@ int main(void)
     forks();
     counters();
     slots_in_turn();
+    no_mappings_left();
     return 0;
 }
