@@ -9,10 +9,11 @@ find_program(PYTHON3 python3)
 # All entry points while every few objects have guard pages; contents are verified.
 set(all "NEARHEAP_GUARD=1")
 set(often "NEARHEAP_GUARD=2k")
-set(both "${often};NEARHEAP_PROFILE=/dev/null;NEARHEAP_PROFILE_RATE=4k")
+set(both "${often};NEARHEAP_PROFILE=/dev/null;NEARHEAP_PROFILE_RATE=8k")
 set(on_4_nodes "NEARHEAP_TOPOLOGY=${topology_4}")
 set(threads 4)
-if(NEARHEAP_SANITIZE) # enough there
+if(NEARHEAP_SANITIZE) # enough there, where walking stacks takes long
+    set(both "NEARHEAP_GUARD=32k;NEARHEAP_PROFILE=/dev/null;NEARHEAP_PROFILE_RATE=64k")
     set(threads 2)
 endif()
 program(guard_objects_direct DIRECT SOURCES guard/objects.c)
