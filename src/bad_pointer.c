@@ -49,6 +49,11 @@ void bad_pointer_report(const char *call, const void *ptr)
         log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
         break;
     case NH_REST:
+        if (span_view_is_guarded(&at.span)) {
+            log_line(LOG_ERROR, "bad %s of %p: beside an object of %zu bytes at %p", call, ptr,
+                     span_view_object_bytes(&at.span), (void *)span_view_object(&at.span));
+            break;
+        }
         log_line(LOG_ERROR, "bad %s of %p: behind the last object of %u bytes in its span", call,
                  ptr, at.span.bytes);
         break;

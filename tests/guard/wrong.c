@@ -122,6 +122,13 @@ static void freed_inside(void)
     drop();
 }
 
+static void freed_beside(void)
+{
+    make_at(false);
+    object -= 16;
+    drop();
+}
+
 static void realloc_freed(void)
 {
     make_at(false);
@@ -145,11 +152,17 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } modes[] = {{"overflow_write", overflow_write},   {"overflow_read", overflow_read},
-                 {"underflow_write", underflow_write}, {"underflow_read", underflow_read},
-                 {"freed_read", freed_read},           {"freed_write_behind", freed_write_behind},
-                 {"freed_twice", freed_twice},         {"freed_inside", freed_inside},
-                 {"realloc_freed", realloc_freed},     {"jump", jump}};
+    } modes[] = {{"overflow_write", overflow_write},
+                 {"overflow_read", overflow_read},
+                 {"underflow_write", underflow_write},
+                 {"underflow_read", underflow_read},
+                 {"freed_read", freed_read},
+                 {"freed_write_behind", freed_write_behind},
+                 {"freed_twice", freed_twice},
+                 {"freed_inside", freed_inside},
+                 {"freed_beside", freed_beside},
+                 {"realloc_freed", realloc_freed},
+                 {"jump", jump}};
     for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
             modes[i].run();

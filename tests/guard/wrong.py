@@ -37,6 +37,7 @@ CASES = {
     "freed_twice": (signal.SIGABRT, "bad free of @: already free", [],
                     [ALLOCATED, FREED_ELSEWHERE]),
     "freed_inside": (signal.SIGABRT, f"bad free of @: inside {OBJECT}", [], [ALLOCATED]),
+    "freed_beside": (signal.SIGABRT, f"bad free of @: beside {OBJECT}", [], [ALLOCATED]),
     "realloc_freed": (signal.SIGABRT, "bad realloc of @: already free", [], [ALLOCATED, FREED]),
 }
 
