@@ -111,7 +111,7 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     /* The thread's own node has its cache; others' objects come one by one. */
     if (heap == cache_heap()) {
         void *object = fast_malloc_class(cls);
-        if (object == NULL || row_home_slot(span_table_home((uintptr_t)object)) == slot)
+        if (object == NULL || span_table_hint((uintptr_t)object)->slot == slot)
             return object;
         nh_free(object); /* the thread moved in between */
     }
