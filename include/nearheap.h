@@ -84,14 +84,14 @@ enum nh_what {
     NH_FREE_OBJECT, /* in a span with objects, where one is free */
     NH_OBJECT,      /* in an object: the program holds it, or a cache has it for the next malloc */
     NH_PAGES,       /* in pages of nh_pages_alloc */
-    NH_REST         /* behind the last object of a span */
+    NH_REST         /* behind the last object of a span, or beside one between guard pages */
 };
 
 /* The caller sets struct_size. */
 struct nh_object {
     size_t struct_size;
     const void *object;  /* first byte of NH_FREE_OBJECT, NH_OBJECT or NH_PAGES, else NULL */
-    size_t size;         /* its bytes, rounded up to the size class */
+    size_t size;         /* its bytes, rounded up to the size class; not so between guard pages */
     const void *span;    /* first byte of the span, NULL for NH_NOTHING and NH_CHANGING */
     size_t span_size;    /* bytes */
     uint64_t generation; /* another one whenever the span came to another use or other bounds */
@@ -113,7 +113,8 @@ NH_API int nh_lookup(const void *addr, struct nh_object *out);
 /* What a span is used for. */
 enum nh_span_state {
     NH_SPAN_IN_USE = 1, /* objects of one size, or one large object */
-    NH_SPAN_MANUAL,     /* pages of nh_pages_alloc (one object), or on their way to the system */
+    NH_SPAN_MANUAL,     /* pages of nh_pages_alloc (one object), on their way to the system, or
+                           guarded since an object there was freed */
     NH_SPAN_FREE
 };
 

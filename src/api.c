@@ -11,7 +11,7 @@
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "process.h"
-#include "profile.h"
+#include "sample.h"
 #include "size_class.h"
 #include "span_table.h"
 #include "stats.h"
@@ -111,11 +111,11 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     /* The thread's own node has its cache; others' objects come one by one. */
     if (heap == cache_heap()) {
         void *object = fast_malloc_class(cls);
-        if (object == NULL || row_home_slot(span_table_home((uintptr_t)object)) == slot)
+        if (object == NULL || span_table_hint((uintptr_t)object)->slot == slot)
             return object;
         nh_free(object); /* the thread moved in between */
     }
-    void *object = profile_on() ? profile_alloc_on(heap, size_class_bytes(cls)) : NULL;
+    void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
     return object != NULL ? object : central_take_one(&heap->central[cls]);
 }
 

@@ -76,7 +76,7 @@ static int each_held(const struct snapshot_span *span,
 {
     const struct span_view *view = &span->view;
     struct lookup at = {.what = view->cls == NH_CLASS_PAGES ? NH_PAGES : NH_OBJECT,
-                        .object = view->base,
+                        .object = span_view_object(view),
                         .size = span_view_object_bytes(view),
                         .span = *view};
     struct nh_object object = {.struct_size = sizeof(object)};

@@ -4,6 +4,7 @@
  */
 #include "bad_pointer.h"
 
+#include "guard_report.h"
 #include "log.h"
 #include "lookup.h"
 #include "options.h"
@@ -12,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void act(void)
+static void act(const void *ptr)
 {
+    guard_report_free((uintptr_t)ptr);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_ABORT)
         abort();
 }
@@ -47,6 +49,11 @@ void bad_pointer_report(const char *call, const void *ptr)
         log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
         break;
     case NH_REST:
+        if (span_view_is_guarded(&at.span)) {
+            log_line(LOG_ERROR, "bad %s of %p: beside an object of %zu bytes at %p", call, ptr,
+                     span_view_object_bytes(&at.span), (void *)span_view_object(&at.span));
+            break;
+        }
         log_line(LOG_ERROR, "bad %s of %p: behind the last object of %u bytes in its span", call,
                  ptr, at.span.bytes);
         break;
@@ -54,7 +61,7 @@ void bad_pointer_report(const char *call, const void *ptr)
         log_line(LOG_ERROR, "bad %s of %p: not from this heap", call, ptr);
         break;
     }
-    act();
+    act(ptr);
 }
 
 void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
@@ -64,5 +71,5 @@ void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
         return;
     log_line(LOG_ERROR, "bad free of %p: object of %zu bytes freed with size %zu", ptr, object,
              claimed);
-    act();
+    act(ptr);
 }

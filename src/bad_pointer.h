@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * bad_pointer.h - what is said of a pointer that free or realloc was given and
- * that is not a live object: one line, then what the option bad_free says.
+ * that is not a live object: one line, more where it had guard pages, then what the option
+ * bad_free says.
  *
  * No lock may be held.
  */

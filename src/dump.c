@@ -118,7 +118,7 @@ static const char *state_word(const struct span_view *view, const struct page_he
     case SPAN_IN_USE:
         return span_view_is_cut(view) ? "objects" : "large";
     case SPAN_MANUAL:
-        return view->cls == NH_CLASS_PAGES ? "pages" : "leaving"; /* to the system */
+        return view->cls == NH_CLASS_PAGES ? "pages" : "leaving"; /* or guarded (guard.h) */
     default:
         return idle->clean ? "clean" : "free";
     }

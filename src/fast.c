@@ -183,7 +183,7 @@ static _Atomic unsigned used; /* sequentially consistent: who changes it last se
 
 static void choose(unsigned use)
 {
-    /* By how malloc is to count: not at all, calls, or for a profile, whose samples look
+    /* By how malloc is to count: not at all, calls, or for samples, at which it looks
      * what is due, too. */
     enum { PLAIN, WATCHED, SAMPLED, WAYS };
     static const struct {

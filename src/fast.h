@@ -3,8 +3,8 @@
  * fast.h - the fast paths, of which there are three: with caches of threads, with
  * caches of CPUs (cpu_cache.h), and with either, where some threads were told their
  * node and keep caches of their own.  Which of them, changes at most twice.  Of each
- * there is one more, whose malloc counts its calls (watch.h).  While a profile is
- * taken all have others (fast_sampled.h).  All work at any time, for what a thread or
+ * there is one more, whose malloc counts its calls (watch.h).  While anything is
+ * sampled all have others (fast_sampled.h).  All work at any time, for what a thread or
  * a CPU does not have looks empty and full.
  */
 #ifndef NH_FAST_H
@@ -29,7 +29,7 @@ extern struct fast fast_now __attribute__((visibility("hidden")));
 void fast_use_cpus(void);
 void fast_use_told(void);
 void fast_use_watch(bool on);
-/* A profile is taken, or no more. */
+/* Something is sampled, or no more. */
 void fast_use_sampling(bool on);
 
 /* Where fast paths end, for fast.c and fast_sampled.c. */

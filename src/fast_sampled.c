@@ -2,7 +2,7 @@
  *
  * fast_sampled.c - see fast_sampled.h and sampling.h.
  *
- * What profiling costs a malloc of up to NH_SMALL_MAX is one instruction, the decrement
+ * What sampling costs a malloc of up to NH_SMALL_MAX is one instruction, the decrement
  * of a count: it leaves the carry flag alone, in which the comparison before it said that
  * the bin is empty, so that one jump (below or equal) takes both that and a count of
  * zero.  Other sizes count bytes, with a jump of its own.
@@ -14,8 +14,7 @@
 #include "fast.h"
 #include "fast_thread.h"
 #include "numa/current.h"
-#include "profile.h"
-#include "sampling.h"
+#include "sample.h"
 #include "size_class.h"
 #include "watch.h"
 
@@ -32,10 +31,12 @@ static void look_too(void)
 static NH_NOINLINE void *sample_due(size_t size, struct row *row)
 {
     look_too();
-    unsigned cls = size_class_of(size != 0 ? size : 1);
+    if (size == 0)
+        size = 1;
+    unsigned cls = size_class_of(size);
     size_t bytes = size_class_bytes(cls);
     bool hit = row != &row_boot ? sampling_hit_malloc(&row->sampling, cls) : sampling_hit(bytes);
-    void *object = hit ? profile_alloc(bytes, bytes) : NULL;
+    void *object = hit ? sample_alloc(size, bytes, bytes) : NULL;
     if (object == NULL)
         object = cache_refill(cls);
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
@@ -55,7 +56,7 @@ static NH_NOINLINE void *class_slow(unsigned cls, size_t bytes, struct row *row)
 {
     look_too();
     bool hit = row != &row_boot ? sampling_hit_bytes(&row->sampling, bytes) : sampling_hit(bytes);
-    void *object = hit ? profile_alloc(size_class_bytes(cls), bytes) : NULL;
+    void *object = hit ? sample_alloc(bytes, size_class_bytes(cls), bytes) : NULL;
     return object != NULL ? object : cache_refill(cls);
 }
 

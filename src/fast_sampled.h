@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * fast_sampled.h - malloc's fast paths while a profile is taken, one for each of
+ * fast_sampled.h - malloc's fast paths while anything is sampled, one for each of
  * fast.h's, which chooses them.  free's do not change.
  */
 #ifndef NH_FAST_SAMPLED_H

@@ -12,7 +12,7 @@
 #include "size_class.h"
 #include "snapshot.h"
 
-/* What is held, by class; large objects and pages under their own numbers. */
+/* What is held, by class; pages, and objects with spans of their own, under theirs. */
 struct held {
     size_t objects[NH_CLASS_SLOTS];
     size_t bytes[NH_CLASS_SLOTS];
@@ -23,8 +23,9 @@ static void count(const struct snapshot *snapshot, struct held *out)
     for (size_t i = 0; i < snapshot->spans; i++) {
         const struct span_view *view = &snapshot->span[i].view;
         size_t objects = snapshot_held(&snapshot->span[i]);
-        out->objects[view->cls] += objects;
-        out->bytes[view->cls] += objects * span_view_object_bytes(view);
+        unsigned cls = span_view_is_guarded(view) ? NH_CLASS_LARGE : view->cls;
+        out->objects[cls] += objects;
+        out->bytes[cls] += objects * span_view_object_bytes(view);
     }
 }
 

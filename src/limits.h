@@ -67,8 +67,10 @@
 #define NH_CLASS_LARGE 127
 /* The same of the first page of nh_pages_alloc's memory. */
 #define NH_CLASS_PAGES 126
-/* The same of a page with objects that free has to look at (special.h). */
-#define NH_CLASS_SPECIAL 125
+/* The same of the page that an object between guard pages begins on (guard.h). */
+#define NH_CLASS_GUARD 125
+/* The same of a page with objects that free has to look at (special.h): the lowest of these. */
+#define NH_CLASS_SPECIAL 124
 #define NH_CLASS_SLOTS   128
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */
@@ -101,6 +103,12 @@
 /* Moves of pages in a process: each may leave a mapping or two behind, out of
  * the system's 65530. */
 #define NH_MREMAP_LIMIT 8192
+
+/* Objects between guard pages, live and freed ones together: each may cost four mappings, and
+ * while it is live up to NH_CLASS_MAX bytes of memory. */
+#define NH_GUARD_SLOTS 128
+/* Calls that are kept of who allocated such an object, and of who freed it. */
+#define NH_GUARD_FRAMES 32
 
 /* Longest line this library prints. */
 #define NH_LINE_MAX 512

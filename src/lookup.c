@@ -10,14 +10,19 @@
 static void whole_span(struct lookup *out, enum nh_what what)
 {
     out->what = what;
-    out->object = out->span.base;
-    out->size = out->span.pages << NH_PAGE_SHIFT;
+    out->object = span_view_object(&out->span);
+    out->size = span_view_object_bytes(&out->span);
 }
 
 /* Where in a span in use the address is; false when the span changed meanwhile. */
 static bool find_object(uintptr_t address, struct lookup *out)
 {
     const struct span_view *span = &out->span;
+    if (span_view_is_guarded(span) &&
+        address - span_view_object(span) >= span_view_object_bytes(span)) {
+        out->what = NH_REST;
+        return true;
+    }
     if (span->objects == 0) {
         whole_span(out, NH_OBJECT);
         return true;

@@ -6,6 +6,7 @@
 #include "bad_pointer.h"
 #include "export.h"
 #include "fast.h"
+#include "guard.h"
 #include "large.h"
 #include "limits.h"
 #include "size_class.h"
@@ -48,10 +49,13 @@ void nh_free(void *ptr)
 }
 NH_LIBC_NAME(free, nh_free);
 
-/* The size class (or whole pages) that an object was given out with. */
+/* The size class (or whole pages, or between guard pages what was asked for) that an object was
+ * given out with. */
 static size_t usable_size(const void *ptr, uint32_t home)
 {
     unsigned cls = row_home_class(home);
+    if (nh_unlikely(cls == NH_CLASS_GUARD))
+        return guard_usable_size(ptr);
     return cls < NH_CLASSES ? size_class_bytes(cls) : large_usable_size(ptr);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * os.c - the only file that maps, unmaps, moves, advises or asks about memory.
+ * os.c - the only file that maps, unmaps, moves, protects, advises or asks about memory.
  */
 #include "os.h"
 
@@ -114,6 +114,15 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use)
     /* Kernels without huge pages refuse; there is nothing to do then. */
     (void)madvise(at, bytes, use == OS_HUGE_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     errno = saved;
+}
+
+bool os_protect(void *at, size_t bytes, enum os_access access)
+{
+    int saved = errno;
+    int protection = access == OS_ACCESS_ALL ? PROT_READ | PROT_WRITE : PROT_NONE;
+    bool done = mprotect(at, bytes, protection) == 0;
+    errno = saved;
+    return done;
 }
 
 bool os_move_pages(void *from, void *to, size_t bytes)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * os.h - the contract with the operating system's memory.  os.c alone calls
- * mmap, munmap, mremap, madvise and mincore.
+ * mmap, munmap, mremap, mprotect, madvise and mincore.
  *
  * All sizes and addresses are multiples of the system's page unless said
  * otherwise; lengths of mappings may be multiples of NH_SYSTEM_PAGE, and are rounded
@@ -34,6 +34,11 @@ bool os_release(void *at, size_t bytes);
 enum os_huge { OS_HUGE_DEFAULT, OS_HUGE_ALWAYS, OS_HUGE_NEVER };
 /* Whether the kernel may back [at, at + bytes) with huge pages. */
 void os_advise_huge(void *at, size_t bytes, enum os_huge use);
+
+enum os_access { OS_ACCESS_NONE, OS_ACCESS_ALL };
+/* Whether [at, at + bytes) may be touched.  False when the system cannot (it would have to
+ * split a mapping, and there are too many): some of it may be changed then. */
+bool os_protect(void *at, size_t bytes, enum os_access access);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
  * own contents are dropped.  The source stays mapped and reads as zeros.  False

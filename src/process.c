@@ -7,6 +7,8 @@
 #include "attendant.h"
 #include "cache.h"
 #include "cpu_cache.h"
+#include "guard.h"
+#include "guard_report.h"
 #include "leaks.h"
 #include "lock.h"
 #include "node_limit.h"
@@ -45,12 +47,14 @@ static void fork_prepare(void)
     span_table_lock();
     special_lock_all();
     profile_lock();
+    guard_lock();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    guard_unlock();
     profile_unlock();
     special_unlock_all();
     span_table_unlock();
@@ -73,6 +77,7 @@ static void fork_child(void)
     if (cpu_caches_used() && !cpus_closed)
         cpu_cache_forget();
     profile_fork_child();
+    guard_report_fork_child();
     fork_release();
     attendant_fork_child();
 }
@@ -114,6 +119,7 @@ void process_start(void)
         cache_flush();          /* what this thread got before was of a guessed node */
     }
     profile_begin();
+    guard_begin();
     attendant_begin();
 }
 

@@ -5,20 +5,15 @@
 #include "profile.h"
 
 #include "cache.h"
-#include "fast.h"
-#include "large.h"
 #include "os.h"
-#include "sampling.h"
+#include "sample.h"
 #include "special.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #define HASH_SHIFT 12
 #define HASHES     ((size_t)1 << HASH_SHIFT)
-
-_Atomic bool profile_running;
 
 /* Guards additions to all that follows; readers start at the atomic heads, whose stores
  * are releases. */
@@ -28,9 +23,6 @@ static _Atomic(struct profile_place *) places;
 static struct profile_stack *stacks_by_hash[HASHES];
 static struct profile_place *places_by_hash[HASHES];
 static char *room, *room_end; /* of a chunk for records, which are kept for ever */
-
-/* Set while a thread takes a sample: what it allocates meanwhile is not the program's. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) bool busy;
 
 struct profile_stack *profile_stacks(void)
 {
@@ -56,21 +48,13 @@ bool profile_start(uint64_t rate)
 {
     if (!profile_frames_prepare())
         return false;
-    cache_registry_lock();
-    sampling_start(rate);
-    cache_registry_reset_sampling();
-    atomic_store_explicit(&profile_running, true, memory_order_release);
-    fast_use_sampling(true);
-    cache_registry_unlock();
+    sample_start(SAMPLING_PROFILE, rate);
     return true;
 }
 
 void profile_stop(void)
 {
-    cache_registry_lock();
-    fast_use_sampling(false);
-    atomic_store_explicit(&profile_running, false, memory_order_relaxed);
-    cache_registry_unlock();
+    sample_stop(SAMPLING_PROFILE);
 }
 
 /* ---- Records, under the lock ---- */
@@ -176,14 +160,14 @@ static void count_out(struct profile_bucket *bucket, const struct profile_ticket
 /* What an object of `bytes` stands for that was chosen for `weighed` bytes of line. */
 static void weigh(struct profile_ticket *ticket, size_t bytes, size_t weighed)
 {
-    double stands_for = 1 / sampling_chance(weighed);
+    double stands_for = 1 / sampling_chance(SAMPLING_PROFILE, weighed);
     ticket->objects = (uint64_t)(stands_for * PROFILE_UNIT + 0.5);
     ticket->bytes = (uint64_t)(stands_for * (double)bytes + 0.5);
     ticket->size = bytes;
 }
 
 /* Without memory for its records an object is as if it were not sampled. */
-static void take(void *object, size_t bytes, size_t weighed)
+void profile_take(void *object, size_t bytes, size_t weighed)
 {
     uintptr_t frames[PROFILE_FRAMES];
     unsigned depth = profile_frames_take(frames, PROFILE_FRAMES);
@@ -207,41 +191,11 @@ static void take(void *object, size_t bytes, size_t weighed)
     (void)special_link(special, object);
 }
 
-static void take_with_care(void *object, size_t bytes, size_t weighed)
-{
-    int saved = errno;
-    busy = true;
-    take(object, bytes, weighed);
-    busy = false;
-    errno = saved;
-}
-
-static void *alloc(struct heap *heap, size_t bytes, size_t weighed)
-{
-    if (!profile_on() || busy || heap == NULL)
-        return NULL;
-    bool zeroed;
-    /* The largest power of two that divides it is what the class is aligned to. */
-    void *object = large_alloc_unsampled(heap, bytes, bytes & -bytes, &zeroed);
-    if (object != NULL)
-        take_with_care(object, bytes, weighed);
-    return object;
-}
-
-void *profile_alloc(size_t bytes, size_t weighed)
-{
-    return alloc(cache_heap(), bytes, weighed);
-}
-
-void *profile_alloc_on(struct heap *heap, size_t bytes)
-{
-    return sampling_hit(bytes) ? alloc(heap, bytes, bytes) : NULL;
-}
-
 void profile_large(void *object, size_t bytes, size_t fresh)
 {
-    if (!busy && sampling_hit(fresh))
-        take_with_care(object, bytes, bytes);
+    if (!profile_frames_busy() && sampling_hit(fresh) &&
+        (sampling_whose(fresh) & 1U << SAMPLING_PROFILE) != 0)
+        profile_take(object, bytes, bytes);
 }
 
 void profile_grown(struct profile_ticket *ticket, size_t bytes)

@@ -4,27 +4,21 @@
  * on which node, and what of it was freed, by threads of which node and how long after.
  *
  * sampling.h says which allocations are sampled.  A sampled object of a size class gets
- * a span of its own, and a record (special.h) that is found when it is freed; so all
- * others are allocated and freed as ever.  What was counted is kept for the life of the
+ * a span of its own (sample.h), and a record (special.h) that is found when it is freed; so
+ * all others are allocated and freed as ever.  What was counted is kept for the life of the
  * process, and only added to: a reader needs no lock, and may interrupt a writer.
  *
- * Never calls malloc, and a malloc by the unwinder is not sampled.
+ * Never calls malloc.
  */
 #ifndef NH_PROFILE_H
 #define NH_PROFILE_H
 
-#include "base.h"
+#include "sampling.h"
 
-#include <stdatomic.h>
-
-struct heap;
-
-/* Whether samples are taken.  The acquire pairs with the release of profile_start: what
- * walks stacks is there.  Who sees it late samples a few less or more. */
-extern _Atomic bool profile_running __attribute__((visibility("hidden")));
+/* Whether samples are taken: then what walks stacks is there. */
 NH_INLINE bool profile_on(void)
 {
-    return nh_unlikely(atomic_load_explicit(&profile_running, memory_order_acquire));
+    return sampling_for(SAMPLING_PROFILE);
 }
 
 /* Samples from now on, at a mean distance of `rate` bytes; false when there is nothing to
@@ -32,12 +26,9 @@ NH_INLINE bool profile_on(void)
 bool profile_start(uint64_t rate);
 void profile_stop(void);
 
-/* An object that was chosen, for `weighed` bytes of line: of `bytes`, a size class's, and
- * aligned as that is, from the calling thread's heap.  NULL when it is not to be had in this
- * way; then any other will do. */
-void *profile_alloc(size_t bytes, size_t weighed);
-/* The same of `heap`, if an object of `bytes` from there is chosen. */
-void *profile_alloc_on(struct heap *heap, size_t bytes);
+/* Takes the object, which was allocated with a span of its own, as a sample: it has `bytes`, and
+ * was chosen for `weighed` bytes of line. */
+void profile_take(void *object, size_t bytes, size_t weighed);
 /* A large object of `bytes` was allocated, or one that is not sampled grew: samples it if
  * it is chosen for the `fresh` bytes. */
 NH_SLOW void profile_large(void *object, size_t bytes, size_t fresh);
@@ -111,5 +102,8 @@ bool profile_frames_prepare(void);
 /* Addresses of the calls that led here, this library's own left out; how many.  One at a
  * time in a thread, also by handlers of signals. */
 unsigned profile_frames_take(uintptr_t *frames, unsigned most);
+/* Whether the calling thread is in one of these: what it allocates meanwhile is the unwinder's,
+ * and no sample. */
+bool profile_frames_busy(void);
 
 #endif

@@ -21,6 +21,7 @@
 #include "profile.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <sys/auxv.h>
 #include <unwind.h>
 
@@ -43,6 +44,8 @@ static find_entry_function *_Atomic find_entry;
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 static _Atomic uintptr_t own_begin, own_end;
+
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool busy;
 
 static void *find(void *library, const char *name)
 {
@@ -71,7 +74,7 @@ bool profile_frames_prepare(void)
         find_entry_function *function;
     } entry = {.object = find(library, "_Unwind_Find_FDE")};
     if (walk.object == NULL || ip.object == NULL || cfa.object == NULL || entry.object == NULL) {
-        log_line(LOG_ERROR, "no profile: %s is not there, which walks stacks", UNWINDER);
+        log_line(LOG_ERROR, "no call stacks: %s is not there, which walks them", UNWINDER);
         return false;
     }
     uintptr_t program = getauxval(AT_PHDR);
@@ -260,7 +263,16 @@ NH_NOINLINE unsigned profile_frames_take(uintptr_t *frames, unsigned most)
     if (walk_by_rules(&walk, here))
         return walk.count;
     walk.count = 0;
+    int saved = errno;
+    busy = true;
     (void)atomic_load_explicit(&backtrace, memory_order_relaxed)(visit, &walk);
+    busy = false;
+    errno = saved;
     note_stack(&walk);
     return walk.count;
+}
+
+bool profile_frames_busy(void)
+{
+    return busy;
 }

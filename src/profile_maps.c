@@ -14,9 +14,6 @@
 
 #define MAPS "/proc/self/maps"
 
-/* A line has a path at most, and some numbers. */
-#define LINES_MAX 8192
-
 /* Notes of a file that are looked at. */
 #define NOTES_MAX 1024
 
@@ -32,7 +29,7 @@ static bool read_at(int fd, void *to, size_t bytes, uint64_t offset)
 }
 
 /* The build id in some notes, if it is there. */
-static bool find_id(const unsigned char *notes, size_t bytes, char *hex)
+static void find_id(const unsigned char *notes, size_t bytes, char *hex)
 {
     static const char digits[] = "0123456789abcdef";
     Elf64_Nhdr note;
@@ -41,7 +38,7 @@ static bool find_id(const unsigned char *notes, size_t bytes, char *hex)
         at += sizeof note;
         size_t name = round_up(note.n_namesz, 4), content = round_up(note.n_descsz, 4);
         if (name > bytes - at || content > bytes - at - name)
-            return false;
+            return;
         if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof ELF_NOTE_GNU &&
             memcmp(notes + at, ELF_NOTE_GNU, sizeof ELF_NOTE_GNU) == 0 &&
             note.n_descsz <= MAPS_BUILD_ID_MAX) {
@@ -50,14 +47,21 @@ static bool find_id(const unsigned char *notes, size_t bytes, char *hex)
                 *hex++ = digits[notes[at + name + i] & 0xf];
             }
             *hex = '\0';
-            return true;
+            return;
         }
         at += name + content;
     }
-    return false;
 }
 
-static void read_build_id(int fd, char *hex)
+/* Where the linker put the mapping's first byte, if that is of the segment. */
+static void find_address(const Elf64_Phdr *segment, struct map *map)
+{
+    if ((segment->p_flags & PF_X) != 0 && map->offset < segment->p_offset + segment->p_filesz &&
+        map->offset + (map->end - map->begin) > segment->p_offset)
+        map->address = map->offset - segment->p_offset + segment->p_vaddr;
+}
+
+static void read_segments(int fd, struct map *map)
 {
     Elf64_Ehdr head;
     if (!read_at(fd, &head, sizeof head, 0) || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -68,10 +72,12 @@ static void read_build_id(int fd, char *hex)
         unsigned char notes[NOTES_MAX];
         if (!read_at(fd, &segment, sizeof segment, head.e_phoff + i * sizeof segment))
             return;
-        if (segment.p_type == PT_NOTE && segment.p_filesz <= sizeof notes &&
-            read_at(fd, notes, segment.p_filesz, segment.p_offset) &&
-            find_id(notes, segment.p_filesz, hex))
-            return;
+        if (segment.p_type == PT_LOAD)
+            find_address(&segment, map);
+        if (segment.p_type == PT_NOTE && map->build_id[0] == '\0' &&
+            segment.p_filesz <= sizeof notes &&
+            read_at(fd, notes, segment.p_filesz, segment.p_offset))
+            find_id(notes, segment.p_filesz, map->build_id);
     }
 }
 
@@ -87,7 +93,7 @@ static bool parse(char *line, struct map *map)
     at = strchr(at, ' ');
     if (at == NULL || permissions[2] != 'x')
         return false;
-    map->offset = strtoul(at, &at, 16);
+    map->offset = map->address = strtoul(at, &at, 16);
     map->path = strchr(at, '/');
     return map->path != NULL;
 }
@@ -99,15 +105,15 @@ static void visit_line(char *line, void (*visit)(const struct map *map, void *ar
         return;
     int fd = open_file(map.path);
     if (fd >= 0) {
-        read_build_id(fd, map.build_id);
+        read_segments(fd, &map);
         syscall(SYS_close, fd);
     }
     visit(&map, arg);
 }
 
-void maps_visit(void (*visit)(const struct map *map, void *arg), void *arg)
+void maps_visit(struct maps_room *room, void (*visit)(const struct map *map, void *arg), void *arg)
 {
-    static char lines[LINES_MAX];
+    char *lines = room->lines;
     int saved = errno;
     int fd = open_file(MAPS);
     size_t used = 0;
@@ -120,7 +126,7 @@ void maps_visit(void (*visit)(const struct map *map, void *arg), void *arg)
         }
         used -= (size_t)(line - lines);
         memmove(lines, line, used);
-        n = syscall(SYS_read, fd, lines + used, sizeof lines - used);
+        n = syscall(SYS_read, fd, lines + used, sizeof room->lines - used);
         if (n <= 0)
             break;
     }

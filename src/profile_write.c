@@ -93,6 +93,7 @@ NH_STATIC(STRING_LIVE - STRING_LIFETIMES == PROFILE_LIVE, "a string for each lif
 static struct writer {
     struct pprof_file file;
     struct pprof_message message, part;
+    struct maps_room maps;
     uint64_t strings; /* written so far */
     size_t mappings;
     struct {
@@ -228,7 +229,7 @@ static bool put_profile(int fd)
     put_value_type(PROFILE_SAMPLE_TYPE, STRING_INUSE_SPACE, STRING_BYTES);
     put_value_type(PROFILE_SAMPLE_TYPE, STRING_SAMPLES, STRING_COUNT);
     put_value_type(PROFILE_PERIOD_TYPE, STRING_SPACE, STRING_BYTES);
-    pprof_put_number(&writer.file, PROFILE_PERIOD, sampling_rate());
+    pprof_put_number(&writer.file, PROFILE_PERIOD, sampling_rate(SAMPLING_PROFILE));
     pprof_put_number(&writer.file, PROFILE_DEFAULT_TYPE, STRING_INUSE_SPACE);
     pprof_put_number(&writer.file, PROFILE_DROP_FRAMES, STRING_OWN_FRAMES);
     pprof_put_number(&writer.file, PROFILE_TIME_NANOS, os_clock_ns(CLOCK_REALTIME));
@@ -237,7 +238,7 @@ static bool put_profile(int fd)
              bucket = bucket->next)
             put_sample(stack, bucket);
     writer.mappings = 0;
-    maps_visit(put_mapping, NULL);
+    maps_visit(&writer.maps, put_mapping, NULL);
     /* After the stacks: those that came meanwhile have places that are not needed. */
     for (struct profile_place *place = profile_places(); place != NULL; place = place->next)
         put_location(place->address);

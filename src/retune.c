@@ -7,6 +7,7 @@
 #include "retune.h"
 
 #include "cache.h"
+#include "guard.h"
 #include "node_limit.h"
 #include "profile.h"
 #include "watch.h"
@@ -66,6 +67,9 @@ bool retune(enum option_id id, const char *value, struct text *problem)
         break;
     case OPT_PROFILE_RATE:
         rate_changed();
+        break;
+    case OPT_GUARD:
+        guard_set((size_t)number);
         break;
     default:
         break;

@@ -24,7 +24,7 @@
 
 #include <stdatomic.h>
 
-/* What a profile counts of the allocations from a row (sampling.h); all relaxed. */
+/* What is counted of the allocations from a row, for samples (sampling.h); all relaxed. */
 struct row_sampling {
     _Atomic int64_t mallocs_left, bytes_left;  /* before a sample */
     _Atomic int64_t mallocs_next;              /* what mallocs_left is after the next one */

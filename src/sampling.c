@@ -12,19 +12,35 @@
 
 #include <time.h>
 
+_Atomic unsigned sampling_purposes;
+
 /* Constant between two starts; relaxed. */
-static _Atomic uint64_t rate = 1;
+static _Atomic uint64_t rates[SAMPLING_PURPOSES] = {1, 1};
 /* Counts starts, so that a row knows whether its counts are of this one; relaxed. */
 static _Atomic uint32_t start_count;
 
 /* Of the parts of line with a point, those whose first point lies on an object of the
- * class, times 2^SHARE_BITS; constant and relaxed as `rate`. */
+ * class, times 2^SHARE_BITS; constant and relaxed as rates. */
 #define SHARE_BITS 32
 static _Atomic uint64_t small_share[NH_SMALL_CLASSES + 1];
 
-uint64_t sampling_rate(void)
+/* A distance that is never reached; its bytes can be counted. */
+#define NEVER 0x1p62
+
+uint64_t sampling_rate(enum sampling_purpose purpose)
 {
-    return atomic_load_explicit(&rate, memory_order_relaxed);
+    return atomic_load_explicit(&rates[purpose], memory_order_relaxed);
+}
+
+/* Points of all purposes a byte. */
+static double density(void)
+{
+    unsigned purposes = sampling_for_any();
+    double sum = 0;
+    for (int purpose = 0; purpose < SAMPLING_PURPOSES; purpose++)
+        if ((purposes & 1U << purpose) != 0)
+            sum += 1 / (double)sampling_rate((enum sampling_purpose)purpose);
+    return sum;
 }
 
 /* ---- Arithmetic ---- */
@@ -68,16 +84,18 @@ static double chance_of(double x)
     return p;
 }
 
-double sampling_chance(size_t bytes)
+double sampling_chance(enum sampling_purpose purpose, size_t bytes)
 {
-    return chance_of((double)bytes / (double)sampling_rate());
+    return chance_of((double)bytes / (double)sampling_rate(purpose));
 }
 
-void sampling_start(uint64_t bytes)
+/* The purposes or their rates have changed. */
+static void derive(void)
 {
-    atomic_store_explicit(&rate, bytes, memory_order_relaxed);
-    for (unsigned cls = 1; cls <= NH_SMALL_CLASSES; cls++) {
-        double share = sampling_chance(size_class_bytes(cls)) / sampling_chance(NH_SMALL_MAX);
+    double all = density();
+    for (unsigned cls = 1; all > 0 && cls <= NH_SMALL_CLASSES; cls++) {
+        double share =
+            chance_of((double)size_class_bytes(cls) * all) / chance_of((double)NH_SMALL_MAX * all);
         atomic_store_explicit(&small_share[cls],
                               (uint64_t)(share * (double)(UINT64_C(1) << SHARE_BITS) + 0.5),
                               memory_order_relaxed);
@@ -85,11 +103,24 @@ void sampling_start(uint64_t bytes)
     atomic_fetch_add_explicit(&start_count, 1, memory_order_relaxed);
 }
 
+void sampling_start(enum sampling_purpose purpose, uint64_t rate)
+{
+    atomic_store_explicit(&rates[purpose], rate, memory_order_relaxed);
+    atomic_fetch_or_explicit(&sampling_purposes, 1U << purpose, memory_order_release);
+    derive();
+}
+
+void sampling_stop(enum sampling_purpose purpose)
+{
+    atomic_fetch_and_explicit(&sampling_purposes, ~(1U << purpose), memory_order_relaxed);
+    derive();
+}
+
 /* ---- Chance ---- */
 
 /* Of each thread its own stream (SplitMix64: G. Steele, D. Lea and C. Flood, "Fast
  * splittable pseudorandom number generators", OOPSLA 2014). */
-static uint64_t random_bits(void)
+uint64_t sampling_random(void)
 {
     static _Thread_local __attribute__((tls_model("initial-exec"))) uint64_t state;
     if (nh_unlikely(state == 0)) {
@@ -102,12 +133,18 @@ static uint64_t random_bits(void)
     return z ^ z >> 31;
 }
 
+/* Above 0 and at most 1. */
+static double uniform(void)
+{
+    return (double)((sampling_random() >> 11) + 1) * 0x1p-53;
+}
+
 /* Bytes to the next point, from any place. */
 static double distance(void)
 {
-    /* Above 0 and at most 1. */
-    double uniform = (double)((random_bits() >> 11) + 1) * 0x1p-53;
-    return -logarithm(uniform) * (double)sampling_rate();
+    double all = density();
+    double bytes = all > 0 ? -logarithm(uniform()) / all : NEVER;
+    return bytes < NEVER ? bytes : NEVER;
 }
 
 /* ---- Counts ---- */
@@ -124,8 +161,7 @@ static bool begins(_Atomic uint32_t *seen)
 /* How many mallocs get parts of line without a point before one gets a part with one. */
 static int64_t mallocs_before(void)
 {
-    double parts = distance() / (double)NH_SMALL_MAX;
-    return parts < 0x1p62 ? (int64_t)parts : INT64_C(1) << 62;
+    return (int64_t)(distance() / (double)NH_SMALL_MAX);
 }
 
 bool sampling_hit_malloc(struct row_sampling *row, unsigned cls)
@@ -139,7 +175,7 @@ bool sampling_hit_malloc(struct row_sampling *row, unsigned cls)
         return false;
     }
     uint64_t most = atomic_load_explicit(&small_share[cls], memory_order_relaxed);
-    return random_bits() >> (64 - SHARE_BITS) < most;
+    return sampling_random() >> (64 - SHARE_BITS) < most;
 }
 
 bool sampling_hit_bytes(struct row_sampling *row, size_t bytes)
@@ -157,4 +193,17 @@ bool sampling_hit_bytes(struct row_sampling *row, size_t bytes)
 bool sampling_hit(size_t bytes)
 {
     return distance() < (double)bytes;
+}
+
+unsigned sampling_whose(size_t bytes)
+{
+    unsigned purposes = sampling_for_any();
+    if (nh_likely((purposes & (purposes - 1)) == 0))
+        return purposes;
+    double profile = sampling_chance(SAMPLING_PROFILE, bytes);
+    double guard = sampling_chance(SAMPLING_GUARD, bytes);
+    /* Given that either did. */
+    bool by_profile = uniform() * (profile + guard - profile * guard) <= profile;
+    bool by_guard = !by_profile || uniform() <= guard;
+    return (by_profile ? 1U << SAMPLING_PROFILE : 0) | (by_guard ? 1U << SAMPLING_GUARD : 0);
 }

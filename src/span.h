@@ -7,15 +7,15 @@
  *   DEAD    no pages; on the descriptor allocator's free list.
  *   FREE    in one of its page heap's free sets; owner: the page heap's lock.
  *           The span table maps its first and last page to it.
- *   IN_USE  holds objects of one class, or one large object.  Owner: the lock
- *           of its central list; for a large object whoever holds the object.
- *           The span table maps every page to it.
+ *   IN_USE  holds objects of one class, or one large object, or one between guard
+ *           pages.  Owner: the lock of its central list; else whoever holds the
+ *           object.  The span table maps every page to it.
  *   MANUAL  whole pages in the hands of the engine or of a caller of the
  *           page-span API; owner: that holder.
  *
  *   DEAD -> FREE (growth, split)      FREE -> DEAD (coalescing)
  *   DEAD -> IN_USE, MANUAL (split)    FREE -> IN_USE, MANUAL (whole span)
- *   IN_USE, MANUAL -> FREE
+ *   IN_USE, MANUAL -> FREE                        IN_USE <-> MANUAL (guard.h)
  *
  * Descriptors are type-stable: their memory is never anything else, so a reader
  * with a stale pointer may look.  What it finds is made whole by the version: even
@@ -43,12 +43,12 @@ struct span {
     struct span *next, *prev; /* in one list at most: its state's owner */
     uintptr_t base;           /* first byte; R */
     size_t pages;             /* R */
-    uint64_t index_magic;     /* size_class_index; 0 for a large object; R */
+    uint64_t index_magic;     /* size_class_index; bytes before a guarded object; else 0; R */
     uint32_t bytes;           /* an object's; 0 for a large object; R */
-    uint16_t objects;         /* 0 for a large object; R */
+    uint16_t objects;         /* 0 for a large or guarded object; R */
     uint16_t free_objects;
     _Atomic uint8_t state; /* R */
-    uint8_t cls;           /* size class, or NH_CLASS_LARGE; R */
+    uint8_t cls;           /* size class, or NH_CLASS_LARGE, _GUARD, _PAGES; R */
     uint8_t slot;   /* heap that uses it; the same for the descriptor's whole memory's life; R */
     bool needzero;  /* pages may hold old data; a FREE span without it is not resident */
     uint8_t cursor; /* object_bits.h */
@@ -92,7 +92,7 @@ NH_INLINE bool span_may_become(enum span_state from, enum span_state to)
     case SPAN_FREE:
         return to != SPAN_FREE;
     default:
-        return to == SPAN_FREE;
+        return to != SPAN_DEAD && to != from;
     }
 }
 
@@ -189,10 +189,23 @@ NH_INLINE bool span_view_is_cut(const struct span_view *view)
     return view->state == SPAN_IN_USE && view->objects != 0;
 }
 
+/* Whether it has guard pages around an object, or had. */
+NH_INLINE bool span_view_is_guarded(const struct span_view *view)
+{
+    return view->cls == NH_CLASS_GUARD;
+}
+
+/* Where what it holds begins: the first of its objects, the only one, or all of it. */
+NH_INLINE uintptr_t span_view_object(const struct span_view *view)
+{
+    return view->base + (span_view_is_guarded(view) ? view->index_magic : 0);
+}
+
 /* Bytes of what it holds: each of its objects, or all of it. */
 NH_INLINE size_t span_view_object_bytes(const struct span_view *view)
 {
-    return span_view_is_cut(view) ? view->bytes : view->pages << NH_PAGE_SHIFT;
+    return span_view_is_cut(view) || span_view_is_guarded(view) ? view->bytes
+                                                                : view->pages << NH_PAGE_SHIFT;
 }
 
 /* Whether the page at `address` is one of the view's. */

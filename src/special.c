@@ -9,6 +9,7 @@
 
 #include "bad_pointer.h"
 #include "fast.h"
+#include "guard.h"
 #include "heap.h"
 #include "large.h"
 #include "os.h"
@@ -108,8 +109,8 @@ uint32_t special_home(uintptr_t address)
     struct span_view span;
     if (span_table_find(address, &span) != SPAN_FOUND || span.state != SPAN_IN_USE)
         return 0;
-    /* As large.c and central.c set them. */
-    return row_home(span.cls == NH_CLASS_LARGE ? 0 : span.slot, span.cls);
+    /* As large.c, guard.c and central.c set them. */
+    return row_home(span.cls >= NH_CLASSES ? 0 : span.slot, span.cls);
 }
 
 static void mark_page(uintptr_t object, bool special)
@@ -127,7 +128,7 @@ bool special_may_have(const void *ptr)
     struct span_view span;
     if (cls == 0 || cls == NH_CLASS_PAGES || span_table_find(at, &span) != SPAN_FOUND)
         return false;
-    return cls == NH_CLASS_LARGE ? at == span.base : (at - span.base) % span.bytes == 0;
+    return cls >= NH_CLASSES ? at == span_view_object(&span) : (at - span.base) % span.bytes == 0;
 }
 
 /* ---- Records ---- */
@@ -240,6 +241,8 @@ bool special_free(void *ptr, uint32_t *home)
     unsigned cls = row_home_class(*home);
     if (cls == NH_CLASS_LARGE)
         large_free(ptr);
+    else if (cls == NH_CLASS_GUARD)
+        guard_free(ptr);
     else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
         bad_pointer_report("free", ptr);
     else

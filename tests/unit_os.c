@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * unit_os.c - what os.c does when the system refuses: nothing is lost for good, errno is kept.
+ * unit_os.c - what os.c does when the system refuses: nothing is lost for good, errno is kept;
+ * protection.
  */
 #include "unit.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static int refusals;   /* of munmap, to come */
 static bool no_moving; /* mremap, mmap and madvise are refused */
@@ -148,6 +150,38 @@ static void a_refused_move_changes_nothing(void **state)
     assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
 }
 
+/* As a system call finds it, which fails where the program would be ended. */
+static bool touchable(char *at)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    bool readable = write(ends[1], at, 1) == 1;
+    bool writable = readable && read(ends[0], at, 1) == 1;
+    close(ends[0]);
+    close(ends[1]);
+    return readable && writable;
+}
+
+static void what_is_protected_keeps_its_contents(void **state)
+{
+    (void)state;
+    size_t page = os_page();
+    char *at = os_map(3 * page, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    memset(at, 5, 3 * page);
+    errno = EXDEV;
+    assert_true(os_protect(at + page, page, OS_ACCESS_NONE));
+    assert_false(os_protect(NULL, page, OS_ACCESS_ALL)); /* nothing is mapped there */
+    assert_int_equal(errno, EXDEV);
+    assert_true(touchable(at + page - 1) && touchable(at + 2 * page));
+    assert_false(touchable(at + page) || touchable(at + 2 * page - 1));
+    assert_true(os_protect(at, 3 * page, OS_ACCESS_ALL));
+    for (size_t i = 0; i < 3 * page; i++)
+        assert_int_equal(at[i], 5);
+    assert_true(touchable(at + page));
+    assert_true(os_unmap(at, 3 * page));
+}
+
 static void a_clock_that_is_refused_reads_0(void **state)
 {
     (void)state;
@@ -164,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_misaligned_mapping_is_not_lost),
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
         cmocka_unit_test(a_refused_move_changes_nothing),
+        cmocka_unit_test(what_is_protected_keeps_its_contents),
         cmocka_unit_test(a_clock_that_is_refused_reads_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,8 +116,9 @@ static void all_change_while_others_allocate(void **state)
         {OPT_INTERLEAVE, "1m"},     {OPT_HUGE, "never"},      {OPT_PROFILE_RATE, "64k"},
         {OPT_CACHE, "16m"},         {OPT_DECAY, "-1"},        {OPT_NODE_LIMIT, "0=1g,1=16m"},
         {OPT_INTERLEAVE, "0"},      {OPT_HUGE, "always"},     {OPT_DECAY, "20"},
-        {OPT_PROFILE_RATE, "512k"}, {OPT_BAD_FREE, "report"}, {OPT_NODE_LIMIT, ""},
-        {OPT_CACHE, "64k"},         {OPT_BAD_FREE, "abort"},
+        {OPT_GUARD, "16k"},         {OPT_BAD_FREE, "report"}, {OPT_NODE_LIMIT, ""},
+        {OPT_PROFILE_RATE, "512k"}, {OPT_BAD_FREE, "abort"},  {OPT_GUARD, "0"},
+        {OPT_CACHE, "64k"},
     };
     pthread_t threads[THREADS];
     uint64_t seeds[THREADS];
@@ -144,12 +145,37 @@ static void all_change_while_others_allocate(void **state)
     close(null);
 }
 
+/* Whether an object has guard pages: then it has the size that was asked for, which no class has.
+ */
+static bool guarded(void)
+{
+    enum { SIZE = 100 };
+    void *object = nh_malloc(SIZE);
+    assert_non_null(object);
+    bool exactly = nh_malloc_usable_size(object) == SIZE;
+    nh_free(object);
+    return exactly;
+}
+
+static void guard_pages_begin_and_end(void **state)
+{
+    (void)state;
+    assert_false(guarded());
+    accepts(OPT_GUARD, "1");
+    for (unsigned i = 0; i < OBJECTS; i++)
+        assert_true(guarded());
+    accepts(OPT_GUARD, "0");
+    for (unsigned i = 0; i < OBJECTS; i++)
+        assert_false(guarded());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_not_change_is_refused),
         cmocka_unit_test(wrong_values_change_nothing),
         cmocka_unit_test(values_are_told_as_they_are_set),
+        cmocka_unit_test(guard_pages_begin_and_end),
         cmocka_unit_test(all_change_while_others_allocate),
     };
     (void)nh_node_count(); /* the options are read */

@@ -12,8 +12,8 @@ import sys
 CANNOT_FAIL = {
     "memory and strings": "bcmp memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen "
                           "strncasecmp strncmp strrchr strspn strstr strtol strtoul strtoull",
-    "the process itself": "abort getpid geteuid sched_yield __errno_location dlerror",
-    "of what is the caller's own": "sigfillset pthread_attr_destroy",
+    "the process itself": "abort getpid geteuid gettid raise sched_yield __errno_location dlerror",
+    "of what is the caller's own": "sigaddset sigemptyset sigfillset pthread_attr_destroy",
     "answers from what the C library knows": "sysconf",
     "to a stream of the caller's, who looks at it": "fprintf fwrite",
     "data": "environ etext _GLOBAL_OFFSET_TABLE_ __ehdr_start __libc_stack_end __rseq_offset "

@@ -267,7 +267,8 @@ def what_is_wrong_is_named(work):
         equal("options are", {line.split()[0] for line in ctl(program.pid, "get").splitlines()
                               if line.split()[1] == "live"},
               {f"NEARHEAP_{name}" for name in ("VERBOSE", "CACHE", "DECAY", "HUGE", "BAD_FREE",
-                                               "INTERLEAVE", "NODE_LIMIT", "PROFILE_RATE")})
+                                               "INTERLEAVE", "NODE_LIMIT", "PROFILE_RATE",
+                                               "GUARD")})
         equal("as JSON", [one["value"] for one in json.loads(ctl(program.pid, "get", "--json"))
                           if one["option"] == "NEARHEAP_DECAY"], ["10000"])
         equal("nothing has changed", program.value("DECAY"), "10000")
