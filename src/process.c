@@ -9,6 +9,7 @@
 #include "cpu_cache.h"
 #include "leaks.h"
 #include "lock.h"
+#include "memcheck_family.h"
 #include "node_limit.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
@@ -45,12 +46,14 @@ static void fork_prepare(void)
     span_table_lock();
     special_lock_all();
     profile_lock();
+    memcheck_lock();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    memcheck_unlock();
     profile_unlock();
     special_unlock_all();
     span_table_unlock();
@@ -90,6 +93,7 @@ bool process_boot(void)
         (void)usable_refresh();
         node_limit_check();
         cache_init();
+        memcheck_boot();
         atomic_store_explicit(&booted, true, memory_order_release);
     }
     lock_release(&boot_lock);
