@@ -58,6 +58,9 @@ void *memcheck_first_malloc(size_t size)
 {
     if (atomic_load_explicit(&asking, memory_order_relaxed) == &nh_thread)
         return &ours;
+    /* A static program's thread-local zeros lie behind its data, of which memcheck thinks
+     * that nobody has written to it. */
+    memcheck_show(&lock_depth, sizeof(lock_depth));
     process_boot();
     return nh_malloc(size);
 }
