@@ -9,6 +9,7 @@
 #include "export.h"
 #include "fast.h"
 #include "large.h"
+#include "memcheck_family.h"
 #include "os.h"
 #include "size_class.h"
 
@@ -19,6 +20,8 @@ static void *alloc_aligned(size_t alignment, size_t size)
 {
     if (nh_unlikely(size > PTRDIFF_MAX))
         return NULL;
+    if (memcheck_on())
+        return memcheck_aligned(alignment, size);
     if (alignment <= NH_CLASS_MAX && size <= NH_CLASS_MAX) {
         unsigned cls = size_class_aligned(size, alignment);
         if (cls != 0)

@@ -7,6 +7,7 @@
 #include "export.h"
 #include "fast.h"
 #include "large.h"
+#include "memcheck_family.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
@@ -105,6 +106,8 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     struct heap *heap = heap_get(slot);
     if (heap == NULL)
         return NULL;
+    if (memcheck_on())
+        return memcheck_malloc_from(heap, size);
     if (size > NH_CLASS_MAX)
         return large_alloc(heap, size, NH_GRAIN, zeroed);
     unsigned cls = size_class_of(size == 0 ? 1 : size);

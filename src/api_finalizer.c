@@ -2,6 +2,7 @@
  *
  * api_finalizer.c - the public functions about finalizers; special.h runs them.
  */
+#include "memcheck_family.h"
 #include "nearheap.h"
 #include "special.h"
 
@@ -15,6 +16,8 @@ static int fail(int error)
 
 int nh_attach_finalizer(void *ptr, nh_finalizer fn, void *arg)
 {
+    if (memcheck_on())
+        ptr = memcheck_object(ptr);
     if (fn == NULL || !special_may_have(ptr))
         return fail(EINVAL);
     struct special *special = special_new(ptr, SPECIAL_FINALIZER);
@@ -30,6 +33,8 @@ int nh_attach_finalizer(void *ptr, nh_finalizer fn, void *arg)
 
 int nh_detach_finalizer(void *ptr)
 {
+    if (memcheck_on())
+        ptr = memcheck_object(ptr);
     struct special *special = special_unlink(ptr, SPECIAL_FINALIZER);
     if (special == NULL)
         return fail(ENOENT);

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "heap_walk.h"
 #include "large.h"
+#include "memcheck_family.h"
 #include "nearheap.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
@@ -57,7 +58,10 @@ void *nh_malloc_interleaved(size_t size)
     process_start();
     struct heap *heap = heap_get(NH_HEAP_INTERLEAVED);
     bool zeroed;
-    void *object = heap != NULL ? large_alloc(heap, size, NH_GRAIN, &zeroed) : NULL;
+    void *object = NULL;
+    if (heap != NULL)
+        object = memcheck_on() ? memcheck_malloc_from(heap, size)
+                               : large_alloc(heap, size, NH_GRAIN, &zeroed);
     if (object == NULL)
         errno = ENOMEM;
     return object;
@@ -71,7 +75,9 @@ void *nh_pages_alloc(size_t pages, int node)
         return NULL;
     }
     struct heap *heap = node == -1 ? cache_heap() : heap_get(slot);
-    void *at = heap != NULL ? large_pages_alloc(heap, pages) : NULL;
+    void *at = NULL;
+    if (heap != NULL)
+        at = memcheck_on() ? memcheck_pages_alloc(heap, pages) : large_pages_alloc(heap, pages);
     if (at == NULL)
         errno = ENOMEM;
     return at;
@@ -80,7 +86,9 @@ void *nh_pages_alloc(size_t pages, int node)
 void nh_pages_free(void *ptr)
 {
     int saved = errno;
-    if (ptr != NULL)
+    if (ptr != NULL && memcheck_on())
+        memcheck_pages_free(ptr);
+    else if (ptr != NULL)
         large_pages_free(ptr);
     errno = saved;
 }

@@ -188,6 +188,10 @@ static void connection_ready(int fd)
 static void listener_ready(int fd)
 {
     struct connection *connection = free_connection();
+    if (connection == NULL) {
+        accept_connections(false);
+        return;
+    }
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0) {
         /* Without descriptors: again at the next beat. */
@@ -206,8 +210,6 @@ static void listener_ready(int fd)
     } else if (!attendant_watch(peer, connection_ready)) {
         close_own(&connection->socket);
     }
-    if (free_connection() == NULL)
-        accept_connections(false);
 }
 
 /* ---- The socket ---- */

@@ -13,6 +13,7 @@
 #include "fast_thread.h"
 #include "large.h"
 #include "limits.h"
+#include "memcheck_family.h"
 #include "row.h"
 #include "rseq.h"
 #include "size_class.h"
@@ -173,12 +174,13 @@ static NH_FAST void *either_malloc_watched(size_t size)
 
 /* ---- Which of them ---- */
 
-struct fast fast_now = {thread_malloc, thread_free, thread_malloc_class};
+struct fast fast_now = {memcheck_first_malloc, thread_free, thread_malloc_class};
 
 #define USE_CPUS     1U
 #define USE_TOLD     2U
 #define USE_WATCH    4U
 #define USE_SAMPLING 8U
+#define USE_MEMCHECK 16U
 static _Atomic unsigned used; /* sequentially consistent: who changes it last sees all */
 
 static void choose(unsigned use)
@@ -201,8 +203,11 @@ static void choose(unsigned use)
                   {either_malloc_class, either_malloc_class, sampled_either_malloc_class}}};
     unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
     unsigned way = (use & USE_SAMPLING) != 0 ? SAMPLED : (use & USE_WATCH) != 0 ? WATCHED : PLAIN;
-    atomic_store_explicit(&fast_now.malloc, paths[n].malloc[way], memory_order_relaxed);
-    atomic_store_explicit(&fast_now.free, paths[n].free, memory_order_relaxed);
+    bool memcheck = (use & USE_MEMCHECK) != 0;
+    atomic_store_explicit(&fast_now.malloc, memcheck ? memcheck_malloc : paths[n].malloc[way],
+                          memory_order_relaxed);
+    atomic_store_explicit(&fast_now.free, memcheck ? memcheck_free : paths[n].free,
+                          memory_order_relaxed);
     atomic_store_explicit(&fast_now.malloc_class, paths[n].malloc_class[way], memory_order_relaxed);
 }
 
@@ -219,6 +224,11 @@ static void change(unsigned set, unsigned clear)
         choose(use);
         atomic_thread_fence(memory_order_seq_cst);
     } while (atomic_load(&used) != use);
+}
+
+void fast_begin(bool memcheck)
+{
+    change(memcheck ? USE_MEMCHECK : 0, 0);
 }
 
 void fast_use_cpus(void)

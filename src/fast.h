@@ -24,6 +24,9 @@ struct fast {
 } __attribute__((aligned(NH_CACHE_LINE)));
 extern struct fast fast_now __attribute__((visibility("hidden")));
 
+/* Process start; whether objects are memcheck's (memcheck_family.h). */
+void fast_begin(bool memcheck);
+
 /* CPUs have caches from now on; some thread was told its node; malloc counts its calls,
  * or no longer.  By any thread, with any locks. */
 void fast_use_cpus(void);

@@ -71,7 +71,8 @@ NH_INLINE bool count_bytes(struct row *row, size_t bytes)
 
 /* ---- Threads' caches ---- */
 
-/* Whether a pop that gave `object` may go on; counts it. */
+/* Whether a pop that gave `object` may go on; counts it.  ThreadSanitizer does not see what
+ * assembly does. */
 NH_INLINE bool count_malloc(struct row *row, const void *object)
 {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)

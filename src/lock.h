@@ -30,6 +30,7 @@ enum lock_rank {
     LOCK_SPECIAL,   /* one part of the records of objects (special.c) */
     LOCK_PROFILE,   /* what a profile counts (profile.c) */
     LOCK_GUARD,     /* objects between guard pages (guard.c) */
+    LOCK_MEMCHECK,  /* what was freed under memcheck (memcheck_family.c) */
     LOCK_RANKS
 };
 

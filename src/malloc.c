@@ -9,6 +9,7 @@
 #include "guard.h"
 #include "large.h"
 #include "limits.h"
+#include "memcheck_family.h"
 #include "size_class.h"
 #include "special.h"
 
@@ -28,7 +29,7 @@ void *nh_calloc(size_t count, size_t size)
     size_t bytes;
     if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return fast_out_of_memory();
-    if (nh_likely(bytes <= NH_CLASS_MAX)) {
+    if (nh_likely(bytes <= NH_CLASS_MAX) || memcheck_on()) {
         void *object = nh_malloc(bytes);
         return nh_likely(object != NULL) ? memset(object, 0, bytes) : NULL;
     }
@@ -61,6 +62,8 @@ static size_t usable_size(const void *ptr, uint32_t home)
 
 size_t nh_malloc_usable_size(void *ptr)
 {
+    if (memcheck_on())
+        return memcheck_usable_size(ptr);
     uint32_t home = object_home(ptr);
     return home != 0 ? usable_size(ptr, home) : 0;
 }
@@ -147,6 +150,8 @@ void *nh_realloc(void *ptr, size_t size)
         nh_free(ptr);
         return NULL;
     }
+    if (memcheck_on())
+        return memcheck_realloc(ptr, size);
     uint32_t home = span_table_home((uintptr_t)ptr);
     if (nh_unlikely(row_home_class(home) == NH_CLASS_SPECIAL))
         return realloc_special(ptr, size);

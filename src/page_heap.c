@@ -413,6 +413,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
         piece = page_heap_carve(heap, last, from, last->pages - (have - pages), SPAN_MANUAL);
         for (uintptr_t at = end; piece != NULL && at < from;) {
             struct span *whole = free_neighbour(heap, at, span->lender);
+            nh_require(whole != NULL); /* as above: the lock was held since */
             at = span_end(whole);
             page_heap_retire(heap,
                              page_heap_carve(heap, whole, whole->base, whole->pages, SPAN_MANUAL));

@@ -10,6 +10,7 @@
  * A system page may hold more than one of the heap's.  Then only those that are free as
  * a whole are given back; what is left at a span's ends waits for its neighbours.
  */
+#include "memcheck.h"
 #include "numa/placement.h"
 #include "options.h"
 #include "os.h"
@@ -45,6 +46,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
         os_discard(at, bytes);
         return false;
     }
+    memcheck_hide(at, bytes); /* until objects are taken from it (memcheck_family.h) */
     placement_assign(at, bytes, heap->slot);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its

@@ -40,7 +40,8 @@ static void append(struct pprof_message *to, const void *at, size_t length)
 void pprof_add_packed(struct pprof_message *to, uint64_t value)
 {
     unsigned char bytes[NUMBER_BYTES_MAX];
-    append(to, bytes, encode(bytes, value));
+    size_t n = encode(bytes, value);
+    append(to, bytes, n);
 }
 
 void pprof_add_number(struct pprof_message *to, unsigned field, uint64_t value)

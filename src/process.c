@@ -11,6 +11,7 @@
 #include "guard_report.h"
 #include "leaks.h"
 #include "lock.h"
+#include "memcheck_family.h"
 #include "node_limit.h"
 #include "numa/placement.h"
 #include "numa/topology.h"
@@ -48,12 +49,14 @@ static void fork_prepare(void)
     special_lock_all();
     profile_lock();
     guard_lock();
+    memcheck_lock();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    memcheck_unlock();
     guard_unlock();
     profile_unlock();
     special_unlock_all();
@@ -95,6 +98,7 @@ bool process_boot(void)
         (void)usable_refresh();
         node_limit_check();
         cache_init();
+        memcheck_boot();
         atomic_store_explicit(&booted, true, memory_order_release);
     }
     lock_release(&boot_lock);

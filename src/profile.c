@@ -174,7 +174,7 @@ void profile_take(void *object, size_t bytes, size_t weighed)
     struct special *special = special_new(object, SPECIAL_SAMPLE);
     if (special == NULL)
         return;
-    unsigned slot = span_table_hint((uintptr_t)object)->slot;
+    unsigned slot = special->slot;
     lock_acquire(&lock);
     struct profile_stack *stack = find_stack(frames, depth);
     struct profile_bucket *bucket =

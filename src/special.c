@@ -135,7 +135,9 @@ bool special_may_have(const void *ptr)
 
 struct special *special_new(const void *object, enum special_kind kind)
 {
-    unsigned slot = span_table_hint((uintptr_t)object)->slot;
+    const struct span *span = span_table_hint((uintptr_t)object);
+    nh_require(span != NULL); /* the object is held */
+    unsigned slot = span->slot;
     bool fresh;
     struct special *special = fixalloc_get(&heap_if_exists(slot)->specials, &fresh);
     if (special != NULL)

@@ -63,7 +63,7 @@ int main(void)
 END
     # shellcheck disable=SC2046 # lists of flags
     gcc -fno-builtin user.c -o user $(pkg-config --cflags --libs nearheap)
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046 # the same
     gcc -static -fno-builtin user.c -o static $(pkg-config --static --cflags --libs nearheap) 2>/dev/null
     for program in user static; do
         [ "$(./$program)-1" = "$version" ] || fail "$program says '$(./$program)'"

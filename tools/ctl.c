@@ -170,10 +170,12 @@ static void read_arguments(int argc, char **argv, struct request *request)
 {
     char *words[argc];
     int count = 0;
+    bool set = false; /* behind the process's id */
     for (int i = 1; i < argc; i++) {
         bool last = i + 1 == argc;
-        bool value = count >= 3 && strcmp(words[1], "set") == 0;
+        bool value = set && count >= 3;
         if (value || (argv[i][0] != '-' || argv[i][1] == '\0')) {
+            set = set || (count == 1 && strcmp(argv[i], "set") == 0);
             words[count++] = argv[i];
         } else if (strcmp(argv[i], "--help") == 0) {
             print_help();

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034 # whoever sources it uses what is set
 #
 # lib.sh - what the shell scripts here share: progress, quiet steps, packages.
 # Sourced, by scripts that have set -euo pipefail.
@@ -136,10 +136,10 @@ need_packages() {
     fi
     quietly "updating the package lists" as_root apt-get -o DPkg::Lock::Timeout=120 update ||
         say "going on with the lists that are there"
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086 # names of packages
     wished=$(known_packages $wished)
     [ -n "$required$wished" ] || return 0
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086 # names of packages
     quietly "installing $required$wished" apt_install $required $wished ||
         die "could not install packages; try: apt-get install --no-install-recommends" \
             "$required$wished"

@@ -26,7 +26,7 @@
  * are no other threads. */
 __attribute__((constructor(101))) static void choose_options(void)
 {
-    (void)setenv("NEARHEAP_DECAY", DECAY, 1); /* NOLINT(concurrency-mt-unsafe) */
+    (void)setenv("NEARHEAP_DECAY", DECAY, 1); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
 int main(int argc, char **argv)

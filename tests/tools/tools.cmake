@@ -17,7 +17,8 @@ find_program(PYTHON3 python3)
 if(NOT PYTHON3)
     return()
 endif()
-# What a process is asked while it runs; by its nh_ names, also under sanitizers.
+# What a process is asked while it runs; by its nh_ names, also under sanitizers (of which
+# ThreadSanitizer would end the children of a process with threads, which are part of it).
 program(ctl_program_direct DIRECT SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 run(ctl_direct tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
