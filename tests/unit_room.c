@@ -76,12 +76,25 @@ static void numbers(void **state)
     assert_int_equal(room_parse_number(""), ROOM_BOUNDLESS);
 }
 
+static void the_machine(void **state)
+{
+    (void)state;
+    static const char text[] = "MemTotal:       1048576 kB\n"
+                               "MemFree:         131072 kB\n"
+                               "MemAvailable:    524288 kB\n";
+    assert_int_equal(room_parse_machine(text), 512 * MIB - 32 * MIB);
+    assert_int_equal(room_parse_machine("MemTotal: 1048576 kB\nMemAvailable: 1024 kB\n"), 0);
+    /* Before Linux 3.14. */
+    assert_int_equal(room_parse_machine("MemTotal: 1048576 kB\nMemFree: 1024 kB\n"),
+                     ROOM_BOUNDLESS);
+    assert_int_equal(room_parse_machine(""), ROOM_BOUNDLESS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_nodes_meminfo),
-        cmocka_unit_test(watermarks),
-        cmocka_unit_test(cgroup_path),
+        cmocka_unit_test(a_nodes_meminfo), cmocka_unit_test(watermarks),
+        cmocka_unit_test(cgroup_path),     cmocka_unit_test(the_machine),
         cmocka_unit_test(numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
