@@ -40,6 +40,11 @@ static uint64_t number(const char *text)
     return n;
 }
 
+static uint64_t above(uint64_t value, uint64_t mark)
+{
+    return value > mark ? value - mark : 0;
+}
+
 /* The value of `name` in kilobytes, as bytes. */
 static bool find_kilobytes(const char *text, const char *name, uint64_t *out)
 {
@@ -60,6 +65,24 @@ bool room_parse_node(const char *text, struct room *out)
     (void)find_kilobytes(text, "Inactive(file):", &inactive);
     out->cache = active + inactive;
     return true;
+}
+
+uint64_t room_parse_machine(const char *text)
+{
+    uint64_t total, available;
+    if (!find_kilobytes(text, "MemTotal:", &total) ||
+        !find_kilobytes(text, "MemAvailable:", &available))
+        return ROOM_BOUNDLESS;
+    return above(available, total >> WATERMARK_SHIFT);
+}
+
+uint64_t room_parse_taken(const char *text)
+{
+    uint64_t resident, swapped = 0;
+    if (!find_kilobytes(text, "RssAnon:", &resident))
+        return ROOM_BOUNDLESS;
+    (void)find_kilobytes(text, "VmSwap:", &swapped);
+    return resident + swapped;
 }
 
 bool room_parse_cgroup(const char *text, char *path, size_t size)
@@ -88,11 +111,6 @@ uint64_t room_watermark(const struct room *node)
     if (most > WATERMARK_MOST)
         most = WATERMARK_MOST;
     return mark < most ? mark : most;
-}
-
-static uint64_t above(uint64_t value, uint64_t mark)
-{
-    return value > mark ? value - mark : 0;
 }
 
 static bool read_node(int node, struct room *out)
@@ -128,6 +146,20 @@ uint64_t room_of_node_at_most(int node)
     if (!read_node(node, &room))
         return ROOM_BOUNDLESS;
     return above(room.free + room.cache / 2, room_watermark(&room));
+}
+
+uint64_t room_of_machine(void)
+{
+    char text[TEXT_MOST];
+    return read_file("/proc/meminfo", text, sizeof(text)) > 0 ? room_parse_machine(text)
+                                                              : ROOM_BOUNDLESS;
+}
+
+uint64_t room_taken(void)
+{
+    char text[TEXT_MOST];
+    return read_file("/proc/self/status", text, sizeof(text)) > 0 ? room_parse_taken(text)
+                                                                  : ROOM_BOUNDLESS;
 }
 
 /* ---- cgroup ---- */

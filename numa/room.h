@@ -33,6 +33,13 @@ uint64_t room_of_node(int node);
 /* The same with half of the files' memory. */
 uint64_t room_of_node_at_most(int node);
 
+/* What the machine can give without swapping or killing, by the kernel's estimate: for
+ * machines with one node, and heaps that are not placed. */
+uint64_t room_of_machine(void);
+
+/* What the process has of its own, in memory and in swap; ROOM_BOUNDLESS when it is not told. */
+uint64_t room_taken(void);
+
 /* What all nodes together can give, swap included, and not more than the
  * process's control group may still have. */
 uint64_t room_of_process(void);
@@ -44,6 +51,13 @@ uint64_t room_of_cgroup(void);
 
 /* Reads a node's meminfo; false if it is no such text. */
 bool room_parse_node(const char *text, struct room *out);
+
+/* What /proc/meminfo says is available, above a watermark; ROOM_BOUNDLESS if it is no such
+ * text. */
+uint64_t room_parse_machine(const char *text);
+
+/* Anonymous memory, swap included, by /proc/self/status; ROOM_BOUNDLESS if it is no such text. */
+uint64_t room_parse_taken(const char *text);
 
 /* The process's path in the cgroup v2 hierarchy, from the text of
  * /proc/self/cgroup, without a line's end; false if there is none. */

@@ -65,9 +65,13 @@ void *nh_memalign(size_t alignment, size_t size)
 }
 NH_LIBC_NAME(memalign, nh_memalign);
 
-/* glibc 2.36 takes aligned_alloc for memalign. */
+/* C17 wants it to fail for what is no alignment; so does glibc from 2.38 on. */
 void *nh_aligned_alloc(size_t alignment, size_t size)
 {
+    if (nh_unlikely(!is_power_of_two(alignment))) {
+        errno = EINVAL;
+        return NULL;
+    }
     return nh_memalign(alignment, size);
 }
 NH_LIBC_NAME(aligned_alloc, nh_aligned_alloc);

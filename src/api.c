@@ -114,7 +114,11 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     /* The thread's own node has its cache; others' objects come one by one. */
     if (heap == cache_heap()) {
         void *object = fast_malloc_class(cls);
-        if (object == NULL || span_table_hint((uintptr_t)object)->slot == slot)
+        if (object == NULL)
+            return NULL;
+        const struct span *span = span_table_hint((uintptr_t)object);
+        nh_require(span != NULL); /* the object is held */
+        if (span->slot == slot)
             return object;
         nh_free(object); /* the thread moved in between */
     }

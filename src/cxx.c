@@ -6,6 +6,11 @@
  * Only failure needs that runtime: the new-handler, and the exception.  Both
  * are found when they are needed.  Compiled with -fexceptions, so that the
  * exception passes through.
+ *
+ * A program may replace some forms by its own.  By the standard's defaults all others
+ * then end in those, for example an array's in operator new(size_t).  So a form that
+ * calls another one calls whichever the program has, by a name that the linker leaves to
+ * the loader (--dynamic-list-cpp-new).  In the static library all are weak.
  */
 #include "nearheap.h"
 
@@ -14,8 +19,6 @@
 
 #include <dlfcn.h>
 #include <stdlib.h>
-
-#define EXPORT __attribute__((visibility("default")))
 
 typedef void (*new_handler)(void);
 
@@ -68,126 +71,231 @@ static NH_SLOW void *new_slow(size_t size, size_t alignment)
     }
 }
 
-typedef void *(*nothrow_new)(size_t size, const void *tag);
-typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *tag);
+/* ---- The forms that others call, as the program has them ---- */
 
-/* A nothrow form gives NULL when the handler throws; but C cannot catch.  The
- * runtime's own form can: it calls the throwing one, which is ours, and
- * catches.  A statically linked runtime has no such function left; there the
- * handler's exception passes through. */
-static NH_SLOW void *new_nothrow_slow(size_t size, size_t alignment)
-{
-    static const char tag; /* std::nothrow; nobody looks at it */
-    if (alignment == 0) {
-        union {
-            void *object;
-            nothrow_new function;
-        } next = {.object = dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t")};
-        if (next.object != NULL)
-            return next.function(size, &tag);
-    } else {
-        union {
-            void *object;
-            aligned_nothrow_new function;
-        } next = {.object = dlsym(RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t")};
-        if (next.object != NULL)
-            return next.function(size, alignment, &tag);
-    }
-    for (;;) {
-        void *object = alignment == 0 ? nh_malloc(size) : nh_memalign(alignment, size);
-        if (object != NULL || !call_new_handler())
-            return object;
-    }
-}
+#define BOUND(name) __asm__(name) __attribute__((visibility("default")))
 
-NH_INLINE void *new_plain(size_t size)
+extern void *bound_new(size_t size) BOUND("_Znwm");
+extern void *bound_new_array(size_t size) BOUND("_Znam");
+extern void *bound_new_aligned(size_t size, size_t alignment) BOUND("_ZnwmSt11align_val_t");
+extern void *bound_new_array_aligned(size_t size, size_t alignment) BOUND("_ZnamSt11align_val_t");
+extern void bound_delete(void *ptr) BOUND("_ZdlPv");
+extern void bound_delete_array(void *ptr) BOUND("_ZdaPv");
+extern void bound_delete_aligned(void *ptr, size_t alignment) BOUND("_ZdlPvSt11align_val_t");
+extern void bound_delete_array_aligned(void *ptr, size_t alignment) BOUND("_ZdaPvSt11align_val_t");
+
+/* Whether the program has another one.  The compiler thinks that it knows. */
+#define REPLACED(bound, ours)                                                                      \
+    (__extension__({                                                                               \
+        __typeof__(&(ours)) bound_now = (bound);                                                   \
+        __asm__("" : "+r"(bound_now));                                                             \
+        nh_unlikely(bound_now != (ours));                                                          \
+    }))
+
+/* ---- new ---- */
+
+static void *new_single(size_t size)
 {
     void *object = nh_malloc(size);
     return nh_likely(object != NULL) ? object : new_slow(size, 0);
 }
 
-NH_INLINE void *new_aligned(size_t size, size_t alignment)
+static void *new_single_aligned(size_t size, size_t alignment)
 {
     void *object = nh_memalign(alignment, size);
     return nh_likely(object != NULL) ? object : new_slow(size, alignment);
 }
 
-NH_INLINE void *new_nothrow(size_t size)
+static void *new_array(size_t size)
 {
-    void *object = nh_malloc(size);
-    return nh_likely(object != NULL) ? object : new_nothrow_slow(size, 0);
+    return bound_new(size);
 }
 
-NH_INLINE void *new_aligned_nothrow(size_t size, size_t alignment)
+static void *new_array_aligned(size_t size, size_t alignment)
 {
-    void *object = nh_memalign(alignment, size);
-    return nh_likely(object != NULL) ? object : new_nothrow_slow(size, alignment);
+    return bound_new_aligned(size, alignment);
 }
 
-/* Names: _Znw new, _Zna new[], _Zdl delete, _Zda delete[]; m size_t, Pv void*,
- * St11align_val_t and RKSt9nothrow_t the standard's tags (S_ repeats St). */
-#define NEW_FORMS(op)                                                                              \
-    EXPORT void *op##m(size_t size);                                                               \
-    EXPORT void *op##m(size_t size)                                                                \
-    {                                                                                              \
-        return new_plain(size);                                                                    \
-    }                                                                                              \
-    EXPORT void *op##mRKSt9nothrow_t(size_t size, const void *tag);                                \
-    EXPORT void *op##mRKSt9nothrow_t(size_t size, const void *tag)                                 \
-    {                                                                                              \
-        (void)tag;                                                                                 \
-        return new_nothrow(size);                                                                  \
-    }                                                                                              \
-    EXPORT void *op##mSt11align_val_t(size_t size, size_t alignment);                              \
-    EXPORT void *op##mSt11align_val_t(size_t size, size_t alignment)                               \
-    {                                                                                              \
-        return new_aligned(size, alignment);                                                       \
-    }                                                                                              \
-    EXPORT void *op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment,                 \
-                                                    const void *tag);                              \
-    EXPORT void *op##mSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment,                 \
-                                                    const void *tag)                               \
-    {                                                                                              \
-        (void)tag;                                                                                 \
-        return new_aligned_nothrow(size, alignment);                                               \
-    }
+typedef void *(*nothrow_new)(size_t size, const void *tag);
+typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *tag);
 
-#define DELETE_FORMS(op)                                                                           \
-    EXPORT void op##Pv(void *ptr);                                                                 \
-    EXPORT void op##Pv(void *ptr)                                                                  \
-    {                                                                                              \
-        nh_free(ptr);                                                                              \
-    }                                                                                              \
-    EXPORT void op##Pvm(void *ptr, size_t size);                                                   \
-    EXPORT void op##Pvm(void *ptr, size_t size)                                                    \
-    {                                                                                              \
-        nh_free_sized(ptr, size);                                                                  \
-    }                                                                                              \
-    EXPORT void op##PvRKSt9nothrow_t(void *ptr, const void *tag);                                  \
-    EXPORT void op##PvRKSt9nothrow_t(void *ptr, const void *tag)                                   \
-    {                                                                                              \
-        (void)tag;                                                                                 \
-        nh_free(ptr);                                                                              \
-    }                                                                                              \
-    EXPORT void op##PvSt11align_val_t(void *ptr, size_t alignment);                                \
-    EXPORT void op##PvSt11align_val_t(void *ptr, size_t alignment)                                 \
-    {                                                                                              \
-        (void)alignment;                                                                           \
-        nh_free(ptr);                                                                              \
-    }                                                                                              \
-    EXPORT void op##PvmSt11align_val_t(void *ptr, size_t size, size_t alignment);                  \
-    EXPORT void op##PvmSt11align_val_t(void *ptr, size_t size, size_t alignment)                   \
-    {                                                                                              \
-        nh_free_aligned_sized(ptr, alignment, size);                                               \
-    }                                                                                              \
-    EXPORT void op##PvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t alignment, const void *tag); \
-    EXPORT void op##PvSt11align_val_tRKSt9nothrow_t(void *ptr, size_t alignment, const void *tag)  \
-    {                                                                                              \
-        (void)alignment, (void)tag;                                                                \
-        nh_free(ptr);                                                                              \
+/* A nothrow form gives NULL when the handler throws, or the program's form that it calls;
+ * but C cannot catch.  The runtime's own form can: it calls the throwing one, and
+ * catches.  A statically linked runtime has no such function left; there an exception
+ * passes through. */
+static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
+{
+    static const char tag; /* std::nothrow; nobody looks at it */
+    union {
+        void *object;
+        nothrow_new function;
+    } next = {.object = dlsym(RTLD_NEXT, array ? "_ZnamRKSt9nothrow_t" : "_ZnwmRKSt9nothrow_t")};
+    if (next.object != NULL)
+        return next.function(size, &tag);
+    if (REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single))
+        return array ? bound_new_array(size) : bound_new(size);
+    for (;;) {
+        void *object = nh_malloc(size);
+        if (object != NULL || !call_new_handler())
+            return object;
     }
+}
 
-NEW_FORMS(_Znw)
-NEW_FORMS(_Zna)
-DELETE_FORMS(_Zdl)
-DELETE_FORMS(_Zda)
+static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t alignment)
+{
+    static const char tag;
+    union {
+        void *object;
+        aligned_nothrow_new function;
+    } next = {.object = dlsym(RTLD_NEXT, array ? "_ZnamSt11align_val_tRKSt9nothrow_t"
+                                               : "_ZnwmSt11align_val_tRKSt9nothrow_t")};
+    if (next.object != NULL)
+        return next.function(size, alignment, &tag);
+    if (REPLACED(bound_new_array_aligned, new_array_aligned) ||
+        REPLACED(bound_new_aligned, new_single_aligned))
+        return array ? bound_new_array_aligned(size, alignment)
+                     : bound_new_aligned(size, alignment);
+    for (;;) {
+        void *object = nh_memalign(alignment, size);
+        if (object != NULL || !call_new_handler())
+            return object;
+    }
+}
+
+static void *new_nothrow(size_t size, const void *tag)
+{
+    (void)tag;
+    void *object = REPLACED(bound_new, new_single) ? NULL : nh_malloc(size);
+    return nh_likely(object != NULL) ? object : new_nothrow_slow(false, size);
+}
+
+static void *new_array_nothrow(size_t size, const void *tag)
+{
+    bool replaced = REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single);
+    (void)tag;
+    void *object = replaced ? NULL : nh_malloc(size);
+    return nh_likely(object != NULL) ? object : new_nothrow_slow(true, size);
+}
+
+static void *new_aligned_nothrow(size_t size, size_t alignment, const void *tag)
+{
+    (void)tag;
+    void *object =
+        REPLACED(bound_new_aligned, new_single_aligned) ? NULL : nh_memalign(alignment, size);
+    return nh_likely(object != NULL) ? object : new_aligned_nothrow_slow(false, size, alignment);
+}
+
+static void *new_array_aligned_nothrow(size_t size, size_t alignment, const void *tag)
+{
+    bool replaced = REPLACED(bound_new_array_aligned, new_array_aligned) ||
+                    REPLACED(bound_new_aligned, new_single_aligned);
+    (void)tag;
+    void *object = replaced ? NULL : nh_memalign(alignment, size);
+    return nh_likely(object != NULL) ? object : new_aligned_nothrow_slow(true, size, alignment);
+}
+
+/* ---- delete ---- */
+
+static void delete_single(void *ptr)
+{
+    nh_free(ptr);
+}
+
+static void delete_single_aligned(void *ptr, size_t alignment)
+{
+    (void)alignment;
+    nh_free(ptr);
+}
+
+static void delete_array(void *ptr)
+{
+    bound_delete(ptr);
+}
+
+static void delete_array_aligned(void *ptr, size_t alignment)
+{
+    bound_delete_aligned(ptr, alignment);
+}
+
+static void delete_sized(void *ptr, size_t size)
+{
+    if (REPLACED(bound_delete, delete_single))
+        bound_delete(ptr);
+    else
+        nh_free_sized(ptr, size);
+}
+
+static void delete_array_sized(void *ptr, size_t size)
+{
+    if (REPLACED(bound_delete_array, delete_array))
+        bound_delete_array(ptr);
+    else
+        delete_sized(ptr, size);
+}
+
+static void delete_aligned_sized(void *ptr, size_t size, size_t alignment)
+{
+    if (REPLACED(bound_delete_aligned, delete_single_aligned))
+        bound_delete_aligned(ptr, alignment);
+    else
+        nh_free_aligned_sized(ptr, alignment, size);
+}
+
+static void delete_array_aligned_sized(void *ptr, size_t size, size_t alignment)
+{
+    if (REPLACED(bound_delete_array_aligned, delete_array_aligned))
+        bound_delete_array_aligned(ptr, alignment);
+    else
+        delete_aligned_sized(ptr, size, alignment);
+}
+
+static void delete_nothrow(void *ptr, const void *tag)
+{
+    (void)tag;
+    bound_delete(ptr);
+}
+
+static void delete_array_nothrow(void *ptr, const void *tag)
+{
+    (void)tag;
+    bound_delete_array(ptr);
+}
+
+static void delete_aligned_nothrow(void *ptr, size_t alignment, const void *tag)
+{
+    (void)tag;
+    bound_delete_aligned(ptr, alignment);
+}
+
+static void delete_array_aligned_nothrow(void *ptr, size_t alignment, const void *tag)
+{
+    (void)tag;
+    bound_delete_array_aligned(ptr, alignment);
+}
+
+/* ---- Names: _Znw new, _Zna new[], _Zdl delete, _Zda delete[]; m size_t, Pv void*,
+ * St11align_val_t and RKSt9nothrow_t the standard's tags (S_ repeats St) ---- */
+
+#define FORM(name, function)                                                                       \
+    extern __typeof__(function) name __attribute__((weak, alias(#function), visibility("default")))
+
+FORM(_Znwm, new_single);
+FORM(_ZnwmRKSt9nothrow_t, new_nothrow);
+FORM(_ZnwmSt11align_val_t, new_single_aligned);
+FORM(_ZnwmSt11align_val_tRKSt9nothrow_t, new_aligned_nothrow);
+FORM(_Znam, new_array);
+FORM(_ZnamRKSt9nothrow_t, new_array_nothrow);
+FORM(_ZnamSt11align_val_t, new_array_aligned);
+FORM(_ZnamSt11align_val_tRKSt9nothrow_t, new_array_aligned_nothrow);
+FORM(_ZdlPv, delete_single);
+FORM(_ZdlPvm, delete_sized);
+FORM(_ZdlPvRKSt9nothrow_t, delete_nothrow);
+FORM(_ZdlPvSt11align_val_t, delete_single_aligned);
+FORM(_ZdlPvmSt11align_val_t, delete_aligned_sized);
+FORM(_ZdlPvSt11align_val_tRKSt9nothrow_t, delete_aligned_nothrow);
+FORM(_ZdaPv, delete_array);
+FORM(_ZdaPvm, delete_array_sized);
+FORM(_ZdaPvRKSt9nothrow_t, delete_array_nothrow);
+FORM(_ZdaPvSt11align_val_t, delete_array_aligned);
+FORM(_ZdaPvmSt11align_val_t, delete_array_aligned_sized);
+FORM(_ZdaPvSt11align_val_tRKSt9nothrow_t, delete_array_aligned_nothrow);

@@ -26,6 +26,20 @@ enum pressure {
     ANY_MEMORY     /* what the kernel can make free, wherever it lets us have it */
 };
 
+/* One asks the system at a time: nobody is granted by an answer that was given before
+ * another one was granted the same.  It takes some files of the kernel, which are short. */
+static struct lock asking = LOCK_INIT(LOCK_ROOM);
+
+void heap_asking_lock(void)
+{
+    lock_acquire(&asking);
+}
+
+void heap_asking_unlock(void)
+{
+    lock_release(&asking);
+}
+
 static size_t pages_in(uint64_t bytes)
 {
     return bytes == ROOM_BOUNDLESS ? SIZE_MAX : bytes >> NH_PAGE_SHIFT;
@@ -50,28 +64,99 @@ static uint64_t bound_room(struct heap *heap, uint64_t room)
     return left < room ? left : room;
 }
 
-static uint64_t system_room(struct heap *heap, enum pressure pressure)
+/* What is the node's alone; ROOM_BOUNDLESS where the heap is of no node. */
+static uint64_t node_room(struct heap *heap, enum pressure pressure)
 {
-    if (!placement_works())
-        return room_of_cgroup();
-    if (heap->slot == NH_HEAP_INTERLEAVED || placement_policy() == PLACEMENT_INTERLEAVE)
-        return room_of_process();
+    if (!placement_works() || heap->slot == NH_HEAP_INTERLEAVED ||
+        placement_policy() == PLACEMENT_INTERLEAVE)
+        return ROOM_BOUNDLESS;
     int node = placement_node(heap->slot);
     bool bound = placement_policy() == PLACEMENT_BIND;
     if (pressure == ANY_MEMORY && !bound)
-        return room_of_process();
+        return ROOM_BOUNDLESS;
     uint64_t room = pressure == ANY_MEMORY ? room_of_node_at_most(node) : room_of_node(node);
-    if (bound)
-        room = bound_room(heap, room);
+    return bound ? bound_room(heap, room) : room;
+}
+
+/* What all heaps take from: the control group's, or all nodes' together.  How far a machine
+ * that is not placed may be overcommitted is the kernel's to say; but a heap gives back what
+ * it has free before it takes what may get somebody killed. */
+static uint64_t shared_room(struct heap *heap, enum pressure pressure)
+{
+    if (placement_works()) {
+        bool anywhere = heap->slot == NH_HEAP_INTERLEAVED ||
+                        placement_policy() == PLACEMENT_INTERLEAVE ||
+                        (pressure == ANY_MEMORY && placement_policy() != PLACEMENT_BIND);
+        return anywhere ? room_of_process() : room_of_cgroup();
+    }
     uint64_t cgroup = room_of_cgroup();
-    return room < cgroup ? room : cgroup;
+    uint64_t machine = pressure == UNUSED_MEMORY ? room_of_machine() : ROOM_BOUNDLESS;
+    return machine < cgroup ? machine : cgroup;
+}
+
+/* Of used pages, those with objects that wait to be given out for the first time: at most. */
+#define FRESH_SHIFT 3
+
+/* Pages that count as taken from the system, but were never touched: the kernel does not count
+ * them yet, and nobody asks again when they are used.  They may be free, or of objects that
+ * were not given out yet; what the program asked for and does not touch is its own affair. */
+static size_t untouched(void)
+{
+    size_t used = 0, free = 0, taken = pages_in(room_taken());
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *heap = heap_if_exists(slot);
+        if (heap != NULL) {
+            used += page_heap_used(&heap->pages);
+            free += page_heap_resident_pages(&heap->pages);
+        }
+    }
+    size_t missing = used > taken ? used - taken : 0;
+    size_t most = free + (used >> FRESH_SHIFT);
+    return missing < most ? missing : most;
+}
+
+/* Of so many pages that are shared, those that the heap may be granted.  What others were
+ * granted and have not taken is theirs; but where that leaves too little, they lose it, and
+ * ask again. */
+static size_t share_of(struct heap *heap, size_t shared, size_t wanted)
+{
+    size_t granted = 0;
+    if (shared == SIZE_MAX)
+        return shared;
+    size_t reserved = untouched();
+    shared = shared > reserved ? shared - reserved : 0;
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *other = heap_if_exists(slot);
+        if (other != NULL && other != heap)
+            granted += page_heap_quota(&other->pages);
+    }
+    if (granted <= shared && shared - granted >= wanted)
+        return shared - granted;
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *other = heap_if_exists(slot);
+        if (other != NULL && other != heap)
+            page_heap_cut_quota(&other->pages, 0);
+    }
+    return shared;
+}
+
+static size_t system_room(struct heap *heap, enum pressure pressure, size_t wanted)
+{
+    size_t node = pages_in(node_room(heap, pressure));
+    if (node < wanted)
+        return node;
+    size_t shared = share_of(heap, pages_in(shared_room(heap, pressure)), wanted);
+    return node < shared ? node : shared;
 }
 
 /* Whether the heap may take `pages` more, and renews its quota if so. */
 static bool permitted(struct heap *heap, size_t pages, enum pressure pressure)
 {
-    return page_heap_permit(&heap->pages, pages, pages_in(system_room(heap, pressure)),
-                            NH_QUOTA_STEP >> NH_PAGE_SHIFT);
+    lock_acquire(&asking);
+    bool may = page_heap_permit(&heap->pages, pages, system_room(heap, pressure, pages),
+                                NH_QUOTA_STEP >> NH_PAGE_SHIFT);
+    lock_release(&asking);
+    return may;
 }
 
 static struct span *grow(struct heap *heap, const struct span_request *want, enum pressure pressure)
@@ -86,7 +171,9 @@ static struct span *grow(struct heap *heap, const struct span_request *want, enu
 /* A limit may have come down since the quota was granted. */
 void heap_renew_quota(struct heap *heap)
 {
-    page_heap_cut_quota(&heap->pages, pages_in(system_room(heap, UNUSED_MEMORY)));
+    lock_acquire(&asking);
+    page_heap_cut_quota(&heap->pages, system_room(heap, UNUSED_MEMORY, 0));
+    lock_release(&asking);
 }
 
 /* ---- Loans ---- */
@@ -293,20 +380,24 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 
+/* More than there are addresses for: to give back everything would not help. */
+static bool is_hopeless(const struct span_request *want)
+{
+    size_t most = (size_t)1 << (NH_ADDRESS_BITS - NH_PAGE_SHIFT);
+    return want->pages > most || want->align_pages > most;
+}
+
 /* The steps, each taken when those before it found nothing:
- *   1. free pages of this heap, within its quota;
+ *   1. free pages of this heap, within its quota (heap_span_alloc);
  *   2. what the heap is owed (depots, spares, batches of other nodes), if much;
  *   3. growth, where the node has unused memory;
  *   4. free resident pages of other heaps, the nearest first; they pay back theirs;
  *   5. growth of other nodes, the nearest first;
  *   6. growth at the cost of files in memory;
  *   7. everything that any heap could give back, and steps 3 to 6 again. */
-struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
+static struct span *alloc_slowly(struct heap *heap, const struct span_request *want)
 {
-    struct span *span = page_heap_alloc(&heap->pages, want);
-    if (nh_likely(span != NULL))
-        return span;
-
+    struct span *span = NULL;
     size_t mapped = page_heap_mapped(&heap->pages);
     size_t owed = heap_owed(heap);
     if (owed >= want->pages << NH_PAGE_SHIFT && owed >= mapped >> OWED_SHIFT) {
@@ -318,8 +409,16 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
         span = grow(heap, want, UNUSED_MEMORY);
     if (span == NULL)
         span = alloc_elsewhere(heap, want);
-    if (span == NULL)
-        span = alloc_at_last(heap, want);
+    return span != NULL ? span : alloc_at_last(heap, want);
+}
+
+struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
+{
+    struct span *span = page_heap_alloc(&heap->pages, want);
+    if (nh_likely(span != NULL))
+        return span;
+    if (!is_hopeless(want))
+        span = alloc_slowly(heap, want);
     if (span == NULL) {
         atomic_fetch_add_explicit(&heap->refusals, 1, memory_order_relaxed);
         log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",

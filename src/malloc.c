@@ -173,8 +173,9 @@ NH_LIBC_NAME(reallocarray, nh_reallocarray);
  * a family of which some are ours and some are libc's would free what it did
  * not allocate.  So this object, which every program needs, refers to all. */
 extern int mallopt(int, int);
-extern void *_Znwm(size_t);
+extern void *_Znwm(size_t); /* or the program's; then the others are ours, and by one of them */
+extern void _ZdaPvmSt11align_val_t(void *, size_t, size_t);
 __attribute__((used)) static const void *const whole_family[] = {
     (const void *)nh_posix_memalign, (const void *)mallopt, (const void *)_Znwm,
-    (const void *)nh_malloc_trim};
+    (const void *)_ZdaPvmSt11align_val_t, (const void *)nh_malloc_trim};
 #endif

@@ -35,6 +35,9 @@ bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t 
     lock_acquire(&heap->lock);
     size_t used = heap->mapped_pages - heap->clean.pages;
     size_t left = heap->limit_pages > used ? heap->limit_pages - used : 0;
+    /* The system may have told of these already, and they will be refunded. */
+    if (room != SIZE_MAX)
+        room -= heap->in_release < room ? heap->in_release : room;
     if (room > left)
         room = left;
     bool enough = pages <= room;
@@ -45,6 +48,14 @@ bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t 
     }
     lock_release(&heap->lock);
     return enough;
+}
+
+size_t page_heap_quota(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t quota = heap->quota;
+    lock_release(&heap->lock);
+    return quota;
 }
 
 void page_heap_cut_quota(struct page_heap *heap, size_t room)

@@ -34,6 +34,7 @@ struct page_heap {
     /* Guarded by lock: */
     struct free_set clean, resident;
     struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
+    size_t in_release;        /* pages that are given back now, and will be added to the quota */
     size_t quota;             /* clean pages that may be taken before the system is asked again */
     size_t limit_pages;       /* most own pages that are not clean */
     size_t lent_pages;        /* own pages that other heaps have */
@@ -71,6 +72,8 @@ void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
  * and the limit allow, but not more than `most` (or `pages`, if that is more).
  * False, and nothing changed, when that is less than `pages`. */
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most);
+/* What is left of it. */
+size_t page_heap_quota(struct page_heap *heap);
 /* Leaves a quota of at most `room` pages. */
 void page_heap_cut_quota(struct page_heap *heap, size_t room);
 

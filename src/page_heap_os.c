@@ -126,6 +126,7 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
             span_settle(piece);
             batch[taken++] = piece;
             room -= pages;
+            heap->in_release += pages;
         }
         span = next;
     }
@@ -157,6 +158,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         for (unsigned i = 0; i < taken; i++) {
             span_change(batch[i]);
             span_set_state(batch[i], SPAN_FREE);
+            heap->in_release -= batch[i]->pages;
             if (!batch[i]->needzero)
                 page_heap_refund(heap, batch[i]->pages);
             page_heap_insert_free(heap, batch[i]);

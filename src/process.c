@@ -42,6 +42,7 @@ static void fork_prepare(void)
             lock_acquire(&heap_if_exists(slot)->reclaiming);
     cache_registry_lock();
     cpus_closed = cpu_cache_close();
+    heap_asking_lock();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_lock_all(heap_if_exists(slot));
@@ -64,6 +65,7 @@ static void fork_release(void)
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
             heap_unlock_all(heap_if_exists(slot));
+    heap_asking_unlock();
     if (cpus_closed)
         cpu_cache_open();
     cache_registry_unlock();

@@ -25,8 +25,12 @@
 #define malloc_trim        nh_malloc_trim
 #define free_sized         nh_free_sized
 #define free_aligned_sized nh_free_aligned_sized
-#elif !defined(NH_TEST_GLIBC)
-/* C23's, which glibc 2.36 does not declare. */
+#else
+/* C23's, which glibc 2.36 does not have: there only with nearheap preloaded. */
+#ifdef NH_TEST_GLIBC
+#pragma weak free_sized
+#pragma weak free_aligned_sized
+#endif
 void free_sized(void *ptr, size_t size);
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 #endif

@@ -76,13 +76,37 @@ static void numbers(void **state)
     assert_int_equal(room_parse_number(""), ROOM_BOUNDLESS);
 }
 
+static void the_machine(void **state)
+{
+    (void)state;
+    static const char text[] = "MemTotal:       1048576 kB\n"
+                               "MemFree:         131072 kB\n"
+                               "MemAvailable:    524288 kB\n";
+    assert_int_equal(room_parse_machine(text), 512 * MIB - 32 * MIB);
+    assert_int_equal(room_parse_machine("MemTotal: 1048576 kB\nMemAvailable: 1024 kB\n"), 0);
+    /* Before Linux 3.14. */
+    assert_int_equal(room_parse_machine("MemTotal: 1048576 kB\nMemFree: 1024 kB\n"),
+                     ROOM_BOUNDLESS);
+    assert_int_equal(room_parse_machine(""), ROOM_BOUNDLESS);
+}
+
+static void what_is_taken(void **state)
+{
+    (void)state;
+    static const char text[] = "VmRSS:\t    9000 kB\nRssAnon:\t    4096 kB\nRssFile:\t    4904 kB\n"
+                               "VmSwap:\t    1024 kB\n";
+    assert_int_equal(room_parse_taken(text), 5 * MIB);
+    assert_int_equal(room_parse_taken("RssAnon: 2048 kB\n"), 2 * MIB);
+    /* Before Linux 4.5. */
+    assert_int_equal(room_parse_taken("VmRSS: 9000 kB\n"), ROOM_BOUNDLESS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_nodes_meminfo),
-        cmocka_unit_test(watermarks),
-        cmocka_unit_test(cgroup_path),
-        cmocka_unit_test(numbers),
+        cmocka_unit_test(a_nodes_meminfo), cmocka_unit_test(watermarks),
+        cmocka_unit_test(cgroup_path),     cmocka_unit_test(the_machine),
+        cmocka_unit_test(numbers),         cmocka_unit_test(what_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

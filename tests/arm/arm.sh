@@ -36,7 +36,7 @@ list=$build/tests/guest_suite
 if [ -z "$all" ]; then
     short=$build/tests/guest_suite_short
     mark=$(printf '\037')
-    grep -E "^(unit\.|(surface\.linked|server\.(sequences|thread_destructors))$mark)" "$list" >"$short"
+    grep -E "^(unit\.|((surface|rules)\.linked|server\.(sequences|thread_destructors))$mark)" "$list" >"$short"
     # Threads enough that CPUs have the caches, and no objects that take long to verify.
     printf '%s\037' stress.small '' "$build/tests/stress" --threads 9 --max-size 65536 >>"$short"
     echo >>"$short"

@@ -58,6 +58,15 @@ guest(out_of_everything ${line} --mem 256 -- ${exhausted} --order 0,1,2,3 --fill
 guest(out_of_everything_bind ${line} --mem 256 --env NEARHEAP_POLICY=bind --
     ${exhausted} --order 0,1,2,3 --fill 3000)
 
+# Limits that a guest alone can have; half a minute each.
+set(limits_guest ${PROJECT_SOURCE_DIR}/tests/limits/guest.sh)
+foreach(nodes 1 4)
+    math(EXPR each "480 / ${nodes}")
+    run(guest_${nodes}_nodes limits 900 COMMAND ${here}/guest.sh ${vm} --timeout 600
+        --nodes ${nodes} --cpus 1 --mem ${each} --copy $<TARGET_FILE:limits> --copy ${limits_guest}
+        -- sh ${limits_guest} $<TARGET_FILE:limits> 480)
+endforeach()
+
 guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)
 guest(live --nodes 3 --cpus 2 --mem 256 -- $<TARGET_FILE:live>)
 

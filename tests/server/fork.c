@@ -2,7 +2,7 @@
  *
  * fork.c - a process whose threads allocate all the time forks many children,
  * from two threads at once; the children check and free what the parent had,
- * allocate, make a thread and a child of their own, and end by exit or _exit.
+ * allocate, make a thread and a child of their own, and end by exit, _exit or exec.
  *
  * A lock that some thread of the parent held at the fork would stop a child for
  * ever: an alarm ends it then, and the parent sees the signal.
@@ -121,9 +121,23 @@ static _Noreturn void child(struct objects *inherited, int number)
     if (number % 16 == 0)
         malloc_trim(0);
     free_all(inherited);
+    if (number % 4 == 1) {
+        execl("/proc/self/exe", "fork", "exec", (char *)NULL);
+        CHECK(!"exec");
+    }
     if (number % 2 == 0)
         exit(0);
     _exit(0);
+}
+
+/* What a child becomes by exec: a process that begins. */
+static int begin_anew(void)
+{
+    static struct objects objects;
+    uint32_t state = 5;
+    churn(&objects, OBJECTS, &state);
+    free_all(&objects);
+    return 0;
 }
 
 static void *forker(void *arg)
@@ -141,8 +155,10 @@ static void *forker(void *arg)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "exec") == 0)
+        return begin_anew();
     pthread_t workers[WORKERS], second;
     CHECK(pthread_barrier_init(&begun, NULL, WORKERS + 1) == 0);
     for (uintptr_t i = 0; i < WORKERS; i++)

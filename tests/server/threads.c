@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * threads.c - threads that come and go: caches return, threads that allocate
- * in destructors after the allocator's own, and N of them alive at once.
+ * threads.c - threads that come and go while others allocate: caches return; threads
+ * that allocate in destructors after the allocator's own, and N of them alive at once.
  *
  * usage: threads churn | destructors | many N
  */
@@ -10,11 +10,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CHURN_ROUNDS 3000
+#define BYSTANDERS   2
 #define MANY_STACK   ((size_t)64 << 10)
 #define DTOR_THREADS 200
 #define DTOR_ROUNDS  3 /* of the four that POSIX gives a destructor */
@@ -50,9 +53,22 @@ static uint64_t held_bytes(void)
     return s.mapped_bytes + s.metadata_bytes;
 }
 
+static _Atomic bool churned;
+
+static void *bystander(void *arg)
+{
+    while (!atomic_load_explicit(&churned, memory_order_relaxed))
+        use(500);
+    return arg;
+}
+
 static int churn(void)
 {
     uint64_t settled = 0;
+    pthread_t others[BYSTANDERS];
+    for (int i = 0; i < BYSTANDERS; i++)
+        if (pthread_create(&others[i], NULL, bystander, NULL) != 0)
+            return 2;
     for (int i = 0; i < CHURN_ROUNDS; i++) {
         pthread_t t[4];
         for (int k = 0; k < 4; k++)
@@ -63,6 +79,9 @@ static int churn(void)
         if (i == CHURN_ROUNDS / 3)
             settled = held_bytes();
     }
+    atomic_store_explicit(&churned, true, memory_order_relaxed);
+    for (int i = 0; i < BYSTANDERS; i++)
+        pthread_join(others[i], NULL);
     uint64_t at_end = held_bytes();
     printf("threads: %d ended, %llu KiB held after a third, %llu KiB at the end\n",
            4 * CHURN_ROUNDS, (unsigned long long)settled >> 10, (unsigned long long)at_end >> 10);

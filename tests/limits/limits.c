@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * limits.c - what a program meets that grows until there is no more: NULL and ENOMEM,
+ * never a signal; what it has is whole; and what it frees can be had again, in the same
+ * sizes and in all others, by other threads and on other nodes.
+ *
+ * Each case grows until malloc refuses, verifies, frees all, and grows again.  They follow
+ * each other in one process, so that each finds what the ones before left behind: free
+ * pages, spans of other classes, caches and heaps of other nodes.
+ *
+ * usage: limits as|data|maps MEGABYTES   sets this limit: RLIMIT_AS, RLIMIT_DATA, or as
+ *                                        many mappings as the process may have
+ *        limits NAME MEGABYTES           somebody else has set one, of about so much
+ *        limits --brief NAME MEGABYTES   the same, but of small and large objects only
+ *        limits --holes NAME MEGABYTES   there is no limit but the machine's memory, or a
+ *                                        control group's
+ */
+#include "../server/check.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#ifndef NH_TEST_GLIBC
+#include "nearheap.h"
+#else /* which has one node */
+static int nh_node_count(void)
+{
+    return 1;
+}
+
+static int nh_set_thread_node(int node)
+{
+    return node;
+}
+#endif
+
+#define MIB      ((size_t)1 << 20)
+#define THREADS  8
+#define STEP     512 /* one byte in so many is written */
+#define AGAIN    80  /* percent of the first time, at least, the second time */
+#define OF_LIMIT 33  /* percent of the limit, at least, that a case must get */
+/* Of large objects where another heap had small ones: what it gives back of its addresses is in
+ * pieces (README.md, limits), 23 percent of the first time at the least that was seen. */
+#define AGAIN_LARGE 15
+#define OF_MAPS     15 /* where metadata of small objects finds no mapping for more */
+#define MAPS_MOST   70000
+#define STACK_SIZE  ((size_t)64 << 10)
+
+struct object {
+    struct object *next;
+    size_t size;
+    unsigned char bytes[];
+};
+
+struct kind {
+    const char *name;
+    size_t least, most; /* size of an object */
+    size_t alignment;   /* or 0 */
+};
+
+static const struct kind small = {"small", 32, 500, 0};
+static const struct kind large = {"large", 70000, 3000000, 0};
+static const struct kind mixed = {"mixed", 32, 60000, 0};
+static const struct kind aligned = {"aligned", 64, 30000, 4096};
+
+static const char *limit_name;
+static size_t limit_bytes;
+static unsigned refusals; /* of the case; the main thread counts */
+static bool failed;
+static size_t share = OF_LIMIT;
+
+/* ---- Growing ---- */
+
+static unsigned char byte_of(const struct object *object, size_t i)
+{
+    return (unsigned char)(((uintptr_t)object >> 4) + object->size + i);
+}
+
+static void write_object(struct object *object)
+{
+    size_t bytes = object->size - sizeof(*object);
+    for (size_t i = 0; i < bytes; i += STEP)
+        object->bytes[i] = byte_of(object, i);
+    object->bytes[bytes - 1] = byte_of(object, bytes - 1);
+}
+
+static void verify_object(const struct object *object)
+{
+    size_t bytes = object->size - sizeof(*object);
+    for (size_t i = 0; i < bytes - 1; i += STEP)
+        CHECK(object->bytes[i] == byte_of(object, i));
+    CHECK(object->bytes[bytes - 1] == byte_of(object, bytes - 1));
+}
+
+static struct object *get(const struct kind *kind, uint32_t *random)
+{
+    size_t size = kind->least + random_next(random) % (kind->most - kind->least + 1);
+    errno = 0;
+    struct object *object = NULL;
+    if (kind->alignment == 0) {
+        object = malloc(size);
+        CHECK(object != NULL || errno == ENOMEM);
+    } else {
+        size_t alignment = kind->alignment << random_next(random) % 6;
+        void *out = &errno; /* anything that is not NULL */
+        int error = posix_memalign(&out, alignment, size);
+        CHECK(error == 0 || (error == ENOMEM && out == &errno));
+        object = error == 0 ? out : NULL;
+        CHECK((uintptr_t)object % alignment == 0);
+    }
+    if (object != NULL) {
+        object->size = size;
+        write_object(object);
+    }
+    return object;
+}
+
+/* All there is; its bytes. */
+static size_t grow(const struct kind *kind, uint32_t seed, struct object **all)
+{
+    size_t sum = 0;
+    *all = NULL;
+    for (struct object *object; (object = get(kind, &seed)) != NULL; *all = object) {
+        object->next = *all;
+        sum += object->size;
+    }
+    return sum;
+}
+
+/* Nothing is left, and no call makes anything worse. */
+static void check_refusals(void)
+{
+    static const size_t too_much = (size_t)1 << 40;
+    void *out = &out;
+    errno = 0;
+    CHECK(calloc(8, too_much) == NULL && errno == ENOMEM);
+    errno = 0;
+    CHECK(realloc(NULL, too_much) == NULL && errno == ENOMEM);
+    CHECK(posix_memalign(&out, 4096, too_much) == ENOMEM && out == &out);
+    refusals++;
+}
+
+/* To have less needs no memory: glibc never refuses it. */
+static struct object *shrink(struct object *object)
+{
+    size_t size = object->size / 3;
+    if (size <= sizeof(*object))
+        return object;
+    verify_object(object);
+    object = realloc(object, size);
+    CHECK(object != NULL);
+    object->size = size;
+    write_object(object);
+    return object;
+}
+
+static void free_all(struct object *all)
+{
+    while (all != NULL) {
+        struct object *object = all;
+        verify_object(object);
+        all = object->next;
+        free(object);
+    }
+}
+
+static size_t grow_and_free(const struct kind *kind)
+{
+    struct object *all;
+    size_t sum = grow(kind, 7, &all);
+    check_refusals();
+    if (all != NULL)
+        all = shrink(all);
+    free_all(all);
+    return sum;
+}
+
+/* ---- Rows of the table ---- */
+
+static void row_of(const char *name, size_t first, size_t again, size_t percent)
+{
+    bool good = first >= limit_bytes / 100 * share && again >= first / 100 * percent;
+#ifdef NH_TEST_GLIBC
+    good = true; /* which keeps what threads and other sizes had */
+#endif
+    printf("%-16s %5d %-22s %8zu %8u %8zu%s\n", limit_name, nh_node_count(), name, first / MIB,
+           refusals, again / MIB, good ? "" : "  TOO LITTLE");
+    fflush(stdout);
+    CHECK(refusals != 0);
+    failed |= !good;
+    refusals = 0;
+}
+
+static void row(const char *name, size_t first, size_t again)
+{
+    row_of(name, first, again, AGAIN);
+}
+
+static void case_of(const struct kind *kind)
+{
+    size_t first = grow_and_free(kind);
+    row(kind->name, first, grow_and_free(kind));
+}
+
+/* ---- Threads: all grow at a time, and while all have what they got, free it ---- */
+
+static pthread_barrier_t step;
+
+struct worker {
+    pthread_t id;
+    uint32_t seed;
+    size_t sum[2];
+};
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    for (int round = 0; round < 2; round++) {
+        struct object *all;
+        pthread_barrier_wait(&step);
+        worker->sum[round] = grow(&mixed, worker->seed, &all);
+        pthread_barrier_wait(&step);
+        free_all(all);
+    }
+    pthread_barrier_wait(&step); /* stays, with what it has cached, */
+    pthread_barrier_wait(&step); /* until others have grown */
+    return NULL;
+}
+
+static struct worker workers[THREADS];
+
+/* Before the limit, which has no room for stacks. */
+static void start_threads(void)
+{
+    pthread_attr_t attributes;
+    CHECK(pthread_attr_init(&attributes) == 0);
+    CHECK(pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0);
+    CHECK(pthread_barrier_init(&step, NULL, THREADS + 1) == 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i].seed = i + 1;
+        CHECK(pthread_create(&workers[i].id, &attributes, work, &workers[i]) == 0);
+    }
+}
+
+static void case_threads(void)
+{
+    size_t sum[2] = {0};
+    for (int round = 0; round < 2; round++) {
+        pthread_barrier_wait(&step);
+        pthread_barrier_wait(&step);
+        for (unsigned i = 0; i < THREADS; i++)
+            sum[round] += workers[i].sum[round];
+    }
+    pthread_barrier_wait(&step);
+    refusals = 2 * THREADS; /* each ended by one, twice */
+    row("threads", sum[0], sum[1]);
+    /* They are alive, and have allocated nothing since they freed. */
+    size_t first = grow_and_free(&mixed);
+    row("idle threads' caches", sum[0], first);
+    pthread_barrier_wait(&step);
+    for (unsigned i = 0; i < THREADS; i++)
+        CHECK(pthread_join(workers[i].id, NULL) == 0);
+}
+
+/* ---- Nodes: what one had and freed, another gets ---- */
+
+static void case_nodes(void)
+{
+    if (nh_node_count() < 2)
+        return;
+    size_t first = 0;
+    for (int node = 0; node < nh_node_count(); node++) {
+        CHECK(nh_set_thread_node(node) == 0);
+        size_t sum = grow_and_free(node % 2 == 0 ? &small : &large);
+        if (node == 0)
+            first = sum;
+        else if (node % 2 == 0)
+            row("other node, small", first, sum);
+        else
+            row_of("other node, large", first, sum, AGAIN_LARGE);
+    }
+    CHECK(nh_set_thread_node(-1) == 0);
+}
+
+/* ---- Limits that this program sets ---- */
+
+/* So much more than the process has of it now, address space or private memory. */
+static void set_limit(int resource)
+{
+    unsigned long size, data;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%lu %*u %*u %*u %*u %lu", &size, &data) == 2);
+    fclose(file);
+    unsigned long pages = resource == RLIMIT_AS ? size : data;
+    struct rlimit limit;
+    CHECK(getrlimit(resource, &limit) == 0);
+    limit.rlim_cur = pages * (size_t)sysconf(_SC_PAGESIZE) + limit_bytes;
+    CHECK(setrlimit(resource, &limit) == 0);
+}
+
+/* Every mapping that the process may have: each second page has other rights.  The heap
+ * then cannot map, but at the end of what it has, nor unmap from the midst of it. */
+static void case_maps(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *area =
+        mmap(NULL, MAPS_MOST * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(area != MAP_FAILED);
+    set_limit(RLIMIT_AS);
+    size_t before = grow_and_free(&mixed);
+    refusals = 0;
+    bool refused = false;
+    for (size_t i = 0; i < MAPS_MOST && !refused; i += 2)
+        refused = mprotect(area + i * page, page, PROT_READ) != 0;
+    if (!refused) {
+        puts("skipped: more mappings are allowed than the test wants to make");
+        exit(SKIPPED);
+    }
+    share = OF_MAPS;
+    const struct kind *kinds[] = {&small, &large, &aligned, &mixed};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        size_t first = grow_and_free(kinds[i]);
+        row(kinds[i]->name, first, grow_and_free(kinds[i]));
+    }
+    CHECK(munmap(area, MAPS_MOST * page) == 0);
+    row("mappings again", before, grow_and_free(&mixed));
+}
+
+/* ---- Free memory of the process, where growing would be the end of it ---- */
+
+/* Two thirds in large objects; every second is freed, and the same memory is wanted in
+ * objects that fit into none of the holes. */
+static void case_holes(void)
+{
+    static const struct kind kind = {"holes", 100000, 100000, 0};
+    static const struct kind larger = {"larger", 1000000, 1000000, 0};
+    uint32_t random = 1;
+    size_t sum = 0, freed = 0, again = 0;
+    struct object *kept = NULL, *all = NULL;
+    while (sum < limit_bytes / 3 * 2) {
+        struct object *object = get(&kind, &random);
+        CHECK(object != NULL);
+        object->next = all;
+        all = object;
+        sum += object->size;
+    }
+    for (bool keep = false; all != NULL; keep = !keep) {
+        struct object *object = all;
+        all = object->next;
+        if (keep) {
+            object->next = kept;
+            kept = object;
+        } else {
+            freed += object->size;
+            free(object);
+        }
+    }
+    while (again < freed) {
+        struct object *object = get(&larger, &random);
+        CHECK(object != NULL);
+        object->next = all;
+        all = object;
+        again += object->size;
+    }
+    free_all(all);
+    free_all(kept);
+    printf("%-16s %5d %-22s %8zu %8s %8zu\n", limit_name, nh_node_count(), "free memory in holes",
+           sum / MIB, "none", again / MIB);
+}
+
+int main(int argc, char **argv)
+{
+    bool holes = argc == 4 && strcmp(argv[1], "--holes") == 0;
+    bool brief = argc == 4 && strcmp(argv[1], "--brief") == 0;
+    CHECK(argc == 3 + (holes || brief));
+    limit_name = argv[argc - 2];
+    limit_bytes = (size_t)strtoul(argv[argc - 1], NULL, 10) * MIB;
+    if (holes) {
+        case_holes();
+        return 0;
+    }
+    if (strcmp(limit_name, "maps") == 0) {
+        case_maps();
+        return failed;
+    }
+    if (brief) {
+        case_of(&small);
+        case_of(&large);
+        return failed;
+    }
+    start_threads();
+    if (strcmp(limit_name, "as") == 0)
+        set_limit(RLIMIT_AS);
+    else if (strcmp(limit_name, "data") == 0)
+        set_limit(RLIMIT_DATA);
+    case_of(&small);
+    case_of(&large);
+    case_threads();
+    case_of(&mixed);
+    case_nodes();
+    case_of(&small);
+    case_of(&aligned); /* last: README, limits */
+    return failed;
+}

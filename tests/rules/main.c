@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * main.c - runs the test of every rule (rules.def), on whichever malloc it finds: the
+ * same program is linked with nearheap, runs with it preloaded, and on glibc.
+ *
+ * usage: rules [--table]
+ *   --table   prints the rules instead
+ */
+#include "rules.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#ifdef NH_TEST_GLIBC
+extern const char *nh_version(void) __attribute__((weak));
+
+/* Preloaded. */
+static bool is_glibc(void)
+{
+    return nh_version == NULL;
+}
+#else
+static bool is_glibc(void)
+{
+    return false;
+}
+#endif
+
+struct rule {
+    struct CMUnitTest test;
+    const char *says;
+    const char *how_not; /* glibc differs, or NULL */
+};
+
+static const struct rule rules[] = {
+#define RULE(name, says)             {cmocka_unit_test(name), says, NULL},
+#define DIFFERS(name, says, how_not) {cmocka_unit_test(name), says, how_not},
+#include "rules.def"
+#undef RULE
+#undef DIFFERS
+};
+#define RULES (sizeof(rules) / sizeof(*rules))
+
+const size_t rules_sizes[] = {1,    2,     7,     8,     9,     15,    16,     17,      24,
+                              100,  144,   729,   1024,  1025,  4095,  4096,   8192,    8193,
+                              5781, 23450, 65535, 65536, 65537, 70000, 525312, 1000000, 5318153};
+const size_t rules_size_count = sizeof(rules_sizes) / sizeof(*rules_sizes);
+
+size_t rules_opaque(size_t size)
+{
+    size_t volatile opaque = size;
+    return opaque;
+}
+
+void rules_fill(void *at, size_t size, unsigned seed)
+{
+    unsigned char *bytes = at;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)(seed + i * 7);
+}
+
+void rules_check(const void *at, size_t size, unsigned seed)
+{
+    const unsigned char *bytes = at;
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != (unsigned char)(seed + i * 7))
+            fail_msg("byte %zu of %zu is %u", i, size, bytes[i]);
+}
+
+void rules_check_zero(const void *at, size_t size)
+{
+    const unsigned char *bytes = at;
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != 0)
+            fail_msg("byte %zu of %zu is %u", i, size, bytes[i]);
+}
+
+void rules_check_aligned(const void *at, size_t alignment)
+{
+    assert_non_null(at);
+    assert_int_equal((uintptr_t)at % alignment, 0);
+}
+
+size_t rules_peak(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (size_t)usage.ru_maxrss << 10;
+}
+
+static void print_table(void)
+{
+    for (size_t i = 0; i < RULES; i++) {
+        printf("%s\n    %s\n", rules[i].test.name, rules[i].says);
+        if (rules[i].how_not != NULL)
+            printf("    glibc 2.36 %s\n", rules[i].how_not);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--table") == 0) {
+        print_table();
+        return 0;
+    }
+    static struct CMUnitTest tests[RULES];
+    size_t count = 0;
+    for (size_t i = 0; i < RULES; i++) {
+        if (is_glibc() && rules[i].how_not != NULL)
+            printf("not asked of glibc: %s: it %s\n", rules[i].test.name, rules[i].how_not);
+        else
+            tests[count++] = rules[i].test;
+    }
+    fflush(stdout);
+    /* Not the macro, which knows arrays only. */
+    return _cmocka_run_group_tests("rules", tests, count, NULL, NULL);
+}

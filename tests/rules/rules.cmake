@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Tests of the standards' rules: label rules.  Every program runs linked with nearheap,
+# with it preloaded, and on glibc, which shows that the test is right.
+
+set(here ${CMAKE_CURRENT_LIST_DIR})
+set(rules_sources ${here}/main.c ${here}/c17.c ${here}/posix.c ${here}/linux.c)
+
+program(rules_direct DIRECT SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
+run(direct rules 120 COMMAND rules_direct)
+foreach(nodes 4 64)
+    run(direct_${nodes}_nodes rules 120 COMMAND rules_direct
+        ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_${nodes}}")
+endforeach()
+if(NOT can_replace)
+    return()
+endif()
+
+program(rules SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
+program(rules_glibc GLIBC SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
+run(linked rules 120 COMMAND rules)
+run(linked_4_nodes rules 120 COMMAND rules ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
+
+# cxx_rules(NAME LIBRARY...): cxx.cc and cxx_replaced.cc with these libraries.
+function(cxx_rules name)
+    foreach(source cxx cxx_replaced)
+        add_executable(${source}${name} ${here}/${source}.cc)
+        target_compile_options(${source}${name} PRIVATE -fno-builtin -faligned-new
+            $<$<CXX_COMPILER_ID:Clang>:-fsized-deallocation>
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-alloc-size-larger-than -Wno-mismatched-new-delete -Wno-sized-deallocation>)
+        target_link_libraries(${source}${name} PRIVATE nearheap_warnings ${ARGN} Threads::Threads)
+        run(${source}${name} rules 60 COMMAND ${source}${name})
+    endforeach()
+endfunction()
+cxx_rules("" nearheap)
+cxx_rules(_static nearheap_static)
+if(NOT NEARHEAP_SANITIZE)
+    cxx_rules(_glibc)
+    run(glibc rules 120 COMMAND rules_glibc)
+    set(preload "LD_PRELOAD=$<TARGET_FILE:nearheap>")
+    run(preloaded rules 120 COMMAND rules_glibc ENVIRONMENT "${preload}")
+    run(preloaded_4_nodes rules 120 COMMAND rules_glibc
+        ENVIRONMENT "${preload};NEARHEAP_TOPOLOGY=${topology_4}")
+    run(cxx_preloaded rules 60 COMMAND cxx_glibc ENVIRONMENT "${preload}")
+    run(cxx_replaced_preloaded rules 60 COMMAND cxx_replaced_glibc ENVIRONMENT "${preload}")
+endif()
