@@ -99,53 +99,73 @@ static uint64_t shared_room(struct heap *heap, enum pressure pressure)
 
 /* Pages that count as taken from the system, but were never touched: the kernel does not count
  * them yet, and nobody asks again when they are used.  They may be free, or of objects that
- * were not given out yet; what the program asked for and does not touch is its own affair. */
+ * were not given out yet; what the program asked for and does not touch is its own affair.  And
+ * the kernel may count a huge page where a heap begins to use it. */
 static size_t untouched(void)
 {
-    size_t used = 0, free = 0, taken = pages_in(room_taken());
+    size_t used = 0, free = 0, begun = 0;
+    size_t taken = pages_in(room_taken()); /* before what is used (system_room) */
     for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *heap = heap_if_exists(slot);
         if (heap != NULL) {
             used += page_heap_used(&heap->pages);
             free += page_heap_resident_pages(&heap->pages);
+            begun += NH_HUGE_PAGES;
         }
     }
     size_t missing = used > taken ? used - taken : 0;
     size_t most = free + (used >> FRESH_SHIFT);
-    return missing < most ? missing : most;
+    return begun + (missing < most ? missing : most);
 }
 
-/* Of so many pages that are shared, those that the heap may be granted.  What others were
- * granted and have not taken is theirs; but where that leaves too little, they lose it, and
- * ask again. */
-static size_t share_of(struct heap *heap, size_t shared, size_t wanted)
+/* Of what all heaps take from; SIZE_MAX where it has no end. */
+static size_t shared_left(struct heap *heap, enum pressure pressure)
+{
+    size_t reserved = untouched();
+    size_t shared = pages_in(shared_room(heap, pressure));
+    if (shared == SIZE_MAX)
+        return SIZE_MAX;
+    return shared > reserved ? shared - reserved : 0;
+}
+
+static size_t granted_to_others(const struct heap *heap)
 {
     size_t granted = 0;
-    if (shared == SIZE_MAX)
-        return shared;
-    size_t reserved = untouched();
-    shared = shared > reserved ? shared - reserved : 0;
     for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *other = heap_if_exists(slot);
-        if (other != NULL && other != heap)
-            granted += page_heap_quota(&other->pages);
+        size_t quota = other != NULL && other != heap ? page_heap_quota(&other->pages) : 0;
+        granted = quota < SIZE_MAX - granted ? granted + quota : SIZE_MAX;
     }
-    if (granted <= shared && shared - granted >= wanted)
-        return shared - granted;
+    return granted;
+}
+
+static void take_back_grants(const struct heap *heap)
+{
     for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *other = heap_if_exists(slot);
         if (other != NULL && other != heap)
             page_heap_cut_quota(&other->pages, 0);
     }
-    return shared;
 }
 
+/* What others were granted and have not taken is theirs; but where that leaves too little, they
+ * lose it, and ask again.  Pages are granted, taken, and touched: it is looked at in this
+ * order, so that those which go on meanwhile are counted twice rather than never. */
 static size_t system_room(struct heap *heap, enum pressure pressure, size_t wanted)
 {
     size_t node = pages_in(node_room(heap, pressure));
     if (node < wanted)
         return node;
-    size_t shared = share_of(heap, pages_in(shared_room(heap, pressure)), wanted);
+    size_t granted = granted_to_others(heap);
+    size_t shared = shared_left(heap, pressure);
+    if (shared != SIZE_MAX) {
+        if (granted <= shared && shared - granted >= wanted) {
+            shared -= granted;
+        } else {
+            take_back_grants(heap);
+            shared = shared_left(heap, pressure);
+        }
+    }
     return node < shared ? node : shared;
 }
 
