@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void act(void)
+void bad_pointer_act(void)
 {
     if (options_get(OPT_BAD_FREE) == BAD_FREE_ABORT)
         abort();
@@ -54,7 +54,7 @@ void bad_pointer_report(const char *call, const void *ptr)
         log_line(LOG_ERROR, "bad %s of %p: not from this heap", call, ptr);
         break;
     }
-    act();
+    bad_pointer_act();
 }
 
 void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
@@ -64,5 +64,5 @@ void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
         return;
     log_line(LOG_ERROR, "bad free of %p: object of %zu bytes freed with size %zu", ptr, object,
              claimed);
-    act();
+    bad_pointer_act();
 }

@@ -69,7 +69,9 @@
 #define NH_CLASS_PAGES 126
 /* The same of a page with objects that free has to look at (special.h). */
 #define NH_CLASS_SPECIAL 125
-#define NH_CLASS_SLOTS   128
+/* The same of a page with objects of a hardened process (harden.h). */
+#define NH_CLASS_HARDENED 124
+#define NH_CLASS_SLOTS    128
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512
@@ -92,6 +94,11 @@
 
 /* Address space for metadata is obtained in chunks of this size. */
 #define NH_META_CHUNK ((size_t)256 << 10)
+
+/* Most objects, and bytes of them, that wait in the quarantine of a hardened process's
+ * heap. */
+#define NH_QUARANTINE_OBJECTS 8192
+#define NH_QUARANTINE_BYTES   ((size_t)4 << 20)
 
 /* realloc moves pages instead of copying from this size on: below it the system
  * call, the page faults that follow, and what both cost other threads (the address

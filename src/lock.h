@@ -29,6 +29,7 @@ enum lock_rank {
     LOCK_TABLE,     /* growth of the span table (span_table.c) */
     LOCK_SPECIAL,   /* one part of the records of objects (special.c) */
     LOCK_PROFILE,   /* what a profile counts (profile.c) */
+    LOCK_HARDEN,    /* one heap's quarantine and random numbers (harden.c) */
     LOCK_RANKS
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * os.c - the only file that maps, unmaps, moves, advises or asks about memory.
+ * os.c - the only file that maps, unmaps, moves, protects, advises or asks about memory.
  */
 #include "os.h"
 
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,6 +99,23 @@ bool os_unmap(void *at, size_t bytes)
     return done;
 }
 
+bool os_guard(void *at, size_t bytes)
+{
+    int saved = errno;
+    bool done = mprotect(at, bytes, PROT_NONE) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_unguard(void *at, size_t bytes)
+{
+    int saved = errno;
+    bool done = mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0 ||
+                mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0) == at;
+    errno = saved;
+    return done;
+}
+
 bool os_release(void *at, size_t bytes)
 {
     int saved = errno;
@@ -139,6 +157,15 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     (void)from, (void)to, (void)bytes;
     return false;
 #endif
+}
+
+bool os_random(void *out, size_t bytes)
+{
+    int saved = errno;
+    /* So few come whole, or none; before the system has gathered any, it is not waited for. */
+    bool done = getrandom(out, bytes, GRND_NONBLOCK) == (ssize_t)bytes;
+    errno = saved;
+    return done;
 }
 
 uint64_t os_clock_ns(int clock)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * os.h - the contract with the operating system's memory.  os.c alone calls
- * mmap, munmap, mremap, madvise and mincore.
+ * mmap, munmap, mremap, mprotect, madvise and mincore.
  *
  * All sizes and addresses are multiples of the system's page unless said
  * otherwise; lengths of mappings may be multiples of NH_SYSTEM_PAGE, and are rounded
@@ -27,6 +27,11 @@ bool os_unmap(void *at, size_t bytes);
  * cannot, when memory is mapped next.  Its contents may be written to. */
 void os_discard(void *at, size_t bytes);
 
+/* Takes all access to pages away that hold zeros, and gives it again; false when the system
+ * refuses. */
+bool os_guard(void *at, size_t bytes);
+bool os_unguard(void *at, size_t bytes);
+
 /* Gives the pages' memory back; they read as zeros afterwards.  False if the
  * system refuses (locked memory): contents are then unknown. */
 bool os_release(void *at, size_t bytes);
@@ -45,6 +50,9 @@ bool os_move_pages(void *from, void *to, size_t bytes);
  * tells.  False when not all of it is mapped, or the kernel does not tell. */
 #define OS_RESIDENT 1U
 bool os_resident(void *at, size_t bytes, unsigned char *out);
+
+/* Bytes that nobody can foretell; false where they are refused. */
+bool os_random(void *out, size_t bytes);
 
 /* Nanoseconds that a clock of the system's shows (CLOCK_MONOTONIC ...); 0 where it is
  * refused. */

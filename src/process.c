@@ -7,6 +7,7 @@
 #include "attendant.h"
 #include "cache.h"
 #include "cpu_cache.h"
+#include "harden.h"
 #include "leaks.h"
 #include "lock.h"
 #include "node_limit.h"
@@ -45,12 +46,14 @@ static void fork_prepare(void)
     span_table_lock();
     special_lock_all();
     profile_lock();
+    harden_lock_all();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    harden_unlock_all();
     profile_unlock();
     special_unlock_all();
     span_table_unlock();
@@ -69,6 +72,7 @@ static void fork_release(void)
 
 static void fork_child(void)
 {
+    harden_fork_child();
     cache_registry_only(nh_thread.cache);
     if (cpu_caches_used() && !cpus_closed)
         cpu_cache_forget();
@@ -89,6 +93,7 @@ bool process_boot(void)
                        options_text(OPT_INTERLEAVE_NODES));
         (void)usable_refresh();
         node_limit_check();
+        harden_boot();
         cache_init();
         atomic_store_explicit(&booted, true, memory_order_release);
     }
@@ -127,6 +132,7 @@ __attribute__((constructor)) static void construct(void)
 static void check_returned_objects(void)
 {
     cache_flush();
+    (void)harden_drain();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_reclaim(heap_if_exists(slot), true);

@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "fast.h"
+#include "guard_pages.h"
 #include "large.h"
 #include "os.h"
 #include "sampling.h"
@@ -78,7 +79,7 @@ void profile_stop(void)
 static void *keep(size_t bytes)
 {
     if ((size_t)(room_end - room) < bytes) {
-        room = os_map(NH_META_CHUNK, NH_SYSTEM_PAGE, 0);
+        room = guard_map(NH_META_CHUNK);
         room_end = room != NULL ? room + NH_META_CHUNK : NULL;
         if (room == NULL)
             return NULL;

@@ -9,9 +9,10 @@
 
 #include "bad_pointer.h"
 #include "fast.h"
+#include "guard_pages.h"
+#include "harden.h"
 #include "heap.h"
 #include "large.h"
-#include "os.h"
 
 #include <errno.h>
 
@@ -82,7 +83,7 @@ static bool page_has_any(struct shard *shard, uintptr_t object)
 static void grow(struct shard *shard)
 {
     struct shard larger = {.buckets = shard->buckets == 0 ? BUCKETS_FIRST : shard->buckets * 2};
-    larger.bucket = os_map(larger.buckets * sizeof(struct special *), NH_SYSTEM_PAGE, 0);
+    larger.bucket = guard_map(larger.buckets * sizeof(struct special *));
     if (larger.bucket == NULL)
         return;
     for (size_t i = 0; i == 0 || i < shard->buckets; i++) {
@@ -96,7 +97,7 @@ static void grow(struct shard *shard)
         }
     }
     if (shard->buckets != 0)
-        os_discard(shard->bucket, shard->buckets * sizeof(struct special *));
+        guard_discard(shard->bucket, shard->buckets * sizeof(struct special *));
     shard->bucket = larger.bucket;
     shard->buckets = larger.buckets;
 }
@@ -109,7 +110,9 @@ uint32_t special_home(uintptr_t address)
     if (span_table_find(address, &span) != SPAN_FOUND || span.state != SPAN_IN_USE)
         return 0;
     /* As large.c and central.c set them. */
-    return row_home(span.cls == NH_CLASS_LARGE ? 0 : span.slot, span.cls);
+    if (span.cls == NH_CLASS_LARGE)
+        return row_home(0, NH_CLASS_LARGE);
+    return row_home(span.slot, harden_on() ? NH_CLASS_HARDENED : span.cls);
 }
 
 static void mark_page(uintptr_t object, bool special)
@@ -240,6 +243,8 @@ bool special_free(void *ptr, uint32_t *home)
     unsigned cls = row_home_class(*home);
     if (cls == NH_CLASS_LARGE)
         large_free(ptr);
+    else if (cls == NH_CLASS_HARDENED)
+        harden_free(ptr);
     else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
         bad_pointer_report("free", ptr);
     else
