@@ -4,7 +4,7 @@
  */
 #include "fixalloc.h"
 
-#include "guard_pages.h"
+#include "guard_map.h"
 #include "limits.h"
 #include "numa/placement.h"
 #include "os.h"

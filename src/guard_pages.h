@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * guard_pages.h - memory between pages that nobody may touch, in a hardened process
- * (harden.h); in others just memory.
+ * guard_pages.h - large objects and nh_pages_alloc's pages between pages that nobody may
+ * touch, in a hardened process (harden.h); in others just spans.
  *
- * Of the mappings that hold metadata, and of large objects and nh_pages_alloc's pages: the
- * guards are a part of such a span while it is handed out, but its descriptor is narrowed to
+ * The guards are a part of such a span while it is handed out, but its descriptor is narrowed to
  * what lies between, so all others know nothing of them; the span table finds nothing
  * there.  Before the span goes back it is made whole again.
  *
@@ -15,10 +14,6 @@
 #define NH_GUARD_PAGES_H
 
 #include "heap.h"
-
-/* As os_map, of any place, aligned to NH_SYSTEM_PAGE; and os_discard. */
-void *guard_map(size_t bytes);
-void guard_discard(void *at, size_t bytes);
 
 /* As heap_span_alloc and heap_span_free, of what is not cut into objects.  In a hardened
  * process the contents do not survive guard_span_free. */

@@ -11,7 +11,6 @@
 #include "cache.h"
 #include "check_word.h"
 #include "fast.h"
-#include "guard_pages.h"
 #include "keystream.h"
 #include "large.h"
 #include "log.h"
@@ -32,8 +31,7 @@
 #include <unistd.h>
 
 /* What a freed object holds while it waits: as an address it is nobody's. */
-#define PATTERN_BYTE 0xdf
-#define PATTERN_WORD UINT64_C(0xdfdfdfdfdfdfdfdf)
+#define PATTERN 0xdf
 
 /* Allocations between two looks at what time has for the heap to do. */
 #define TICK_ALLOCATIONS 64
@@ -45,7 +43,6 @@ struct harden {
     struct quarantine quarantine;
 };
 
-_Atomic bool harden_active;
 static struct check_secret secret; /* constant after boot */
 
 /* ---- Random numbers ---- */
@@ -149,28 +146,31 @@ static bool find_place(const void *ptr, struct place *at)
     return (size_t)index * span->bytes == offset && index < span->objects;
 }
 
+/* Nearly always they are. */
+static bool all_are(const char *from, size_t bytes, uint8_t byte)
+{
+    return bytes == 0 || ((uint8_t)*from == byte && memcmp(from, from + 1, bytes - 1) == 0);
+}
+
 /* The first of `bytes` that is not `byte`; `bytes` when all are. */
 static size_t first_other(const char *from, size_t bytes, uint8_t byte)
 {
-    size_t i = 0;
+    size_t i = all_are(from, bytes, byte) ? bytes : 0;
     while (i < bytes && (uint8_t)from[i] == byte)
         i++;
     return i;
 }
 
-/* The first byte that is another than in a free object that is filled with such words and
- * ends with that check word; all its bytes when none is. */
-static size_t first_disturbed(const struct place *at, uint64_t fill, uint64_t check_word)
+/* The first byte that is another than in a free object that is filled with `fill` and ends
+ * with that check word; all its bytes when none is. */
+static size_t first_disturbed(const struct place *at, uint8_t fill, uint64_t check_word)
 {
-    const uint64_t *words = (const uint64_t *)(const void *)at->object;
-    size_t count = at->room / sizeof(*words), i = 0;
-    while (i < count && words[i] == fill)
-        i++;
-    uint64_t expected = i < count ? fill : check_word;
-    uint64_t differ = words[i] ^ expected;
+    size_t first = first_other(at->object, at->room, fill);
+    if (nh_unlikely(first != at->room))
+        return first;
+    uint64_t differ = atomic_load_explicit(word_at(at), memory_order_relaxed) ^ check_word;
     /* The processors that we run on have the low byte first. */
-    return i * sizeof(*words) +
-           (differ != 0 ? (size_t)__builtin_ctzll(differ) / CHAR_BIT : sizeof(*words));
+    return first + (differ != 0 ? (size_t)__builtin_ctzll(differ) / CHAR_BIT : CHECK_WORD_BYTES);
 }
 
 /* ---- What is found ---- */
@@ -331,7 +331,7 @@ static void leave(struct heap *heap, void *object)
 {
     struct place at;
     nh_require(find_place(object, &at));
-    size_t other = first_disturbed(&at, PATTERN_WORD, word_of(&at, CHECK_WORD_FREE));
+    size_t other = first_disturbed(&at, PATTERN, word_of(&at, CHECK_WORD_FREE));
     if (nh_unlikely(other != at.span->bytes))
         report_write(&at, other);
     memset(at.object, 0, at.room);
@@ -368,7 +368,7 @@ void harden_free(void *ptr)
     } while (!atomic_compare_exchange_strong_explicit(word_at(&at), &word,
                                                       word_of(&at, CHECK_WORD_FREE),
                                                       memory_order_relaxed, memory_order_relaxed));
-    memset(at.object, PATTERN_BYTE, at.room);
+    memset(at.object, PATTERN, at.room);
     struct heap *heap = heap_if_exists(at.span->slot);
     cache_count_free(heap);
     detain(heap,

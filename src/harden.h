@@ -10,7 +10,7 @@
  *    verified and the object is zeroed; when it is given out again, it must be zero.
  *    So all free memory of a hardened process is zero (large objects: guard_pages.h).
  *  - malloc gives out any of the free objects of a span, by random numbers (keystream.h).
- *  - Metadata and large objects lie between guard pages (guard_pages.h).
+ *  - Metadata and large objects lie between guard pages (guard_map.h, guard_pages.h).
  *
  * It is decided when the process boots, and costs others nothing.  The home words of pages
  * with objects then name NH_CLASS_HARDENED, whose bins are always full (row.h); malloc's
@@ -21,19 +21,10 @@
 #ifndef NH_HARDEN_H
 #define NH_HARDEN_H
 
-#include "base.h"
+#include "guard_map.h"
 #include "limits.h"
 
-#include <stdatomic.h>
-
 struct heap;
-
-/* Relaxed: it is written before `booted` is (process.c), and all heaps are made later. */
-extern _Atomic bool harden_active __attribute__((visibility("hidden")));
-NH_INLINE bool harden_on(void)
-{
-    return nh_unlikely(atomic_load_explicit(&harden_active, memory_order_relaxed));
-}
 
 /* Process start, when options are read. */
 void harden_boot(void);

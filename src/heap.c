@@ -5,7 +5,7 @@
 #include "heap.h"
 
 #include "cache.h"
-#include "guard_pages.h"
+#include "guard_map.h"
 #include "harden.h"
 #include "node_limit.h"
 #include "numa/placement.h"

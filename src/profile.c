@@ -6,7 +6,7 @@
 
 #include "cache.h"
 #include "fast.h"
-#include "guard_pages.h"
+#include "guard_map.h"
 #include "large.h"
 #include "os.h"
 #include "sampling.h"

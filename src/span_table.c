@@ -4,7 +4,7 @@
  */
 #include "span_table.h"
 
-#include "guard_pages.h"
+#include "guard_map.h"
 #include "lock.h"
 #include "os.h"
 

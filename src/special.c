@@ -9,7 +9,7 @@
 
 #include "bad_pointer.h"
 #include "fast.h"
-#include "guard_pages.h"
+#include "guard_map.h"
 #include "harden.h"
 #include "heap.h"
 #include "large.h"

@@ -30,12 +30,6 @@
 /* In a hardened process an object of these ends with so many bytes that are not its own. */
 #define CHECK_WORD ((size_t)8)
 
-static bool hardened(void)
-{
-    const char *value = getenv("NEARHEAP_HARDEN");
-    return value != NULL && strcmp(value, "1") == 0;
-}
-
 /* A copy of the pointer of which the compiler does not know that it was freed. */
 static void *unknown(void *ptr)
 {

@@ -425,12 +425,6 @@ static void sized_frees(void **state)
     free_aligned_sized(NULL, 64, 10);
 }
 
-static bool hardened(void)
-{
-    const char *value = getenv("NEARHEAP_HARDEN");
-    return value != NULL && strcmp(value, "1") == 0;
-}
-
 static void natural_alignment_and_waste(void **state)
 {
     (void)state;
@@ -643,7 +637,7 @@ static void memory_goes_back(void **state)
     assert_int_equal(nh_scavenge(-1), 0);
     assert_int_equal(malloc_trim(0), 0);
     free(memset(malloc(1 << 20), 1, 1 << 20));
-    assert_int_equal(malloc_trim(0), 1);
+    assert_int_equal(malloc_trim(0), hardened() ? 0 : 1); /* has gone back by then */
     assert_string_equal(nh_version(), "0.1.0");
 }
 
