@@ -91,7 +91,8 @@ enum nh_what {
 struct nh_object {
     size_t struct_size;
     const void *object;  /* first byte of NH_FREE_OBJECT, NH_OBJECT or NH_PAGES, else NULL */
-    size_t size;         /* its bytes, rounded up to the size class; not so between guard pages */
+    size_t size;         /* its bytes, rounded up to the size class (hardened: less 8); not so
+                            between guard pages */
     const void *span;    /* first byte of the span, NULL for NH_NOTHING and NH_CHANGING */
     size_t span_size;    /* bytes */
     uint64_t generation; /* another one whenever the span came to another use or other bounds */

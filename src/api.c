@@ -4,8 +4,10 @@
  */
 #include "api.h"
 #include "cache.h"
+#include "check_word.h"
 #include "export.h"
 #include "fast.h"
+#include "harden.h"
 #include "large.h"
 #include "memcheck_family.h"
 #include "numa/placement.h"
@@ -64,6 +66,8 @@ NH_INLINE void describe(const struct lookup *at, struct nh_object *out)
     const struct span_view *span = &at->span;
     out->object = (const void *)at->object;
     out->size = at->size;
+    if (harden_on() && known && span_view_is_cut(span) && at->size != 0)
+        out->size -= CHECK_WORD_BYTES;
     out->span = known ? (const void *)span->base : NULL;
     out->span_size = known ? span->pages << NH_PAGE_SHIFT : 0;
     out->generation = known ? span_view_generation(span) : 0;
@@ -122,6 +126,8 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
             return object;
         nh_free(object); /* the thread moved in between */
     }
+    if (harden_on())
+        return harden_alloc(heap, size);
     void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
     return object != NULL ? object : central_take_one(&heap->central[cls]);
 }
@@ -169,6 +175,7 @@ static size_t scavenge_all(size_t keep_bytes)
 {
     size_t released = 0;
     cache_flush();
+    (void)harden_drain();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             released += scavenge(heap_if_exists(slot), keep_bytes);
@@ -183,6 +190,7 @@ size_t nh_scavenge(int node)
     if (!api_find_slot(node, &slot) || heap_if_exists(slot) == NULL)
         return 0;
     cache_flush();
+    (void)harden_drain();
     return scavenge(heap_if_exists(slot), 0);
 }
 

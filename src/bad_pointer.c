@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void act(const void *ptr)
+void bad_pointer_act(const void *ptr)
 {
     guard_report_free((uintptr_t)ptr);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_ABORT)
@@ -61,7 +61,7 @@ void bad_pointer_report(const char *call, const void *ptr)
         log_line(LOG_ERROR, "bad %s of %p: not from this heap", call, ptr);
         break;
     }
-    act(ptr);
+    bad_pointer_act(ptr);
 }
 
 void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
@@ -71,5 +71,5 @@ void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
         return;
     log_line(LOG_ERROR, "bad free of %p: object of %zu bytes freed with size %zu", ptr, object,
              claimed);
-    act(ptr);
+    bad_pointer_act(ptr);
 }

@@ -15,5 +15,7 @@
 NH_SLOW void bad_pointer_report(const char *call, const void *ptr);
 /* free_sized with a size of another class. */
 NH_SLOW void bad_pointer_size(const void *ptr, size_t object, size_t claimed);
+/* Does what the option says, for who has printed a line of his own about `ptr`. */
+void bad_pointer_act(const void *ptr);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "bad_pointer.h"
 #include "cache_life.h"
+#include "harden.h"
 #include "probe.h"
 #include "special.h"
 #include "watch.h"
@@ -146,6 +147,8 @@ void *cache_refill(unsigned cls)
 {
     struct cache *cache = cache_present();
     if (nh_unlikely(cache == NULL)) {
+        if (harden_on()) /* the process's first malloc, which could not know */
+            return harden_malloc_class(cls);
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
     }
@@ -260,7 +263,7 @@ void cache_free_slow(void *ptr)
         return;
     }
     unsigned cls = row_home_class(word);
-    if (nh_unlikely(cls >= NH_CLASS_SPECIAL)) {
+    if (nh_unlikely(cls >= NH_CLASS_HARDENED)) {
         if (special_free(ptr, &word))
             return;
         cls = row_home_class(word);

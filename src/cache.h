@@ -147,12 +147,13 @@ void cache_collect_outboxes(void);
 /* The same of spares whose class its cache had no use for since the last call. */
 void cache_collect_idle(struct heap *heap);
 
-/* Caches on `heap` and the objects of each class in their magazines; approximate
- * while their threads run. */
+/* Caches on `heap` and the objects of each class in their magazines, or in the heap's
+ * quarantine (harden.h); approximate while their threads run. */
 void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES]);
 
-/* Calls fn, which takes no lock, with every object in all caches' magazines, and perhaps
- * with some that threads which run now have taken out of them since it began. */
+/* Calls fn, which takes no lock, with every object in all caches' magazines and in
+ * quarantine, and perhaps with some that threads which run now have taken out of them since
+ * it began. */
 void cache_each_object(void (*fn)(void *object, void *arg), void *arg);
 
 /* The lock; and fork.  The child keeps the caches of threads it does not have out

@@ -6,6 +6,7 @@
 #include "cache_life.h"
 
 #include "fast.h"
+#include "harden.h"
 #include "numa/current.h"
 #include "options.h"
 #include "process.h"
@@ -132,6 +133,13 @@ struct cache *cache_begin(void)
 {
     if (nh_thread.ended || !process_boot())
         return NULL;
+    if (nh_unlikely(harden_on())) {
+        /* None has a cache; but on a made-up topology a thread's number says where it is. */
+        if (nh_thread.number == 0)
+            nh_thread.number =
+                atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed) + 1;
+        return NULL;
+    }
     uint32_t number = atomic_fetch_add_explicit(&caches_begun, 1, memory_order_relaxed);
     cpu_cache_consider(number);
     if (cpu_caches_used() && nh_thread.fixed_slot == 0)
@@ -192,13 +200,14 @@ struct heap *cache_heap(void)
     struct cache *cache = cache_present();
     if (nh_likely(cache != NULL))
         return cache_heap_of(cache);
-    return process_boot() ? heap_get(present_slot(topology_now(), 0)) : NULL;
+    return process_boot() ? heap_get(present_slot(topology_now(), nh_thread.number)) : NULL;
 }
 
 unsigned cache_present_slot(void)
 {
     const struct cache *cache = nh_thread.cache;
-    return cache != NULL ? cache_heap_of(cache)->slot : present_slot(topology_now(), 0);
+    return cache != NULL ? cache_heap_of(cache)->slot
+                         : present_slot(topology_now(), nh_thread.number);
 }
 
 void cache_count_free(struct heap *heap)

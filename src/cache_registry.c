@@ -4,6 +4,7 @@
  * is not theirs.
  */
 #include "cache.h"
+#include "harden.h"
 #include "numa/topology.h"
 #include "options.h"
 
@@ -249,6 +250,7 @@ void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
     }
     lock_release(&lock);
     unpack_all(displaced);
+    harden_each_object(fn, arg);
 }
 
 /* Of a loaded magazine and the spare. */
@@ -277,4 +279,5 @@ void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_
             objects[cls] += count_objects(cache, &cache->rows[heap->slot], cls);
     }
     lock_release(&lock);
+    harden_count(heap, objects);
 }

@@ -5,7 +5,9 @@
 #include "central.h"
 
 #include "bad_pointer.h"
+#include "harden.h"
 #include "heap.h"
+#include "keystream.h"
 #include "options.h"
 #include "probe.h"
 #include "row.h"
@@ -16,7 +18,7 @@ void central_init(struct central *central, struct heap *heap, unsigned cls)
     lock_init(&central->lock, LOCK_CENTRAL);
     central->cls = (uint8_t)cls;
     central->heap = heap;
-    central->home = row_home(heap->slot, cls);
+    central->home = row_home(heap->slot, harden_on() ? NH_CLASS_HARDENED : cls);
     size_class_describe(cls, &central->cut);
     central_renew_rounds(central);
     central->depot_room = NH_DEPOT_FIRST / central->cut.bytes;
@@ -42,6 +44,10 @@ void central_renew_rounds(struct central *central)
  * taken from the fullest spans that have a good part of what is wanted: the others have
  * a chance to become free, and a refill still comes from few spans. */
 #define WORTH_SHIFT 1
+
+/* Who wants one at random takes it from a span with a good part of so many, if there is
+ * one: of the last that is free anybody knows which it will be. */
+#define RANDOM_WANT 64
 
 static unsigned list_for(unsigned free_objects)
 {
@@ -403,6 +409,32 @@ void *central_take_one(struct central *central)
 {
     struct magazine *magazine = central_exchange_empty(central, NULL, 1, 0);
     return magazine != NULL ? central_retire_but_one(central, magazine, 0) : NULL;
+}
+
+void *central_take_random(struct central *central, uint32_t random)
+{
+    lock_acquire(&central->lock);
+    struct span *span = fullest(central, RANDOM_WANT);
+    if (span == NULL) {
+        lock_release(&central->lock);
+        struct span *fresh = new_span(central);
+        lock_acquire(&central->lock);
+        if (fresh != NULL)
+            add_span(central, fresh);
+        span = fullest(central, RANDOM_WANT);
+    }
+    void *object = NULL;
+    if (span != NULL) {
+        unsigned before = keystream_below(random, span->free_objects);
+        unsigned index = object_bits_take_nth(&span->bits, before);
+        object = (void *)(span->base + (size_t)index * span->bytes);
+        taken_from(central, span, 1);
+        central->refills++;
+        central->carved++;
+        central->refilled++;
+    }
+    lock_release(&central->lock);
+    return object;
 }
 
 size_t central_drain(struct central *central, bool all)

@@ -82,6 +82,8 @@ void *central_retire_but_one(struct central *central, struct magazine *magazine,
 
 /* One object, without a magazine: for threads that have no cache. */
 void *central_take_one(struct central *central);
+/* The same, one of a span's free objects by the random number. */
+void *central_take_random(struct central *central, uint32_t random);
 /* Returns objects of this class, allocated here, to their spans: as many as a magazine
  * holds, at most.  Objects that are free already or no object at all are reported and
  * skipped. */

@@ -11,6 +11,7 @@
 #include "cpu_cache.h"
 #include "fast_sampled.h"
 #include "fast_thread.h"
+#include "harden.h"
 #include "large.h"
 #include "limits.h"
 #include "memcheck_family.h"
@@ -181,6 +182,7 @@ struct fast fast_now = {memcheck_first_malloc, thread_free, thread_malloc_class}
 #define USE_WATCH    4U
 #define USE_SAMPLING 8U
 #define USE_MEMCHECK 16U
+#define USE_HARDEN   32U
 static _Atomic unsigned used; /* sequentially consistent: who changes it last sees all */
 
 static void choose(unsigned use)
@@ -201,6 +203,12 @@ static void choose(unsigned use)
                  {{either_malloc, either_malloc_watched, sampled_either_malloc},
                   either_free,
                   {either_malloc_class, either_malloc_class, sampled_either_malloc_class}}};
+    if ((use & USE_HARDEN) != 0) {
+        /* free finds all bins full (row.h). */
+        atomic_store_explicit(&fast_now.malloc, harden_malloc, memory_order_relaxed);
+        atomic_store_explicit(&fast_now.malloc_class, harden_malloc_class, memory_order_relaxed);
+        return;
+    }
     unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
     unsigned way = (use & USE_SAMPLING) != 0 ? SAMPLED : (use & USE_WATCH) != 0 ? WATCHED : PLAIN;
     bool memcheck = (use & USE_MEMCHECK) != 0;
@@ -249,4 +257,9 @@ void fast_use_watch(bool on)
 void fast_use_sampling(bool on)
 {
     change(on ? USE_SAMPLING : 0, on ? 0 : USE_SAMPLING);
+}
+
+void fast_use_harden(void)
+{
+    change(USE_HARDEN, 0);
 }

@@ -35,6 +35,9 @@ void fast_use_watch(bool on);
 /* Something is sampled, or no more. */
 void fast_use_sampling(bool on);
 
+/* The process is hardened from its first allocation on (harden.h). */
+void fast_use_harden(void);
+
 /* Where fast paths end, for fast.c and fast_sampled.c. */
 NH_SLOW void *fast_out_of_memory(void);
 NH_NOINLINE void *fast_malloc_large(size_t size);

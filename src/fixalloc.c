@@ -4,6 +4,7 @@
  */
 #include "fixalloc.h"
 
+#include "guard_map.h"
 #include "limits.h"
 #include "numa/placement.h"
 #include "os.h"
@@ -27,9 +28,9 @@ static NH_SLOW bool add_chunk(struct fixalloc *fix)
     size_t least = round_up(fix->record, NH_SYSTEM_PAGE);
     size_t bytes = least > NH_META_CHUNK ? least : NH_META_CHUNK;
     /* A large chunk may be refused where one record would still be granted. */
-    char *chunk = os_map(bytes, NH_SYSTEM_PAGE, 0);
+    char *chunk = guard_map(bytes);
     if (chunk == NULL && bytes > least)
-        chunk = os_map(bytes = least, NH_SYSTEM_PAGE, 0);
+        chunk = guard_map(bytes = least);
     if (chunk == NULL)
         return false;
     placement_assign(chunk, bytes, fix->slot);

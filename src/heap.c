@@ -5,6 +5,8 @@
 #include "heap.h"
 
 #include "cache.h"
+#include "guard_map.h"
+#include "harden.h"
 #include "node_limit.h"
 #include "numa/placement.h"
 #include "numa/usable.h"
@@ -27,9 +29,13 @@ struct heap *heap_if_exists(unsigned slot)
 static struct heap *create(unsigned slot)
 {
     /* A mapping is zeroed: what is not set here starts empty. */
-    struct heap *heap = os_map(round_up(sizeof(struct heap), NH_SYSTEM_PAGE), NH_SYSTEM_PAGE, 0);
+    struct heap *heap = guard_map(round_up(sizeof(struct heap), NH_SYSTEM_PAGE));
     if (heap == NULL)
         return NULL;
+    if (harden_on() && (heap->harden = harden_heap_new(slot)) == NULL) {
+        guard_discard(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE));
+        return NULL;
+    }
     heap->slot = slot;
     lock_init(&heap->reclaiming, LOCK_RECLAIM);
     lock_init(&heap->inbox.lock, LOCK_INBOX);

@@ -25,6 +25,7 @@ struct heap {
     struct fixalloc magazines;
     struct fixalloc caches;   /* caches of CPUs of this node, and of threads that began there */
     struct fixalloc specials; /* records of this heap's objects */
+    struct harden *harden;    /* NULL: the process is not hardened; constant */
     unsigned slot;            /* index of this heap; constant */
     struct lock reclaiming;   /* no fields: one heap_reclaim at a time */
     _Atomic size_t granted;   /* bytes of a magazine that caches may have; relaxed */

@@ -6,6 +6,8 @@
 
 #include "bad_pointer.h"
 #include "cache.h"
+#include "guard_pages.h"
+#include "harden.h"
 #include "heap.h"
 #include "options.h"
 #include "os.h"
@@ -42,7 +44,7 @@ static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages
     struct span_request want = {
         .pages = pages, .align_pages = align_pages, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
     (void)heap_tick(heap);
-    struct span *span = heap_span_alloc(heap, &want);
+    struct span *span = guard_span_alloc(heap, &want);
     if (span == NULL)
         return NULL;
     count(heap, 1, span->pages);
@@ -58,7 +60,7 @@ static bool span_drop(struct heap *heap, struct span *span, bool zeroed)
     if (nh_unlikely(span_table_claim_home(span->base) == 0))
         return false;
     count(heap, (size_t)-1, (size_t)0 - span->pages);
-    heap_span_free(heap, span, zeroed);
+    guard_span_free(heap, span, zeroed);
     return true;
 }
 
@@ -122,7 +124,8 @@ void *large_pages_alloc(struct heap *heap, size_t pages)
 {
     struct span_request want = {
         .pages = pages, .align_pages = 1, .state = SPAN_MANUAL, .cls = NH_CLASS_PAGES};
-    struct span *span = pages <= PTRDIFF_MAX >> NH_PAGE_SHIFT ? heap_span_alloc(heap, &want) : NULL;
+    struct span *span =
+        pages <= PTRDIFF_MAX >> NH_PAGE_SHIFT ? guard_span_alloc(heap, &want) : NULL;
     if (span == NULL)
         return NULL;
     span_table_set_home(span->base, 1, row_home(0, NH_CLASS_PAGES));
@@ -138,7 +141,7 @@ void large_pages_free(void *ptr)
         bad_pointer_report("nh_pages_free", ptr);
         return;
     }
-    heap_span_free(heap_if_exists(span->slot), span, false);
+    guard_span_free(heap_if_exists(span->slot), span, false);
 }
 
 size_t large_usable_size(const void *ptr)
@@ -183,6 +186,17 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     return at;
 }
 
+/* Never grows or shrinks in place. */
+static NH_SLOW void *resize_guarded(struct span *span, struct heap *heap, size_t size, size_t pages)
+{
+    void *ptr = (void *)span->base;
+    if (pages <= span->pages && span->pages - pages <= span->pages >> SHRINK_SHIFT)
+        return ptr;
+    void *object = move(span, heap, size, pages);
+    /* To have less is never refused. */
+    return object != NULL || pages > span->pages ? object : ptr;
+}
+
 static void *resize(void *ptr, size_t size)
 {
     struct span *span = span_table_hint((uintptr_t)ptr);
@@ -195,6 +209,8 @@ static void *resize(void *ptr, size_t size)
     if (!pages_of(size, &pages))
         return NULL;
     size_t had = span->pages;
+    if (harden_on()) /* guards stand at both ends */
+        return resize_guarded(span, heap, size, pages);
     if (pages <= had) {
         if (had - pages > had >> SHRINK_SHIFT) {
             page_heap_shrink(&heap->pages, span, pages);

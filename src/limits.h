@@ -69,9 +69,11 @@
 #define NH_CLASS_PAGES 126
 /* The same of the page that an object between guard pages begins on (guard.h). */
 #define NH_CLASS_GUARD 125
-/* The same of a page with objects that free has to look at (special.h): the lowest of these. */
+/* The same of a page with objects that free has to look at (special.h). */
 #define NH_CLASS_SPECIAL 124
-#define NH_CLASS_SLOTS   128
+/* The same of a page with objects of a hardened process (harden.h): the lowest of these. */
+#define NH_CLASS_HARDENED 123
+#define NH_CLASS_SLOTS    128
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512
@@ -94,6 +96,11 @@
 
 /* Address space for metadata is obtained in chunks of this size. */
 #define NH_META_CHUNK ((size_t)256 << 10)
+
+/* Most objects, and bytes of them, that wait in the quarantine of a hardened process's
+ * heap. */
+#define NH_QUARANTINE_OBJECTS 8192
+#define NH_QUARANTINE_BYTES   ((size_t)4 << 20)
 
 /* realloc moves pages instead of copying from this size on: below it the system
  * call, the page faults that follow, and what both cost other threads (the address

@@ -32,6 +32,7 @@ enum lock_rank {
     LOCK_PROFILE,   /* what a profile counts (profile.c) */
     LOCK_GUARD,     /* objects between guard pages (guard.c) */
     LOCK_MEMCHECK,  /* what was freed under memcheck (memcheck_family.c) */
+    LOCK_HARDEN,    /* one heap's quarantine and random numbers (harden.c) */
     LOCK_RANKS
 };
 

@@ -7,6 +7,7 @@
 #include "export.h"
 #include "fast.h"
 #include "guard.h"
+#include "harden.h"
 #include "large.h"
 #include "limits.h"
 #include "memcheck_family.h"
@@ -55,9 +56,11 @@ NH_LIBC_NAME(free, nh_free);
 static size_t usable_size(const void *ptr, uint32_t home)
 {
     unsigned cls = row_home_class(home);
-    if (nh_unlikely(cls == NH_CLASS_GUARD))
+    if (nh_likely(cls < NH_CLASSES))
+        return size_class_bytes(cls);
+    if (cls == NH_CLASS_GUARD)
         return guard_usable_size(ptr);
-    return cls < NH_CLASSES ? size_class_bytes(cls) : large_usable_size(ptr);
+    return cls == NH_CLASS_HARDENED ? harden_usable_size(ptr) : large_usable_size(ptr);
 }
 
 size_t nh_malloc_usable_size(void *ptr)
@@ -122,9 +125,13 @@ NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
         bad_pointer_report("realloc", ptr);
         return fast_out_of_memory();
     }
-    if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
-        void *object = large_realloc(ptr, size);
-        return nh_likely(object != NULL) ? object : fast_out_of_memory();
+    if (cls >= NH_CLASSES) {
+        if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
+            void *object = large_realloc(ptr, size);
+            return nh_likely(object != NULL) ? object : fast_out_of_memory();
+        }
+        if (cls == NH_CLASS_HARDENED && !harden_check("realloc", ptr))
+            return fast_out_of_memory();
     }
     size_t had = usable_size(ptr, home);
     if (size <= had && size > had >> REALLOC_KEEP_SHIFT)

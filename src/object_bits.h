@@ -73,7 +73,22 @@ static inline unsigned object_bits_take(struct object_bits *bits, uint8_t *curso
     return taken;
 }
 
-/* The same, but only all objects of cache lines that are wholly free, of spans with 2
+/* Takes the free object before which there are `before` others; its index. */
+static inline unsigned object_bits_take_nth(struct object_bits *bits, unsigned before)
+{
+    unsigned i = 0, here;
+    while (before >= (here = (unsigned)__builtin_popcountll(bits->free[i]))) {
+        before -= here;
+        i++;
+    }
+    uint64_t word = bits->free[i];
+    for (; before != 0; before--)
+        word &= word - 1;
+    bits->free[i] &= ~(word & -word);
+    return i * 64 + (unsigned)__builtin_ctzll(word);
+}
+
+/* As object_bits_take, but only all objects of cache lines that are wholly free, of spans with 2
  * or 4 objects to a line: whoever gets them shares no line with another.  `want` is a
  * multiple of that. */
 static inline unsigned object_bits_take_lines(struct object_bits *bits, const uint8_t *cursor,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,6 +126,16 @@ bool os_protect(void *at, size_t bytes, enum os_access access)
     return done;
 }
 
+bool os_unprotect_zeros(void *at, size_t bytes)
+{
+    if (nh_likely(os_protect(at, bytes, OS_ACCESS_ALL)))
+        return true;
+    int saved = errno;
+    bool done = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0) == at;
+    errno = saved;
+    return done;
+}
+
 bool os_move_pages(void *from, void *to, size_t bytes)
 {
 #ifdef MREMAP_DONTUNMAP
@@ -148,6 +159,15 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     (void)from, (void)to, (void)bytes;
     return false;
 #endif
+}
+
+bool os_random(void *out, size_t bytes)
+{
+    int saved = errno;
+    /* So few come whole, or none; before the system has gathered any, it is not waited for. */
+    bool done = getrandom(out, bytes, GRND_NONBLOCK) == (ssize_t)bytes;
+    errno = saved;
+    return done;
 }
 
 uint64_t os_clock_ns(int clock)

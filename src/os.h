@@ -39,6 +39,8 @@ enum os_access { OS_ACCESS_NONE, OS_ACCESS_ALL };
 /* Whether [at, at + bytes) may be touched.  False when the system cannot (it would have to
  * split a mapping, and there are too many): some of it may be changed then. */
 bool os_protect(void *at, size_t bytes, enum os_access access);
+/* Lets pages be touched that hold zeros, by new ones where there is no other way. */
+bool os_unprotect_zeros(void *at, size_t bytes);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
  * own contents are dropped.  The source stays mapped and reads as zeros.  False
@@ -50,6 +52,9 @@ bool os_move_pages(void *from, void *to, size_t bytes);
  * tells.  False when not all of it is mapped, or the kernel does not tell. */
 #define OS_RESIDENT 1U
 bool os_resident(void *at, size_t bytes, unsigned char *out);
+
+/* Bytes that nobody can foretell; false where they are refused. */
+bool os_random(void *out, size_t bytes);
 
 /* Nanoseconds that a clock of the system's shows (CLOCK_MONOTONIC ...); 0 where it is
  * refused. */

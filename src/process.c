@@ -9,6 +9,7 @@
 #include "cpu_cache.h"
 #include "guard.h"
 #include "guard_report.h"
+#include "harden.h"
 #include "leaks.h"
 #include "lock.h"
 #include "memcheck_family.h"
@@ -51,12 +52,14 @@ static void fork_prepare(void)
     profile_lock();
     guard_lock();
     memcheck_lock();
+    harden_lock_all();
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
     lock_depth &= ~LOCK_FORKING;
+    harden_unlock_all();
     memcheck_unlock();
     guard_unlock();
     profile_unlock();
@@ -78,6 +81,7 @@ static void fork_release(void)
 
 static void fork_child(void)
 {
+    harden_fork_child();
     cache_registry_only(nh_thread.cache);
     if (cpu_caches_used() && !cpus_closed)
         cpu_cache_forget();
@@ -99,6 +103,7 @@ bool process_boot(void)
                        options_text(OPT_INTERLEAVE_NODES));
         (void)usable_refresh();
         node_limit_check();
+        harden_boot();
         cache_init();
         memcheck_boot();
         atomic_store_explicit(&booted, true, memory_order_release);
@@ -139,6 +144,7 @@ __attribute__((constructor)) static void construct(void)
 static void check_returned_objects(void)
 {
     cache_flush();
+    (void)harden_drain();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_reclaim(heap_if_exists(slot), true);

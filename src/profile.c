@@ -5,6 +5,7 @@
 #include "profile.h"
 
 #include "cache.h"
+#include "guard_map.h"
 #include "os.h"
 #include "sample.h"
 #include "special.h"
@@ -62,7 +63,7 @@ void profile_stop(void)
 static void *keep(size_t bytes)
 {
     if ((size_t)(room_end - room) < bytes) {
-        room = os_map(NH_META_CHUNK, NH_SYSTEM_PAGE, 0);
+        room = guard_map(NH_META_CHUNK);
         room_end = room != NULL ? room + NH_META_CHUNK : NULL;
         if (room == NULL)
             return NULL;

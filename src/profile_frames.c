@@ -260,15 +260,15 @@ NH_NOINLINE unsigned profile_frames_take(uintptr_t *frames, unsigned most)
                         .on_one_stack = true};
     struct frame here;
     FRAME_HERE(&here);
-    if (walk_by_rules(&walk, here))
-        return walk.count;
-    walk.count = 0;
     int saved = errno;
     busy = true;
-    (void)atomic_load_explicit(&backtrace, memory_order_relaxed)(visit, &walk);
+    if (!walk_by_rules(&walk, here)) {
+        walk.count = 0;
+        (void)atomic_load_explicit(&backtrace, memory_order_relaxed)(visit, &walk);
+        note_stack(&walk);
+    }
     busy = false;
     errno = saved;
-    note_stack(&walk);
     return walk.count;
 }
 

@@ -43,7 +43,7 @@ struct row {
 } __attribute__((aligned(NH_CACHE_LINE)));
 
 NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(void **), "rows have no gaps");
-NH_STATIC(offsetof(struct row, full) <= NH_CLASS_SPECIAL * sizeof(void **),
+NH_STATIC(offsetof(struct row, full) <= NH_CLASS_HARDENED * sizeof(void **),
           "what free has to look at finds zero");
 
 /* The next allocations count anew: the first comes by, whichever way it is counted. */
@@ -55,7 +55,7 @@ NH_INLINE void row_sampling_reset(struct row_sampling *sampling)
     atomic_store_explicit(&sampling->mallocs_next, 1, memory_order_relaxed);
     atomic_store_explicit(&sampling->bytes_left, 0, memory_order_relaxed);
 }
-NH_STATIC(NH_CLASS_SPECIAL >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
+NH_STATIC(NH_CLASS_HARDENED >= NH_CLASSES && NH_CLASS_LARGE < NH_CLASS_SLOTS,
           "the bins of what free has to look at stay zero");
 
 /* The home word of objects of `cls` at home in heap `slot`. */
@@ -88,6 +88,7 @@ struct thread_state {
     struct cache *cache;    /* NULL before the first slow path and after the end */
     uint32_t frees_without; /* frees while it had no cache */
     uint32_t exchanges;     /* with central lists */
+    uint32_t number;        /* counted from 1, of a thread that has no cache (harden.h); else 0 */
     uint32_t calls_left;    /* of malloc until it looks what is due (watch.h) */
     uint8_t fixed_slot;     /* one more than the slot the thread is fixed to; 0: none */
     bool ended;             /* its cache was given back, or could not be; work without one */

@@ -5,6 +5,7 @@
 #include "snapshot.h"
 
 #include "cache.h"
+#include "harden.h"
 #include "heap_walk.h"
 #include "os.h"
 #include "size_class.h"
@@ -119,6 +120,7 @@ static void strike_out_cached(struct snapshot *snapshot)
 static void collect(void)
 {
     cache_flush();
+    (void)harden_drain();
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             heap_reclaim(heap_if_exists(slot), true);

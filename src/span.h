@@ -53,7 +53,8 @@ struct span {
     bool needzero;  /* pages may hold old data; a FREE span without it is not resident */
     uint8_t cursor; /* object_bits.h */
     uint8_t lender; /* whose pages they are; slot itself, but for borrowed ones; R */
-    uint8_t spare[2];
+    bool guards_before; /* guard_pages.h; the holder's */
+    uint8_t spare;
     _Atomic uint64_t version; /* see above */
     /* Second line. */
     union {

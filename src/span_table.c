@@ -4,6 +4,7 @@
  */
 #include "span_table.h"
 
+#include "guard_map.h"
 #include "lock.h"
 #include "os.h"
 
@@ -93,7 +94,7 @@ static bool make_leaf(uintptr_t high)
     if (atomic_load_explicit(&span_table.leaf[high], memory_order_relaxed) != 0)
         return true;
     if (spares == 0) {
-        void *leaf = os_map(sizeof(struct table_leaf), NH_SYSTEM_PAGE, 0);
+        void *leaf = guard_map(sizeof(struct table_leaf));
         if (leaf == NULL)
             return false;
         /* A huge page under it would be resident at its first entry. */

@@ -10,9 +10,10 @@
 #include "bad_pointer.h"
 #include "fast.h"
 #include "guard.h"
+#include "guard_map.h"
+#include "harden.h"
 #include "heap.h"
 #include "large.h"
-#include "os.h"
 
 #include <errno.h>
 
@@ -83,7 +84,7 @@ static bool page_has_any(struct shard *shard, uintptr_t object)
 static void grow(struct shard *shard)
 {
     struct shard larger = {.buckets = shard->buckets == 0 ? BUCKETS_FIRST : shard->buckets * 2};
-    larger.bucket = os_map(larger.buckets * sizeof(struct special *), NH_SYSTEM_PAGE, 0);
+    larger.bucket = guard_map(larger.buckets * sizeof(struct special *));
     if (larger.bucket == NULL)
         return;
     for (size_t i = 0; i == 0 || i < shard->buckets; i++) {
@@ -97,7 +98,7 @@ static void grow(struct shard *shard)
         }
     }
     if (shard->buckets != 0)
-        os_discard(shard->bucket, shard->buckets * sizeof(struct special *));
+        guard_discard(shard->bucket, shard->buckets * sizeof(struct special *));
     shard->bucket = larger.bucket;
     shard->buckets = larger.buckets;
 }
@@ -110,7 +111,9 @@ uint32_t special_home(uintptr_t address)
     if (span_table_find(address, &span) != SPAN_FOUND || span.state != SPAN_IN_USE)
         return 0;
     /* As large.c, guard.c and central.c set them. */
-    return row_home(span.cls >= NH_CLASSES ? 0 : span.slot, span.cls);
+    if (span.cls >= NH_CLASSES)
+        return row_home(0, span.cls);
+    return row_home(span.slot, harden_on() ? NH_CLASS_HARDENED : span.cls);
 }
 
 static void mark_page(uintptr_t object, bool special)
@@ -128,7 +131,8 @@ bool special_may_have(const void *ptr)
     struct span_view span;
     if (cls == 0 || cls == NH_CLASS_PAGES || span_table_find(at, &span) != SPAN_FOUND)
         return false;
-    return cls >= NH_CLASSES ? at == span_view_object(&span) : (at - span.base) % span.bytes == 0;
+    return span.cls >= NH_CLASSES ? at == span_view_object(&span)
+                                  : (at - span.base) % span.bytes == 0;
 }
 
 /* ---- Records ---- */
@@ -245,6 +249,8 @@ bool special_free(void *ptr, uint32_t *home)
         large_free(ptr);
     else if (cls == NH_CLASS_GUARD)
         guard_free(ptr);
+    else if (cls == NH_CLASS_HARDENED)
+        harden_free(ptr);
     else if (nh_unlikely(cls == 0 || cls == NH_CLASS_PAGES))
         bad_pointer_report("free", ptr);
     else

@@ -66,9 +66,10 @@ struct special *special_unlink(const void *object, enum special_kind kind);
  * is none. */
 size_t special_sampled_size(const void *object);
 
-/* free was given what is of no size class by its home word.  Does what records say, with no
- * lock held; then frees it, large or small, or reports it.  False when the object, whose
- * home word *home is now, is of a size class and its bin looks full: that is left to do. */
+/* free was given what is of no size class, or of a hardened process, by its home word.  Does what
+ * records say, with no lock held; then frees it, large or small, or reports it.  False when the
+ * object, whose home word *home is now, is of a size class and its bin looks full: that is left to
+ * do. */
 bool special_free(void *ptr, uint32_t *home);
 
 /* fork: all locks of this. */

@@ -7,7 +7,16 @@
 #define NH_TEST_FAMILY_H
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Whether the engine is told to be (src/harden.h). */
+static inline bool hardened(void)
+{
+    const char *value = getenv("NEARHEAP_HARDEN");
+    return value != NULL && strcmp(value, "1") == 0;
+}
 
 #ifdef NH_TEST_DIRECT
 #include "nearheap.h"

@@ -37,7 +37,8 @@ hard_limits_elsewhere="64:100:60 16:1000:65 1024:100:64 40000:10:120"
 
 usage() {
     cat <<END
-usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --profiled]
+usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --profiled |
+                       --hardened]
        instructions.sh --allocator PATH [--program PATH]
 
   --lib PATH        nearheap's library (default: build/libnearheap.so)
@@ -50,6 +51,7 @@ usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --prof
   --profiled        compare the counts while a heap profile is taken, of which no sample is
                     due, with those without: at most $profile_most more; and
                     count what a sample costs: at most $sample_most
+  --hardened        print the counts in a hardened process, too; only those without are compared
   --allocator PATH  print the counts of another malloc; nothing is compared
 
 Status 0: within the budget; 1: over it, or a run failed; 77: there is no valgrind.
@@ -75,6 +77,7 @@ while [ $# -gt 0 ]; do
     --hard) mode=hard hard_limits=$hard_limits_elsewhere ;;
     --record) mode=record ;;
     --profiled) mode=profiled ;;
+    --hardened) mode=hardened ;;
     --help | -h)
         usage
         exit 0
@@ -151,6 +154,7 @@ echo "instructions of one malloc and free, loop and calls included: $library"
 printf '%8s %8s %10s' size live counted
 case $mode in
 compare) printf ' %10s %8s\n' recorded limit ;;
+hardened) printf ' %10s %8s %10s\n' recorded limit hardened ;;
 hard) printf ' %10s %8s\n' '' limit ;;
 profiled) printf ' %10s\n' profiled ;;
 *) echo ;;
@@ -187,7 +191,7 @@ while read -r size live recorded limit; do
         echo
         printf '%8s %8s %10s %8s\n' "$size" "$live" "$counted" "$limit" >>"$rows"
         ;;
-    compare | hard)
+    compare | hard | hardened)
         if [ $mode = hard ]; then
             recorded='' limit=$hard
         elif [ "$hard" != - ] && over "$limit" "$hard"; then
@@ -197,6 +201,8 @@ while read -r size live recorded limit; do
         if [ "$limit" != - ] && over "$counted" "$limit"; then
             printf '  OVER THE LIMIT'
             status=1
+        elif [ $mode = hardened ]; then
+            printf ' %10s' "$(NEARHEAP_HARDEN=1 per_pair "$size" "$live")"
         elif [ $mode = compare ] && over "$recorded" "$(awk -v c="$counted" 'BEGIN { print c + 2 }')"; then
             printf '  below the record'
             loose=yes

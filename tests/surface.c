@@ -87,7 +87,8 @@ static void natural_alignment_and_waste(void **state)
         void *p[16];
         for (size_t i = 0; i < 16; i++) {
             p[i] = malloc(size);
-            assert_int_equal((uintptr_t)p[i] % size, 0);
+            /* A check word takes the place of what is aligned so. */
+            assert_int_equal((uintptr_t)p[i] % (hardened() ? 16 : size), 0);
         }
         for (size_t i = 0; i < 16; i++)
             free(p[i]);
@@ -291,7 +292,7 @@ static void memory_goes_back(void **state)
     assert_int_equal(nh_scavenge(-1), 0);
     assert_int_equal(malloc_trim(0), 0);
     free(memset(malloc(1 << 20), 1, 1 << 20));
-    assert_int_equal(malloc_trim(0), 1);
+    assert_int_equal(malloc_trim(0), hardened() ? 0 : 1); /* has gone back by then */
     assert_string_equal(nh_version(), "0.1.0");
 }
 

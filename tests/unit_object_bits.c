@@ -101,12 +101,35 @@ static void lines_are_whole(void **state)
     }
 }
 
+static void any_can_be_taken(void **state)
+{
+    (void)state;
+    uint64_t random = 99;
+    bool model[NH_SPAN_OBJECTS_MAX] = {false};
+    struct object_bits bits;
+    unsigned count = NH_SPAN_OBJECTS_MAX - 3;
+    object_bits_fill(&bits, count);
+    for (unsigned i = 0; i < count; i++)
+        model[i] = true;
+    for (unsigned left = count; left > 0; left--) {
+        unsigned before = (unsigned)random_below(&random, left);
+        unsigned expected = 0;
+        for (unsigned seen = 0; !model[expected] || seen++ != before;)
+            expected++;
+        assert_int_equal(object_bits_take_nth(&bits, before), expected);
+        model[expected] = false;
+        for (unsigned i = 0; i < count; i++)
+            assert_int_equal(object_bits_is_free(&bits, i), model[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fill_is_exact),
         cmocka_unit_test(against_a_model),
         cmocka_unit_test(lines_are_whole),
+        cmocka_unit_test(any_can_be_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 CANNOT_FAIL = {
-    "memory and strings": "bcmp memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen "
+    "memory and strings": "bcmp memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strnlen "
                           "strncasecmp strncmp strrchr strspn strstr strtol strtoul strtoull",
     "the process itself": "abort getpid geteuid gettid raise sched_yield __errno_location dlerror",
     "of what is the caller's own": "sigaddset sigemptyset sigfillset pthread_attr_destroy",

@@ -33,6 +33,8 @@ if(NOT NEARHEAP_SANITIZE)
         $<TARGET_FILE:nearheap_static>)
     run(matrix faults 600 COMMAND ${matrix} --share no --threads 4 --nodes 4)
     run(matrix_placed faults 600 COMMAND ${matrix} --share no --threads 1 --nodes 4r)
+    run(matrix_hardened faults 600 COMMAND ${matrix} --harden --share no --threads 2 --nodes 4
+        --calls mmap munmap mprotect madvise getrandom getauxval clock_gettime all)
     run(matrix_attendant faults 600 COMMAND ${matrix} --share yes --threads 1 --nodes 1
         --steps 50)
 elseif(NOT NEARHEAP_SANITIZE STREQUAL "thread") # whose runtime has memory that comes and goes

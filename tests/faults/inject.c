@@ -191,6 +191,7 @@ WRAP(int, madvise, -1, (void *at, size_t bytes, int advice), (at, bytes, advice)
 WRAP(int, getcpu, -1, (unsigned *cpu, unsigned *node), (cpu, node))
 WRAP(int, sched_getaffinity, -1, (pid_t pid, size_t bytes, cpu_set_t *set), (pid, bytes, set))
 WRAP(unsigned long, getauxval, 0, (unsigned long type), (type))
+WRAP(ssize_t, getrandom, -1, (void *to, size_t bytes, unsigned flags), (to, bytes, flags))
 WRAP(int, sigaction, -1, (int number, const struct sigaction *action, struct sigaction *before),
      (number, action, before))
 WRAP(int, vsnprintf, -1, (char *to, size_t room, const char *format, va_list arguments),

@@ -38,7 +38,9 @@
       (topology, type, count, out, kind, flags))                                                   \
     X(_Unwind_Reason_Code, _Unwind_Backtrace, _URC_FATAL_PHASE1_ERROR,                             \
       (_Unwind_Trace_Fn visit, void *arg), (visit, arg))                                           \
-    X(_Unwind_Word, _Unwind_GetIP, 0, (struct _Unwind_Context * context), (context))
+    X(_Unwind_Word, _Unwind_GetIP, 0, (struct _Unwind_Context * context), (context))               \
+    X(_Unwind_Word, _Unwind_GetCFA, 0, (struct _Unwind_Context * context), (context))              \
+    X(const void *, _Unwind_Find_FDE, NULL, (void *pc, void *bases), (pc, bases))
 
 #define STAND_IN(result, name, failure, parameters, arguments)                                     \
     static result(*real_##name) parameters;                                                        \

@@ -62,6 +62,9 @@ endforeach()
 run(calls_replay_4_nodes fuzz 120 COMMAND fuzz_calls ${replay_calls}
     ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 
+run(calls_replay_hardened fuzz 120 COMMAND fuzz_calls ${replay_calls}
+    ENVIRONMENT "NEARHEAP_HARDEN=1")
+
 find_program(PYTHON3 python3)
 if(PYTHON3)
     run(tools fuzz 300 COMMAND ${here}/tools.py ${here}/corpus --runs 300)

@@ -3,14 +3,17 @@
 #
 # run.sh HOW PROGRAM REGEX: runs PROGRAM; its stderr must be exactly one line,
 # all of which matches the extended regular expression ("silence": no line), and it
-# must end as HOW says: "abort", or "on" (it goes on and ends with status 0).
+# must end as HOW says: "abort", "fault" (SIGSEGV), or "on" (it goes on and ends with status 0).
 set -euo pipefail
 how=$1 program=$2 regex=$3
 ulimit -c 0
 status=0
 err=$("$program" 2>&1 >/dev/null) || status=$?
-want=0
-[ "$how" = on ] || want=134
+case $how in
+on) want=0 ;;
+fault) want=139 ;;
+*) want=134 ;;
+esac
 if [ "$status" != "$want" ]; then
     echo "ended with status $status, not $want; it said: $err" >&2
     exit 1
