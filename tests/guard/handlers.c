@@ -100,7 +100,7 @@ static char *guarded(void)
         if (malloc_usable_size(object) == SIZE)
             return object;
     }
-    CHECK(!"some object has guard pages");
+    CHECK(false && "some object has guard pages");
     return NULL;
 }
 
@@ -119,7 +119,7 @@ static void survive(void (*fault)(void))
     int before = calls;
     if (sigsetjmp(back, 1) == 0) {
         fault();
-        CHECK(!"it is a fault");
+        CHECK(false && "it is a fault");
     }
     CHECK(calls == before + 1);
 }

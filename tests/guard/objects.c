@@ -34,7 +34,7 @@ static void *guarded(size_t size)
             return object;
         free(object);
     }
-    CHECK(!"some object has guard pages");
+    CHECK(false && "some object has guard pages");
     return NULL;
 }
 

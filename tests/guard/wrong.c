@@ -15,7 +15,12 @@
 #define PAGE 4096
 #define MOST 1000
 
+/* Has a frame of its own. */
+#ifdef __clang__
+#define FUNCTION __attribute__((noinline)) static
+#else
 #define FUNCTION __attribute__((noinline, noclone)) static
+#endif
 
 static char *volatile object;
 

@@ -288,7 +288,7 @@ static void case_nodes(void)
 /* ---- Limits that this program sets ---- */
 
 /* So much more than the process has of it now, address space or private memory. */
-static void set_limit(int resource)
+static void set_limit(__rlimit_resource_t resource)
 {
     unsigned long size, data;
     FILE *file = fopen("/proc/self/statm", "r");

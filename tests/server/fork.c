@@ -123,7 +123,7 @@ static _Noreturn void child(struct objects *inherited, int number)
     free_all(inherited);
     if (number % 4 == 1) {
         execl("/proc/self/exe", "fork", "exec", (char *)NULL);
-        CHECK(!"exec");
+        CHECK(false && "exec");
     }
     if (number % 2 == 0)
         exit(0);
