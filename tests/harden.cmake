@@ -29,7 +29,7 @@ run(stress_profiled harden 600 COMMAND stress_direct --threads 2 --seed 5
 
 if(can_replace)
     run(linked harden 120 COMMAND surface ENVIRONMENT "${harden}")
-    run(cxx harden 60 COMMAND cxx_surface ENVIRONMENT "${harden}")
+    run(cxx harden 60 COMMAND cxx ENVIRONMENT "${harden}")
     run(early_late harden 30 COMMAND early_late ENVIRONMENT "${harden}")
     run(leaks harden 30 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/leaks.sh $<TARGET_FILE:leaks>
         ENVIRONMENT "${harden}")

@@ -13,8 +13,9 @@ foreach(kind "" DIRECT GLIBC)
     string(TOLOWER planted_${kind} name)
     string(REGEX REPLACE "_$" "" name ${name})
     program(${name} ${kind} SOURCES valgrind/planted.c)
-    # Mistakes as they are written, by the lines and functions that they are in.
-    target_compile_options(${name} PRIVATE -O0 -g)
+    # Mistakes as they are written, by the lines and functions that they are in; valgrind 3.19
+    # does not read all that clang tells by default.
+    target_compile_options(${name} PRIVATE -O0 -gdwarf-4)
 endforeach()
 run(linked valgrind 60 COMMAND ${planted_test} replaces $<TARGET_FILE:planted>)
 run(preloaded valgrind 60 COMMAND ${planted_test} replaces $<TARGET_FILE:planted_glibc>
