@@ -85,11 +85,6 @@ static void give_back_sized(void *object)
 }
 #endif
 
-static void give_back(void *object)
-{
-    free(object);
-}
-
 struct way {
     char *(*take)(size_t size);
     void (*give_back)(void *object);
@@ -120,17 +115,17 @@ MAKER(with_pages)
 #endif
 
 static const struct way ways[] = {
-    {take_malloc, give_back, 1001, with_malloc},
-    {take_calloc, give_back, 1002, with_calloc},
-    {take_realloc, give_back, 1003, with_realloc},
-    {take_reallocarray, give_back, 1004, with_reallocarray},
-    {take_aligned, give_back, 1005, with_aligned},
-    {take_large, give_back, 200006, with_large},
+    {take_malloc, free, 1001, with_malloc},
+    {take_calloc, free, 1002, with_calloc},
+    {take_realloc, free, 1003, with_realloc},
+    {take_reallocarray, free, 1004, with_reallocarray},
+    {take_aligned, free, 1005, with_aligned},
+    {take_large, free, 200006, with_large},
 #ifndef NH_TEST_GLIBC
     {take_nh_malloc, give_back_sized, 1007, with_nh_malloc},
-    {take_on_node, give_back, 1008, with_on_node},
-    {take_calloc_on_node, give_back, 1009, with_calloc_on_node},
-    {take_interleaved, give_back, 200010, with_interleaved},
+    {take_on_node, free, 1008, with_on_node},
+    {take_calloc_on_node, free, 1009, with_calloc_on_node},
+    {take_interleaved, free, 200010, with_interleaved},
     {take_pages, nh_pages_free, 2 * NH_PAGE_BYTES, with_pages},
 #endif
 };
