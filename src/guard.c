@@ -186,21 +186,13 @@ static void show(struct span *span, enum span_state state, size_t offset, size_t
     span_settle(span);
 }
 
-static void count(struct slot *slot, size_t objects, size_t pages)
-{
-    struct heap *heap = heap_of(slot->span);
-    atomic_fetch_add_explicit(&heap->large_objects, objects, memory_order_relaxed);
-    atomic_fetch_add_explicit(&heap->large_pages, pages, memory_order_relaxed);
-}
-
 void *guard_alloc(struct heap *heap, size_t size, size_t alignment)
 {
     struct slot *slot = take();
     if (slot == NULL)
         return NULL;
-    size_t unit = os_page() > NH_PAGE ? os_page() : NH_PAGE;
     struct guard_cut cut;
-    guard_cut_for(size, alignment, unit, &cut);
+    guard_cut_for(size, alignment, os_whole_page(), &cut);
     if (!fit(slot, heap, &cut)) {
         put(slot);
         return NULL;
@@ -215,7 +207,7 @@ void *guard_alloc(struct heap *heap, size_t size, size_t alignment)
     lock_release(&lock);
     show(slot->span, SPAN_IN_USE, offset, size);
     span_table_set_home(round_down(at, NH_PAGE), 1, row_home(0, NH_CLASS_GUARD));
-    count(slot, 1, cut.room >> NH_PAGE_SHIFT);
+    heap_count_large(heap_of(slot->span), 1, cut.room >> NH_PAGE_SHIFT);
     return (void *)at;
 }
 
@@ -245,8 +237,9 @@ void guard_free(void *ptr)
     const struct guard_cut *cut = &slot->cut;
     span_table_set_home(round_down((uintptr_t)ptr, NH_PAGE), 1, 0);
     show(slot->span, SPAN_MANUAL, 0, 0);
-    count(slot, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));
-    cache_count_free(heap_of(slot->span));
+    struct heap *heap = heap_of(slot->span);
+    heap_count_large(heap, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));
+    cache_count_free(heap);
     /* Where it cannot be protected, what touches it is not noticed. */
     (void)os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_NONE);
     (void)os_release(part(slot, cut->lead), cut->room);

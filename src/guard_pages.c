@@ -16,8 +16,7 @@
 /* Pages of the heap in a guard: whole pages of the system. */
 static size_t guard_pages(void)
 {
-    size_t system = os_page();
-    return system > NH_PAGE ? system >> NH_PAGE_SHIFT : 1;
+    return os_whole_page() >> NH_PAGE_SHIFT;
 }
 
 /* The span is its holder's, so its bounds are his to change (span.h). */

@@ -325,8 +325,7 @@ void *harden_malloc_class(unsigned cls)
 {
     struct heap *heap = cache_heap();
     size_t bytes = size_class_bytes(cls);
-    /* The largest power of two that divides it is what the class is aligned to. */
-    return heap != NULL ? alloc(heap, bytes, bytes & -bytes) : NULL;
+    return heap != NULL ? alloc(heap, bytes, size_class_alignment(bytes)) : NULL;
 }
 
 /* ---- free ---- */

@@ -123,4 +123,11 @@ void heap_creation_unlock(void);
 void heap_lock_all(struct heap *heap);
 void heap_unlock_all(struct heap *heap);
 
+/* Counts objects that have a span of their own; less is added modulo 2^64. */
+NH_INLINE void heap_count_large(struct heap *heap, size_t objects, size_t pages)
+{
+    atomic_fetch_add_explicit(&heap->large_objects, objects, memory_order_relaxed);
+    atomic_fetch_add_explicit(&heap->large_pages, pages, memory_order_relaxed);
+}
+
 #endif

@@ -33,12 +33,6 @@ static bool pages_of(size_t size, size_t *pages)
     return size <= PTRDIFF_MAX;
 }
 
-static void count(struct heap *heap, size_t objects, size_t pages)
-{
-    atomic_fetch_add_explicit(&heap->large_objects, objects, memory_order_relaxed);
-    atomic_fetch_add_explicit(&heap->large_pages, pages, memory_order_relaxed);
-}
-
 static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages)
 {
     struct span_request want = {
@@ -47,7 +41,7 @@ static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages
     struct span *span = guard_span_alloc(heap, &want);
     if (span == NULL)
         return NULL;
-    count(heap, 1, span->pages);
+    heap_count_large(heap, 1, span->pages);
     /* The class says it all; a row for each heap, the interleaved one too,
      * would be memory for nothing. */
     span_table_set_home(span->base, 1, row_home(0, NH_CLASS_LARGE));
@@ -59,7 +53,7 @@ static bool span_drop(struct heap *heap, struct span *span, bool zeroed)
 {
     if (nh_unlikely(span_table_claim_home(span->base) == 0))
         return false;
-    count(heap, (size_t)-1, (size_t)0 - span->pages);
+    heap_count_large(heap, (size_t)-1, (size_t)0 - span->pages);
     guard_span_free(heap, span, zeroed);
     return true;
 }
@@ -214,14 +208,14 @@ static void *resize(void *ptr, size_t size)
     if (pages <= had) {
         if (had - pages > had >> SHRINK_SHIFT) {
             page_heap_shrink(&heap->pages, span, pages);
-            count(heap, 0, span->pages - had);
+            heap_count_large(heap, 0, span->pages - had);
             if (span->lender != heap->slot)
                 heap_repay(heap);
         }
         return ptr;
     }
     if (page_heap_extend(&heap->pages, span, pages - had)) {
-        count(heap, 0, pages - had);
+        heap_count_large(heap, 0, pages - had);
         return ptr;
     }
     return move(span, heap, size, pages);

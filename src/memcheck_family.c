@@ -258,13 +258,8 @@ void *memcheck_aligned(size_t alignment, size_t size)
 static void run_finalizers(const void *object, void *ptr)
 {
     struct special *special;
-    while ((special = special_unlink(object, SPECIAL_FINALIZER)) != NULL) {
-        struct special it = *special;
-        special_drop(special);
-        int saved = errno;
-        it.finalizer.fn(ptr, it.finalizer.arg);
-        errno = saved;
-    }
+    while ((special = special_unlink(object, SPECIAL_FINALIZER)) != NULL)
+        special_finalize(special, ptr);
 }
 
 static void free_watched(void *ptr)

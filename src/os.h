@@ -11,10 +11,17 @@
 #define NH_OS_H
 
 #include "base.h"
+#include "limits.h"
 
 /* The system's page: what it maps, gives back and moves the whole of.  4 KiB on x86-64;
  * arm64 kernels have 4, 16 or 64 KiB, and then more than one of the heap's in each. */
 size_t os_page(void);
+/* The least that is whole pages of both, the system and the heap. */
+NH_INLINE size_t os_whole_page(void)
+{
+    size_t system = os_page();
+    return system > NH_PAGE ? system : NH_PAGE;
+}
 
 /* Zeroed, private, readable and writable memory aligned to `alignment` (a
  * power of two of at least a system page), near `hint` if that is free; NULL

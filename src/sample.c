@@ -9,6 +9,7 @@
 #include "guard.h"
 #include "large.h"
 #include "profile.h"
+#include "size_class.h"
 
 void sample_start(enum sampling_purpose purpose, uint64_t rate)
 {
@@ -34,8 +35,7 @@ static void *alloc(struct heap *heap, size_t size, size_t bytes, size_t weighed)
     if (profile_frames_busy() || heap == NULL)
         return NULL;
     unsigned whose = sampling_whose(weighed);
-    /* The largest power of two that divides it is what the class is aligned to. */
-    size_t alignment = bytes & -bytes;
+    size_t alignment = size_class_alignment(bytes);
     void *object = NULL;
     if ((whose & 1U << SAMPLING_GUARD) != 0)
         object = guard_alloc(heap, size, size == bytes ? alignment : NH_GRAIN);

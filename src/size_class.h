@@ -64,4 +64,11 @@ NH_INLINE unsigned size_class_index(uint64_t index_magic, size_t offset)
     return (unsigned)(offset * index_magic >> SIZE_CLASS_INDEX_SHIFT);
 }
 
+/* What objects of a class are aligned to that has `bytes`: the largest power of two that
+ * divides it. */
+NH_INLINE size_t size_class_alignment(size_t bytes)
+{
+    return bytes & -bytes;
+}
+
 #endif

@@ -220,18 +220,28 @@ static struct special *unlink_first(uintptr_t object)
     return special;
 }
 
+void special_finalize(struct special *special, void *ptr)
+{
+    struct special it = *special;
+    special_drop(special);
+    int saved = errno;
+    it.finalizer.fn(ptr, it.finalizer.arg);
+    errno = saved;
+}
+
 static void settle(void *ptr)
 {
     struct special *special;
     /* What a finalizer attaches to the object is dealt with, too. */
     while ((special = unlink_first((uintptr_t)ptr)) != NULL) {
-        struct special it = *special;
+        if (special->kind == SPECIAL_FINALIZER) {
+            special_finalize(special, ptr);
+            continue;
+        }
+        struct profile_ticket ticket = special->ticket;
         special_drop(special);
         int saved = errno;
-        if (it.kind == SPECIAL_FINALIZER)
-            it.finalizer.fn(ptr, it.finalizer.arg);
-        else
-            profile_freed(&it.ticket);
+        profile_freed(&ticket);
         errno = saved;
     }
 }

@@ -62,6 +62,9 @@ bool special_link(struct special *special, const void *object);
 /* Takes an object's record of a kind, or NULL. */
 struct special *special_unlink(const void *object, enum special_kind kind);
 
+/* A finalizer that was taken from `ptr`, which is about to be freed, runs, and its record goes. */
+void special_finalize(struct special *special, void *ptr);
+
 /* The size of a sampled object, which has more room than it was given out with; 0 when it
  * is none. */
 size_t special_sampled_size(const void *object);

@@ -215,12 +215,7 @@ void linux_malloc_usable_size_may_be_written(void **state)
         void *at = malloc(rules_sizes[i]), *other = malloc(rules_sizes[i]);
         size_t usable = malloc_usable_size(at), others = malloc_usable_size(other);
         assert_true(usable >= rules_sizes[i] && others >= rules_sizes[i]);
-        rules_fill(at, usable, 1);
-        rules_fill(other, others, 2);
-        rules_check(at, usable, 1);
-        free(at);
-        rules_check(other, others, 2);
-        free(other);
+        rules_check_apart(at, usable, other, others);
     }
 }
 

@@ -68,6 +68,16 @@ void rules_check(const void *at, size_t size, unsigned seed)
             fail_msg("byte %zu of %zu is %u", i, size, bytes[i]);
 }
 
+void rules_check_apart(void *at, size_t size, void *other, size_t other_size)
+{
+    rules_fill(at, size, 1);
+    rules_fill(other, other_size, 2);
+    rules_check(at, size, 1);
+    free(at);
+    rules_check(other, other_size, 2);
+    free(other);
+}
+
 void rules_check_zero(const void *at, size_t size)
 {
     const unsigned char *bytes = at;

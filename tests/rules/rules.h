@@ -34,6 +34,9 @@ size_t rules_opaque(size_t size);
 /* Writes bytes that follow from `seed`; is there nothing else in them? */
 void rules_fill(void *at, size_t size, unsigned seed);
 void rules_check(const void *at, size_t size, unsigned seed);
+/* Two objects share nothing: what is written to one leaves the other, also when the first is
+ * freed.  Frees both. */
+void rules_check_apart(void *at, size_t size, void *other, size_t other_size);
 void rules_check_zero(const void *at, size_t size);
 
 /* A pointer that is not null and has this alignment. */

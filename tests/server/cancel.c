@@ -4,7 +4,7 @@
  * what a thread cached comes back, and what it held is freed by its cleanup handlers.
  */
 #include "check.h"
-#include "nearheap.h"
+#include "settled.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -98,24 +98,16 @@ static void *asynchronous(void *arg)
     return NULL;
 }
 
-static struct nh_stats stats(void)
-{
-    struct nh_stats now = {.struct_size = sizeof(now)};
-    (void)nh_scavenge(-1); /* also brings home what waits in outboxes */
-    CHECK(nh_stats_read(&now) == 0);
-    return now;
-}
-
 int main(void)
 {
     void *(*const mains[])(void *) = {deferred, asked_before, asynchronous};
-    struct nh_stats before = stats();
+    struct nh_stats before = settled_stats();
     CHECK(sem_init(&at_work, 0, 0) == 0);
     for (uintptr_t i = 0; i < THREADS; i++) {
         pthread_t thread;
         void *result;
         if (i == WARM)
-            before = stats();
+            before = settled_stats();
         CHECK(pthread_create(&thread, NULL, mains[i % 3], (void *)(i + 1)) == 0);
         while (sem_wait(&at_work) != 0)
             ;
@@ -123,7 +115,7 @@ int main(void)
         CHECK(pthread_join(thread, &result) == 0);
         CHECK(result == PTHREAD_CANCELED);
     }
-    struct nh_stats after = stats();
+    struct nh_stats after = settled_stats();
     uint64_t held_before = before.mapped_bytes + before.metadata_bytes;
     uint64_t held_after = after.mapped_bytes + after.metadata_bytes;
     printf("cancel: %d threads; live %llu then %llu bytes, held %llu then %llu KiB\n", THREADS,

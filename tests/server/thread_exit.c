@@ -4,7 +4,7 @@
  * them the heap is no larger than after a few.
  */
 #include "check.h"
-#include "nearheap.h"
+#include "settled.h"
 
 #include <pthread.h>
 
@@ -63,20 +63,12 @@ static void rounds(int n)
     }
 }
 
-static struct nh_stats stats(void)
-{
-    struct nh_stats now = {.struct_size = sizeof(now)};
-    (void)nh_scavenge(-1); /* also brings home what waits in outboxes */
-    CHECK(nh_stats_read(&now) == 0);
-    return now;
-}
-
 int main(void)
 {
     rounds(WARM_ROUNDS);
-    struct nh_stats before = stats();
+    struct nh_stats before = settled_stats();
     rounds(ROUNDS);
-    struct nh_stats after = stats();
+    struct nh_stats after = settled_stats();
     printf("thread_exit: %d threads; live %llu then %llu, mapped %llu then %llu, metadata %llu "
            "then %llu bytes, caches %llu then %llu\n",
            AT_ONCE * ROUNDS, (unsigned long long)before.live_bytes,
