@@ -34,7 +34,8 @@ static void *guarded(size_t size)
             return object;
         free(object);
     }
-    CHECK(false && "some object has guard pages");
+    bool some_object_has_guard_pages = false;
+    CHECK(some_object_has_guard_pages);
     return NULL;
 }
 
