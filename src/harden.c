@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The least byte that room behind objects is filled with. */
+#define FILL_LEAST 0x80U
 /* What a freed object holds while it waits: as an address it is nobody's. */
 #define PATTERN 0xdf
 
@@ -99,7 +101,8 @@ void harden_boot(void)
         secret.key[i] = keystream_draw(&random);
         secret.key[i] = secret.key[i] << 32 | keystream_draw(&random);
     }
-    secret.fill = (uint8_t)(1 + keystream_below(keystream_draw(&random), UINT8_MAX));
+    /* No byte of ASCII text, nor its end: what runs over most often is always seen. */
+    secret.fill = (uint8_t)(FILL_LEAST + keystream_below(keystream_draw(&random), FILL_LEAST));
     atomic_store_explicit(&harden_active, true, memory_order_relaxed);
     fast_use_harden();
 }
