@@ -103,6 +103,22 @@ static void in_whole_huge_pages(void **state)
     }
 }
 
+/* Where nothing more may be taken, giving addresses back earns nothing: the pages were not
+ * the system's memory, and the next ones would be. */
+static void no_quota_comes_of_it(void **state)
+{
+    (void)state;
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    page_heap_cut_quota(heap, 5);
+    assert_true(page_heap_unmap(heap, 64));
+    assert_int_equal(page_heap_quota(heap), 5);
+    assert_int_equal(page_heap_trim(heap, NH_HUGE_PAGES), NH_HUGE_PAGES);
+    assert_int_equal(page_heap_quota(heap), 5);
+    struct span_request want = {6, 1, SPAN_IN_USE, CLASS, NULL, true};
+    assert_null(page_heap_alloc(heap, &want));
+}
+
 /* What goes at the lower end comes back there: addresses do not wander off. */
 static void growth_begins_where_it_was(void **state)
 {
@@ -188,8 +204,11 @@ static void leaves_go_with_their_last_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leaves_go_with_their_last_page), cmocka_unit_test(in_whole_huge_pages),
-        cmocka_unit_test(growth_begins_where_it_was),     cmocka_unit_test(a_reserve_stays),
+        cmocka_unit_test(leaves_go_with_their_last_page),
+        cmocka_unit_test(in_whole_huge_pages),
+        cmocka_unit_test(no_quota_comes_of_it),
+        cmocka_unit_test(growth_begins_where_it_was),
+        cmocka_unit_test(a_reserve_stays),
         cmocka_unit_test(what_lies_idle_goes_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
