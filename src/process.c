@@ -103,6 +103,7 @@ bool process_boot(void)
                        options_text(OPT_INTERLEAVE_NODES));
         (void)usable_refresh();
         node_limit_check();
+        span_table_boot();
         harden_boot();
         cache_init();
         memcheck_boot();

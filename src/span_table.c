@@ -16,6 +16,14 @@ static size_t leaves;
 static intptr_t spare[TABLE_LEAVES]; /* leaves that are none now, as in span_table.leaf */
 static size_t spares;
 
+void span_table_boot(void)
+{
+    /* Few of its pages are ever written, and it is longer than a huge page. */
+    uintptr_t base = round_down((uintptr_t)&span_table, os_page());
+    uintptr_t end = round_up((uintptr_t)(&span_table + 1), os_page());
+    os_advise_huge((void *)base, end - base, OS_HUGE_NEVER);
+}
+
 /* Looks at a descriptor again so often while it changes. */
 #define LOOKS 64
 

@@ -157,6 +157,8 @@ void span_table_set_home(uintptr_t first, size_t pages, uint32_t home);
  * the same large object, one gets it. */
 uint32_t span_table_claim_home(uintptr_t address);
 
+/* When the process boots. */
+void span_table_boot(void);
 /* fork: take and give the lock of growth. */
 void span_table_lock(void);
 void span_table_unlock(void);
