@@ -4,6 +4,7 @@
  * what a thread cached comes back, and what it held is freed by its cleanup handlers.
  */
 #include "check.h"
+#include "part.h"
 #include "settled.h"
 
 #include <pthread.h>
@@ -12,7 +13,6 @@
 #include <stdbool.h>
 
 #define THREADS     (UNDER_TSAN ? 60 : 600)
-#define WARM        (THREADS / 3)
 #define HELD        100
 #define LARGE       ((size_t)1 << 20)
 #define HELD_SLACK  ((uint64_t)4 << 20) /* growth steps, for each node */
@@ -103,10 +103,11 @@ int main(void)
     void *(*const mains[])(void *) = {deferred, asked_before, asynchronous};
     struct nh_stats before = settled_stats();
     CHECK(sem_init(&at_work, 0, 0) == 0);
-    for (uintptr_t i = 0; i < THREADS; i++) {
+    uintptr_t threads = (uintptr_t)part_of(THREADS);
+    for (uintptr_t i = 0; i < threads; i++) {
         pthread_t thread;
         void *result;
-        if (i == WARM)
+        if (i == threads / 3)
             before = settled_stats();
         CHECK(pthread_create(&thread, NULL, mains[i % 3], (void *)(i + 1)) == 0);
         while (sem_wait(&at_work) != 0)
@@ -118,7 +119,7 @@ int main(void)
     struct nh_stats after = settled_stats();
     uint64_t held_before = before.mapped_bytes + before.metadata_bytes;
     uint64_t held_after = after.mapped_bytes + after.metadata_bytes;
-    printf("cancel: %d threads; live %llu then %llu bytes, held %llu then %llu KiB\n", THREADS,
+    printf("cancel: %zu threads; live %llu then %llu bytes, held %llu then %llu KiB\n", threads,
            (unsigned long long)before.live_bytes, (unsigned long long)after.live_bytes,
            (unsigned long long)held_before >> 10, (unsigned long long)held_after >> 10);
     CHECK(after.live_bytes <= before.live_bytes + LIVE_SLACK);

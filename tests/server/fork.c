@@ -8,6 +8,7 @@
  * ever: an alarm ends it then, and the parent sees the signal.
  */
 #include "check.h"
+#include "part.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -143,7 +144,7 @@ static void *forker(void *arg)
 {
     struct objects mine = {.at = {NULL}};
     uint32_t state = (uint32_t)(uintptr_t)arg;
-    for (int number = 0; number < CHILDREN; number++) {
+    for (int number = 0; number < part_of(CHILDREN); number++) {
         churn(&mine, 64, &state);
         pid_t pid = fork();
         if (pid == 0)
@@ -173,6 +174,6 @@ int main(int argc, char **argv)
     atomic_store(&stop, true);
     for (int i = 0; i < WORKERS; i++)
         CHECK(pthread_join(workers[i], NULL) == 0);
-    printf("fork: %d children\n", (2 - UNDER_ASAN) * CHILDREN);
+    printf("fork: %d children\n", (2 - UNDER_ASAN) * part_of(CHILDREN));
     return 0;
 }

@@ -7,6 +7,7 @@
  */
 #include "family.h"
 #include "nearheap.h"
+#include "part.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -69,22 +70,23 @@ static int churn(void)
     for (int i = 0; i < BYSTANDERS; i++)
         if (pthread_create(&others[i], NULL, bystander, NULL) != 0)
             return 2;
-    for (int i = 0; i < CHURN_ROUNDS; i++) {
+    int rounds = part_of(CHURN_ROUNDS);
+    for (int i = 0; i < rounds; i++) {
         pthread_t t[4];
         for (int k = 0; k < 4; k++)
             if (pthread_create(&t[k], NULL, user, NULL) != 0)
                 return 2;
         for (int k = 0; k < 4; k++)
             pthread_join(t[k], NULL);
-        if (i == CHURN_ROUNDS / 3)
+        if (i == rounds / 3)
             settled = held_bytes();
     }
     atomic_store_explicit(&churned, true, memory_order_relaxed);
     for (int i = 0; i < BYSTANDERS; i++)
         pthread_join(others[i], NULL);
     uint64_t at_end = held_bytes();
-    printf("threads: %d ended, %llu KiB held after a third, %llu KiB at the end\n",
-           4 * CHURN_ROUNDS, (unsigned long long)settled >> 10, (unsigned long long)at_end >> 10);
+    printf("threads: %d ended, %llu KiB held after a third, %llu KiB at the end\n", 4 * rounds,
+           (unsigned long long)settled >> 10, (unsigned long long)at_end >> 10);
     /* One growth step of slack for each heap. */
     uint64_t steps = (uint64_t)nh_node_count() << 21;
     return at_end <= settled + settled / 8 + steps ? 0 : 1;
