@@ -47,6 +47,7 @@ struct page_heap {
     size_t clean_least; /* fewest clean pages since trimmed_ms */
     uint64_t trimmed_ms;
     size_t mapped_pages;
+    bool may_be_huge; /* the kernel may have put huge pages under some of it */
     uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
     struct fixalloc spans;
 };

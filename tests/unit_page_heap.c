@@ -837,6 +837,7 @@ static void decay_by_age(void **state)
 {
     (void)state;
     only_with_small_system_pages();
+    bed.heap->may_be_huge = true;
     /* Two of a huge page and more, two shorter, none beside another. */
     static const size_t lengths[4] = {NH_HUGE_PAGES, 30, NH_HUGE_PAGES + 5, 40};
     struct span *spans[4];
@@ -884,6 +885,27 @@ static void decay_by_age(void **state)
     page_heap_free(bed.heap, last.span, false);
     walk();
     assert_int_equal(bed.heap->clean.pages + 1 + bed.lives, bed.mapped);
+}
+
+/* Where there are no huge pages to break, as in a heap's first mapping, nothing waits
+ * longer. */
+static void decay_without_huge_pages(void **state)
+{
+    (void)state;
+    only_with_small_system_pages();
+    static const size_t lengths[2] = {30, 40};
+    struct span *spans[2];
+    for (unsigned i = 0; i < 2; i++) {
+        spans[i] = add(lengths[i], 1, true)->span;
+        add(1, 1, true);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        drop_span(spans[i], false);
+    assert_false(bed.heap->may_be_huge);
+    set_age(spans[0], DECAY_MS + 1000);
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+    assert_int_equal(bed.heap->resident.pages, lengths[1]);
 }
 
 /* Pages that come and go at the edge of a large free span do not make it
@@ -1177,6 +1199,7 @@ int main(void)
         cmocka_unit_test_setup(release_many, setup),
         cmocka_unit_test_setup(locked_memory_stays_resident, setup),
         cmocka_unit_test_setup(decay_by_age, setup),
+        cmocka_unit_test_setup(decay_without_huge_pages, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),
         cmocka_unit_test_setup(system_grants_the_exact_need_only, setup),
