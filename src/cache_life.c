@@ -41,13 +41,13 @@ void cache_init(void)
 
 /* ---- Nodes ---- */
 
-static void put_away(const struct cache *cache, struct central *central, struct magazine *magazine,
+static void put_away(const struct cache *cache, unsigned cls, struct magazine *magazine,
                      enum cache_to to)
 {
     if (to == CACHE_TO_SPANS)
         heap_unpack(magazine);
     else
-        central_retire(central, magazine, cache_shelf(cache));
+        central_retire(heap_central(cache_heap_of(cache), cls), magazine, cache_shelf(cache));
 }
 
 void cache_empty(struct cache *cache, enum cache_to to)
@@ -55,14 +55,13 @@ void cache_empty(struct cache *cache, enum cache_to to)
     struct heap *heap = cache_heap_of(cache);
     struct row *row = &cache->rows[heap->slot];
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        struct central *central = &heap->central[cls];
         void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = cache_take_spare(cache, cls);
         if (top != NO_TOP)
-            put_away(cache, central, magazine_unload(top), to);
+            put_away(cache, cls, magazine_unload(top), to);
         if (spare != NULL)
-            put_away(cache, central, spare, to);
+            put_away(cache, cls, spare, to);
     }
     cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
