@@ -19,8 +19,10 @@ void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NU
 struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
 struct row row_boot_rows[NH_NODES_MAX];
 
-_Thread_local struct thread_state nh_thread = {
-    .row = &row_boot, .rows = row_boot_rows, .calls_left = WATCH_CALLS};
+_Thread_local struct thread_state nh_thread = {.row = &row_boot,
+                                               .rows = row_boot_rows,
+                                               .calls_left = WATCH_CALLS_LEAST,
+                                               .calls_between = WATCH_CALLS_LEAST};
 
 static pthread_key_t end_key;
 static bool have_end_key;

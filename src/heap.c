@@ -227,6 +227,8 @@ bool heap_tick(struct heap *heap)
     atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
     watch_for(heap_waiting_pages(heap));
+    if (page_heap_has_much(&heap->pages))
+        watch_begin();
     return true;
 }
 

@@ -21,6 +21,9 @@
 
 #include "log.h"
 
+/* Fewer spans freed between two of these looks are few. */
+#define FEW_FREES 32
+
 /* The decaying heap is looked at this many times per decay time. */
 #define DECAY_STEPS 8
 
@@ -190,6 +193,24 @@ size_t page_heap_release(struct page_heap *heap, size_t keep)
     return release_spans(heap, &(struct release){.keep = keep});
 }
 
+/* At the first look not much is known. */
+static void judge_frees(struct page_heap *heap, bool first)
+{
+    lock_acquire(&heap->lock);
+    bool few = !first && heap->span_frees - heap->frees_swept < FEW_FREES;
+    heap->watch_pages = few ? NH_WATCH_PAGES_FEW : NH_WATCH_PAGES;
+    heap->frees_swept = heap->span_frees;
+    lock_release(&heap->lock);
+}
+
+bool page_heap_has_much(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    bool much = heap->resident.pages >= heap->watch_pages;
+    lock_release(&heap->lock);
+    return much;
+}
+
 void page_heap_decay(struct page_heap *heap)
 {
     long decay = options_get(OPT_DECAY);
@@ -205,5 +226,6 @@ void page_heap_decay(struct page_heap *heap)
                                      __ATOMIC_RELAXED))
         return;
     release_spans(heap, &(struct release){.age_ms = (uint64_t)decay});
+    judge_frees(heap, last == 0);
     page_heap_trim_idle(heap);
 }

@@ -908,6 +908,39 @@ static void decay_without_huge_pages(void **state)
     assert_int_equal(bed.heap->resident.pages, lengths[1]);
 }
 
+/* A look at the clock; what was freed before the last one and since decides what is much. */
+static bool much_after_a_look(void)
+{
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+    return page_heap_has_much(bed.heap);
+}
+
+static void little_is_much_where_few_are_freed(void **state)
+{
+    (void)state;
+    struct span *some = add(NH_WATCH_PAGES_FEW - 1, 1, true)->span;
+    struct span *one = add(1, 1, true)->span;
+    drop_span(some, false);
+    (void)much_after_a_look();
+    assert_false(much_after_a_look()); /* a page is missing */
+    drop_span(one, false);
+    assert_true(page_heap_has_much(bed.heap));
+    /* Many are freed: the same is little. */
+    for (unsigned i = 0; i < 100; i++)
+        drop_span(add(1, 1, false)->span, false);
+    assert_false(much_after_a_look());
+    assert_true(much_after_a_look());
+    /* Where they are many, more is much. */
+    for (unsigned i = 0; i < 100; i++)
+        drop_span(add(1, 1, false)->span, false);
+    assert_false(much_after_a_look());
+    struct span *more = add(NH_WATCH_PAGES, 1, true)->span;
+    assert_false(page_heap_has_much(bed.heap));
+    drop_span(more, false);
+    assert_true(page_heap_has_much(bed.heap));
+}
+
 /* Pages that come and go at the edge of a large free span do not make it
  * young again; and both parts of one that is cut keep its age. */
 static void age_of_the_larger_part(void **state)
@@ -1200,6 +1233,7 @@ int main(void)
         cmocka_unit_test_setup(locked_memory_stays_resident, setup),
         cmocka_unit_test_setup(decay_by_age, setup),
         cmocka_unit_test_setup(decay_without_huge_pages, setup),
+        cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),
         cmocka_unit_test_setup(system_grants_the_exact_need_only, setup),
