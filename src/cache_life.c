@@ -24,9 +24,9 @@ _Thread_local struct thread_state nh_thread = {.row = &row_boot,
                                                .calls_left = WATCH_CALLS_LEAST,
                                                .calls_between = WATCH_CALLS_LEAST};
 
-static pthread_key_t end_key;
-static bool have_end_key;
-static _Atomic uint32_t caches_begun;
+static NH_TOGETHER pthread_key_t end_key;
+static NH_TOGETHER bool have_end_key;
+static NH_TOGETHER _Atomic uint32_t caches_begun;
 
 size_t cache_bytes(void)
 {

@@ -8,8 +8,8 @@
 #include "numa/topology.h"
 #include "options.h"
 
-static struct lock lock = LOCK_INIT(LOCK_REGISTRY);
-static struct cache *first; /* guarded by lock */
+static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_REGISTRY);
+static NH_TOGETHER struct cache *first; /* guarded by lock */
 
 void cache_registry_lock(void)
 {

@@ -18,8 +18,8 @@
 /* Depots and outboxes are looked at this many times per decay time. */
 #define TICKS_PER_DECAY 8
 
-static _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
-static struct lock creation = LOCK_INIT(LOCK_HEAPS);
+static NH_TOGETHER _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
+static NH_TOGETHER struct lock creation = LOCK_INIT(LOCK_HEAPS);
 
 struct heap *heap_if_exists(unsigned slot)
 {

@@ -28,7 +28,7 @@ enum pressure {
 
 /* One asks the system at a time: nobody is granted by an answer that was given before
  * another one was granted the same.  It takes some files of the kernel, which are short. */
-static struct lock asking = LOCK_INIT(LOCK_ROOM);
+static NH_TOGETHER struct lock asking = LOCK_INIT(LOCK_ROOM);
 
 void heap_asking_lock(void)
 {

@@ -147,7 +147,7 @@ static void *take_back(void *ptr, enum nh_what what, struct head *head)
 /* Larger ones do not wait: memcheck forgets them first. */
 #define WAITING_LARGEST ((size_t)1 << 20)
 
-static struct lock queue_lock = LOCK_INIT(LOCK_MEMCHECK);
+static NH_TOGETHER struct lock queue_lock = LOCK_INIT(LOCK_MEMCHECK);
 /* Guarded by it: */
 static struct head *oldest, *youngest;
 static size_t waiting; /* bytes */
