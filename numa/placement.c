@@ -15,11 +15,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static enum placement_policy policy; /* constant after boot */
-static struct node_mask spread;      /* of interleaved memory; constant after boot */
-static bool placing;                 /* constant after boot */
-static _Atomic bool refused;         /* relaxed: a call more or less does no harm */
-_Atomic int16_t placement_nodes[NH_HEAPS];
+static NH_TOGETHER enum placement_policy policy; /* constant after boot */
+static NH_TOGETHER struct node_mask spread;      /* of interleaved memory; constant after boot */
+static NH_TOGETHER bool placing;                 /* constant after boot */
+static NH_TOGETHER _Atomic bool refused;         /* relaxed: a call more or less does no harm */
+NH_TOGETHER _Atomic int16_t placement_nodes[NH_HEAPS];
 NH_STATIC(KERNEL_NODES_MAX <= INT16_MAX, "placement_nodes holds any node's number");
 
 static void spread_over(const char *chosen)

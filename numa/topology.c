@@ -15,9 +15,9 @@
 /* Two are enough: what boot knows, and what hwloc adds.  Untouched parts of
  * them use no memory. */
 static struct topology at_boot, discovered;
-_Atomic(const struct topology *) topology_published;
-_Atomic uint32_t topology_change_count;
-static _Atomic bool discovering;
+NH_TOGETHER _Atomic(const struct topology *) topology_published;
+NH_TOGETHER _Atomic uint32_t topology_change_count;
+static NH_TOGETHER _Atomic bool discovering;
 
 void topology_count_change(void)
 {

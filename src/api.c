@@ -129,7 +129,7 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
     if (harden_on())
         return harden_alloc(heap, size);
     void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
-    return object != NULL ? object : central_take_one(&heap->central[cls]);
+    return object != NULL ? object : central_take_one(heap_central(heap, cls));
 }
 
 void *nh_malloc_on_node(size_t size, int node)

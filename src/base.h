@@ -23,6 +23,10 @@
  * neighbours. */
 #define NH_FAST __attribute__((aligned(64)))
 
+/* Of a variable that every process writes: it lies with the others such, and not among tables
+ * of which little is ever touched, where each would make a page of its own resident. */
+#define NH_TOGETHER __attribute__((section(".data.nh_together")))
+
 /* Reads what others may be writing; the caller finds out whether that was so, and then
  * uses nothing of it.  ThreadSanitizer is not asked. */
 #ifdef __SANITIZE_THREAD__

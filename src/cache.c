@@ -67,7 +67,7 @@ NH_INLINE void put_spare(struct cache *cache, unsigned cls, struct magazine *mag
     struct magazine *there =
         atomic_exchange_explicit(&cache->spare[cls], magazine, memory_order_acq_rel);
     if (nh_unlikely(there != NULL))
-        central_retire(&cache_heap_of(cache)->central[cls], there, cache_shelf(cache));
+        central_retire(heap_central(cache_heap_of(cache), cls), there, cache_shelf(cache));
 }
 
 /* Where a magazine goes that the thread has in hand. */
@@ -89,7 +89,7 @@ NH_INLINE void **top_of(const struct cache *cache, unsigned cls, struct magazine
  * if what is now taken and comes back would not fit beside what stays. */
 NH_INLINE void **top_of_spare(const struct cache *cache, unsigned cls, struct magazine *spare)
 {
-    unsigned most = central_rounds(&cache_heap_of(cache)->central[cls]);
+    unsigned most = central_rounds(heap_central(cache_heap_of(cache), cls));
     unsigned rounds = 2 * cache_share_rounds(&cache->share, cls);
     if (rounds > most)
         rounds = most;
@@ -150,9 +150,9 @@ void *cache_refill(unsigned cls)
         if (harden_on()) /* the process's first malloc, which could not know */
             return harden_malloc_class(cls);
         struct heap *heap = cache_heap();
-        return heap != NULL ? central_take_one(&heap->central[cls]) : NULL;
+        return heap != NULL ? central_take_one(heap_central(heap, cls)) : NULL;
     }
-    struct central *central = &cache_heap_of(cache)->central[cls];
+    struct central *central = heap_central(cache_heap_of(cache), cls);
     void **top = unload(cache, cls);
     struct magazine *spare = NULL;
     /* Not empty if another thread of the CPU loaded one, or the thread has moved. */
@@ -192,7 +192,7 @@ void *cache_refill(unsigned cls)
 /* The bin of the object's class is full, or has no magazine. */
 static void free_local(struct cache *cache, unsigned cls, void *object)
 {
-    struct central *central = &cache_heap_of(cache)->central[cls];
+    struct central *central = heap_central(cache_heap_of(cache), cls);
     void **top = unload(cache, cls);
     if (nh_unlikely(top != NULL && *top == object)) {
         stow(cache, cls, top);
@@ -242,7 +242,7 @@ static void free_remote(struct cache *cache, struct heap *home, void *object)
         outbox = heap_magazine_new(cache_heap_of(cache));
     if (nh_unlikely(outbox == NULL)) {
         cache_count_free(home);
-        central_put(&home->central[row_home_class(object_home(object))], &object, 1);
+        central_put(heap_central(home, row_home_class(object_home(object))), &object, 1);
         return;
     }
     outbox->slot[outbox->count++] = object;
@@ -276,7 +276,7 @@ void cache_free_slow(void *ptr)
         cache = cache_present();
     if (nh_unlikely(cache == NULL)) {
         cache_count_free(home);
-        central_put(&home->central[cls], &ptr, 1);
+        central_put(heap_central(home, cls), &ptr, 1);
     } else if (home == cache_heap_of(cache)) {
         free_local(cache, cls, ptr);
     } else {

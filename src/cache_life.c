@@ -19,12 +19,14 @@ void *const row_no_magazine[1] __attribute__((aligned(NH_MAGAZINE_BYTES))) = {NU
 struct row row_boot = {.bin = {[0 ... NH_CLASSES - 1] = NO_TOP}};
 struct row row_boot_rows[NH_NODES_MAX];
 
-_Thread_local struct thread_state nh_thread = {
-    .row = &row_boot, .rows = row_boot_rows, .calls_left = WATCH_CALLS};
+_Thread_local struct thread_state nh_thread = {.row = &row_boot,
+                                               .rows = row_boot_rows,
+                                               .calls_left = WATCH_CALLS_LEAST,
+                                               .calls_between = WATCH_CALLS_LEAST};
 
-static pthread_key_t end_key;
-static bool have_end_key;
-static _Atomic uint32_t caches_begun;
+static NH_TOGETHER pthread_key_t end_key;
+static NH_TOGETHER bool have_end_key;
+static NH_TOGETHER _Atomic uint32_t caches_begun;
 
 size_t cache_bytes(void)
 {
@@ -41,13 +43,13 @@ void cache_init(void)
 
 /* ---- Nodes ---- */
 
-static void put_away(const struct cache *cache, struct central *central, struct magazine *magazine,
+static void put_away(const struct cache *cache, unsigned cls, struct magazine *magazine,
                      enum cache_to to)
 {
     if (to == CACHE_TO_SPANS)
         heap_unpack(magazine);
     else
-        central_retire(central, magazine, cache_shelf(cache));
+        central_retire(heap_central(cache_heap_of(cache), cls), magazine, cache_shelf(cache));
 }
 
 void cache_empty(struct cache *cache, enum cache_to to)
@@ -55,14 +57,13 @@ void cache_empty(struct cache *cache, enum cache_to to)
     struct heap *heap = cache_heap_of(cache);
     struct row *row = &cache->rows[heap->slot];
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        struct central *central = &heap->central[cls];
         void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
         atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
         struct magazine *spare = cache_take_spare(cache, cls);
         if (top != NO_TOP)
-            put_away(cache, central, magazine_unload(top), to);
+            put_away(cache, cls, magazine_unload(top), to);
         if (spare != NULL)
-            put_away(cache, central, spare, to);
+            put_away(cache, cls, spare, to);
     }
     cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {

@@ -8,8 +8,8 @@
 #include "numa/topology.h"
 #include "options.h"
 
-static struct lock lock = LOCK_INIT(LOCK_REGISTRY);
-static struct cache *first; /* guarded by lock */
+static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_REGISTRY);
+static NH_TOGETHER struct cache *first; /* guarded by lock */
 
 void cache_registry_lock(void)
 {
@@ -35,8 +35,9 @@ static uint32_t caches_of(const struct heap *heap)
 static void fit(struct cache *cache, size_t limit)
 {
     cache_share_limit(&cache->share, limit);
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-        cache_share_fit(&cache->share, cls, central_rounds(&cache_heap_of(cache)->central[cls]));
+    struct heap *heap = cache_heap_of(cache);
+    for (unsigned i = 1; i <= heap_centrals(heap); i++)
+        cache_share_fit(&cache->share, heap->central[i].cls, central_rounds(&heap->central[i]));
 }
 
 void cache_registry_fit(void)

@@ -23,13 +23,13 @@ NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies
  * process may use. */
 #define THREADS_PER_CPU 2
 
-_Atomic bool cpu_caches_on;
-struct cpu_access cpu_access;
+NH_TOGETHER _Atomic bool cpu_caches_on;
+NH_TOGETHER struct cpu_access cpu_access;
 
 /* An entry of the open one is changed under the registry's lock; while it is open
  * only from no cache to one. */
-static struct cpu_table *open_table, *closed_table;
-static unsigned cpu_count; /* CPUs there may ever be; constant while caches are used */
+static NH_TOGETHER struct cpu_table *open_table, *closed_table;
+static NH_TOGETHER unsigned cpu_count; /* CPUs there may ever be; constant while caches are used */
 /* Most threads with caches; UINT32_MAX where CPUs can have none.  Changed under the
  * registry's lock; relaxed: a look tells whether to take it. */
 static _Atomic uint32_t threads_most = UINT32_MAX;

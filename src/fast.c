@@ -145,8 +145,10 @@ bool fast_push(uint32_t home, void *ptr)
 
 static NH_NOINLINE void look(void)
 {
-    nh_thread.calls_left = WATCH_CALLS;
-    watch_look();
+    /* A signal's handler may come here meanwhile. */
+    nh_thread.calls_left = nh_thread.calls_between;
+    nh_thread.calls_between = watch_look(nh_thread.calls_between);
+    nh_thread.calls_left = nh_thread.calls_between;
 }
 
 NH_INLINE void count_call(void)

@@ -24,7 +24,7 @@
 static void look_too(void)
 {
     if (!watch_is_off())
-        watch_look();
+        (void)watch_look(0);
 }
 
 /* The sample is due; the bin may be empty, too. */

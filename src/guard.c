@@ -29,7 +29,7 @@ struct slot {
     struct guard_object object;
 };
 
-static struct lock lock = LOCK_INIT(LOCK_GUARD);
+static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_GUARD);
 static struct guard_pool pool; /* guarded by lock */
 static struct slot slots[NH_GUARD_SLOTS];
 

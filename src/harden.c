@@ -302,9 +302,10 @@ static void *alloc(struct heap *heap, size_t size, size_t alignment)
     void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
     if (nh_unlikely(object != NULL))
         return object;
-    object = central_take_random(&heap->central[cls], draw(heap->harden));
+    struct central *central = heap_central(heap, cls);
+    object = central_take_random(central, draw(heap->harden));
     if (nh_unlikely(object == NULL) && harden_drain())
-        object = central_take_random(&heap->central[cls], draw(heap->harden));
+        object = central_take_random(central, draw(heap->harden));
     if (nh_likely(object != NULL))
         give_out(object, size);
     return object;
@@ -343,7 +344,7 @@ static void leave(struct heap *heap, void *object)
         report_write(&at, other);
     memset(at.object, 0, at.room);
     atomic_store_explicit(word_at(&at), 0, memory_order_relaxed);
-    central_put(&heap->central[at.span->cls], &object, 1);
+    central_put(heap_central(heap, at.span->cls), &object, 1);
 }
 
 static void detain(struct heap *heap, const struct quarantined *in)

@@ -18,8 +18,8 @@
 /* Depots and outboxes are looked at this many times per decay time. */
 #define TICKS_PER_DECAY 8
 
-static _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
-static struct lock creation = LOCK_INIT(LOCK_HEAPS);
+static NH_TOGETHER _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
+static NH_TOGETHER struct lock creation = LOCK_INIT(LOCK_HEAPS);
 
 struct heap *heap_if_exists(unsigned slot)
 {
@@ -46,8 +46,6 @@ static struct heap *create(unsigned slot)
     fixalloc_init(&heap->caches, cache_bytes(), NH_CACHE_LINE, slot);
     fixalloc_init(&heap->specials, sizeof(struct special), _Alignof(struct special), slot);
     heap_renew_grant(heap);
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-        central_init(&heap->central[cls], heap, cls);
     return heap;
 }
 
@@ -57,6 +55,11 @@ static struct heap *get_or_create(unsigned slot)
     struct heap *heap = atomic_load_explicit(&heaps[slot], memory_order_relaxed);
     if (heap == NULL) {
         heap = create(slot);
+        /* A handler of fork's: its locks are released with all others. */
+        if (nh_unlikely(heap != NULL && (lock_depth & LOCK_FORKING) != 0)) {
+            lock_acquire(&heap->reclaiming);
+            heap_lock_all(heap);
+        }
         atomic_store_explicit(&heaps[slot], heap, memory_order_release);
     }
     lock_release(&creation);
@@ -73,13 +76,30 @@ struct heap *heap_get(unsigned slot)
     return heap == NULL && heap_make_room() ? get_or_create(slot) : heap;
 }
 
+struct central *heap_begin_central(struct heap *heap, unsigned cls)
+{
+    lock_acquire(&creation);
+    unsigned place = atomic_load_explicit(&heap->place[cls], memory_order_relaxed);
+    if (place == 0) {
+        place = heap_centrals(heap) + 1;
+        central_init(&heap->central[place], heap, cls);
+        /* As in get_or_create. */
+        if (nh_unlikely((lock_depth & LOCK_FORKING) != 0))
+            lock_acquire(&heap->central[place].lock);
+        atomic_store_explicit(&heap->centrals, (uint8_t)place, memory_order_release);
+        atomic_store_explicit(&heap->place[cls], (uint8_t)place, memory_order_release);
+    }
+    lock_release(&creation);
+    return &heap->central[place];
+}
+
 void heap_change_rounds(void)
 {
     lock_acquire(&creation); /* who is created now reads the option before or after */
     for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *heap = heap_if_exists(slot);
-        for (unsigned cls = 1; heap != NULL && cls < NH_CLASSES; cls++)
-            central_renew_rounds(&heap->central[cls]);
+        for (unsigned i = 1; heap != NULL && i <= heap_centrals(heap); i++)
+            central_renew_rounds(&heap->central[i]);
     }
     lock_release(&creation);
 }
@@ -135,8 +155,8 @@ struct magazine *heap_magazine_new(struct heap *heap)
 size_t heap_owed(struct heap *heap)
 {
     size_t owed = 0;
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        struct central *central = &heap->central[cls];
+    for (unsigned i = 1; i <= heap_centrals(heap); i++) {
+        struct central *central = &heap->central[i];
         lock_acquire(&central->lock);
         owed += central->free_in_depot * central->cut.bytes;
         lock_release(&central->lock);
@@ -151,8 +171,8 @@ static void reclaim_locked(struct heap *heap, bool all)
         heap_open_inbox(heap, UINT32_MAX);
         atomic_fetch_add_explicit(&heap->reclaims, 1, memory_order_relaxed);
     }
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-        central_drain(&heap->central[cls], all);
+    for (unsigned i = 1; i <= heap_centrals(heap); i++)
+        central_drain(&heap->central[i], all);
 }
 
 void heap_reclaim(struct heap *heap, bool all)
@@ -207,14 +227,16 @@ bool heap_tick(struct heap *heap)
     atomic_store_explicit(&heap->borrow_bytes, 0, memory_order_relaxed);
     page_heap_decay(&heap->pages);
     watch_for(heap_waiting_pages(heap));
+    if (page_heap_has_much(&heap->pages))
+        watch_begin();
     return true;
 }
 
 void heap_lock_all(struct heap *heap)
 {
     lock_acquire(&heap->inbox.lock);
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-        lock_acquire(&heap->central[cls].lock);
+    for (unsigned i = 1; i <= heap_centrals(heap); i++)
+        lock_acquire(&heap->central[i].lock);
     lock_acquire(&heap->pages.releasing);
     lock_acquire(&heap->pages.lock);
     lock_acquire(&heap->pages.spans.lock);
@@ -231,7 +253,7 @@ void heap_unlock_all(struct heap *heap)
     lock_release(&heap->pages.spans.lock);
     lock_release(&heap->pages.lock);
     lock_release(&heap->pages.releasing);
-    for (unsigned cls = NH_CLASSES - 1; cls > 0; cls--)
-        lock_release(&heap->central[cls].lock);
+    for (unsigned i = heap_centrals(heap); i > 0; i--)
+        lock_release(&heap->central[i].lock);
     lock_release(&heap->inbox.lock);
 }

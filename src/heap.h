@@ -43,7 +43,13 @@ struct heap {
     _Atomic size_t large_objects, large_pages;
     _Atomic uint64_t reclaims, refusals;
     struct inbox inbox;
-    struct central central[NH_CLASSES]; /* [0] unused */
+    /* Where the list of a class is in `central`, 0 while it has none; how many there are.  Both
+     * change under the lock of creation, release; they pair with heap_central, heap_centrals. */
+    _Atomic uint8_t place[NH_CLASSES];
+    _Atomic uint8_t centrals;
+    /* In the order in which their classes were first asked for: what never is touches no
+     * memory.  [0] unused. */
+    struct central central[NH_CLASSES];
 };
 
 /* The heap of a slot, created if need be; NULL without memory.  The process
@@ -51,6 +57,19 @@ struct heap {
 struct heap *heap_get(unsigned slot);
 /* The same if it exists. */
 struct heap *heap_if_exists(unsigned slot);
+/* The list of a class, begun if need be; who may do that holds no lock.  There is one where
+ * there are objects of the class. */
+NH_SLOW struct central *heap_begin_central(struct heap *heap, unsigned cls);
+NH_INLINE struct central *heap_central(struct heap *heap, unsigned cls)
+{
+    unsigned place = atomic_load_explicit(&heap->place[cls], memory_order_acquire);
+    return nh_likely(place != 0) ? &heap->central[place] : heap_begin_central(heap, cls);
+}
+/* The lists that there are: central[1] to this one. */
+NH_INLINE unsigned heap_centrals(const struct heap *heap)
+{
+    return atomic_load_explicit(&heap->centrals, memory_order_acquire);
+}
 /* The option about caches has changed: so have the rounds of all central lists. */
 void heap_change_rounds(void);
 /* The limit of nodes' memory becomes what `text` says; false, and nothing changed, when that is

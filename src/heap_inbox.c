@@ -36,7 +36,7 @@ void heap_unpack(struct magazine *magazine)
             bad_pointer_report("free", batch[0]);
             continue;
         }
-        central_put(&heap_if_exists(row_home_slot(word))->central[cls], batch, n);
+        central_put(heap_central(heap_if_exists(row_home_slot(word)), cls), batch, n);
     }
     fixalloc_put(&heap_if_exists(magazine->maker)->magazines, magazine);
 }

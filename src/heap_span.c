@@ -28,7 +28,7 @@ enum pressure {
 
 /* One asks the system at a time: nobody is granted by an answer that was given before
  * another one was granted the same.  It takes some files of the kernel, which are short. */
-static struct lock asking = LOCK_INIT(LOCK_ROOM);
+static NH_TOGETHER struct lock asking = LOCK_INIT(LOCK_ROOM);
 
 void heap_asking_lock(void)
 {
@@ -451,7 +451,8 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed)
 {
     bool borrowed = span->lender != heap->slot;
-    watch_for(page_heap_free(&heap->pages, span, zeroed));
+    if (nh_unlikely(page_heap_free(&heap->pages, span, zeroed)))
+        watch_begin();
     if (nh_unlikely(borrowed))
         heap_repay(heap);
 }

@@ -42,6 +42,11 @@
  * addresses and the treap sees few borders. */
 #define NH_ARENA_STRIDE ((uintptr_t)1 << 40)
 
+/* So much that is free and resident, or in depots, is worth two instructions a malloc, which
+ * then looks at the time (watch.h); and so little where spans are freed seldom. */
+#define NH_WATCH_PAGES     (((size_t)512 << 10) >> NH_PAGE_SHIFT)
+#define NH_WATCH_PAGES_FEW (((size_t)128 << 10) >> NH_PAGE_SHIFT)
+
 /* Span lengths below this have an exact list; longer ones go to the treap. */
 #define NH_LISTED_PAGES 128
 

@@ -147,7 +147,7 @@ static void *take_back(void *ptr, enum nh_what what, struct head *head)
 /* Larger ones do not wait: memcheck forgets them first. */
 #define WAITING_LARGEST ((size_t)1 << 20)
 
-static struct lock queue_lock = LOCK_INIT(LOCK_MEMCHECK);
+static NH_TOGETHER struct lock queue_lock = LOCK_INIT(LOCK_MEMCHECK);
 /* Guarded by it: */
 static struct head *oldest, *youngest;
 static size_t waiting; /* bytes */
@@ -222,7 +222,7 @@ static void *take(struct heap *heap, size_t alignment, size_t bytes)
     if (cls != 0 && heap == NULL)
         return fast_malloc_class(cls);
     if (cls != 0 && heap->slot != NH_HEAP_INTERLEAVED)
-        return central_take_one(&heap->central[cls]);
+        return central_take_one(heap_central(heap, cls));
     bool zeroed;
     struct heap *from = heap != NULL ? heap : large_heap(bytes);
     return from != NULL ? large_alloc(from, bytes, alignment, &zeroed) : NULL;

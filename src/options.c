@@ -29,7 +29,7 @@ static _Atomic long values[OPTIONS] = {
 #undef OPTION
 };
 
-static bool loaded;
+static NH_TOGETHER bool loaded;
 /* Texts are copied: the environment may change under us. */
 static char texts[OPTIONS][OPTION_TEXT_MAX];
 

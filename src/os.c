@@ -5,9 +5,11 @@
 #include "os.h"
 
 #include "limits.h"
+#include "numa/read_file.h"
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
@@ -115,6 +117,30 @@ void os_advise_huge(void *at, size_t bytes, enum os_huge use)
     /* Kernels without huge pages refuse; there is nothing to do then. */
     (void)madvise(at, bytes, use == OS_HUGE_ALWAYS ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     errno = saved;
+}
+
+#define HUGE_SETTINGS "/sys/kernel/mm/transparent_hugepage"
+
+/* Of the words in such a file the kernel marks the one that holds. */
+static bool is_always(const char *path, bool untold)
+{
+    char text[64];
+    return read_file(path, text, sizeof text) > 0 ? strstr(text, "[always]") != NULL : untold;
+}
+
+bool os_huge_by_default(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known; /* relaxed: who finds it unknown asks as well */
+    int now = atomic_load_explicit(&known, memory_order_relaxed);
+    if (now == UNKNOWN) {
+        /* Where the size has a file, that may say the same, or that the other holds. */
+        bool always = is_always(HUGE_SETTINGS "/enabled", true) ||
+                      is_always(HUGE_SETTINGS "/hugepages-2048kB/enabled", false);
+        now = always ? YES : NO;
+        atomic_store_explicit(&known, now, memory_order_relaxed);
+    }
+    return now == YES;
 }
 
 bool os_protect(void *at, size_t bytes, enum os_access access)

@@ -41,6 +41,9 @@ bool os_release(void *at, size_t bytes);
 enum os_huge { OS_HUGE_DEFAULT, OS_HUGE_ALWAYS, OS_HUGE_NEVER };
 /* Whether the kernel may back [at, at + bytes) with huge pages. */
 void os_advise_huge(void *at, size_t bytes, enum os_huge use);
+/* Whether it does so where nothing was advised, as it was set when this was first asked; true
+ * where it does not tell. */
+bool os_huge_by_default(void);
 
 enum os_access { OS_ACCESS_NONE, OS_ACCESS_ALL };
 /* Whether [at, at + bytes) may be touched.  False when the system cannot (it would have to

@@ -19,6 +19,7 @@ void page_heap_init(struct page_heap *heap, unsigned slot)
     uintptr_t below = (slot + 1) * NH_ARENA_STRIDE;
     heap->grown_at = start > below ? start - below : 0;
     heap->quota = heap->limit_pages = SIZE_MAX;
+    heap->watch_pages = NH_WATCH_PAGES;
     fixalloc_init(&heap->spans, sizeof(struct span), NH_CACHE_LINE, slot);
 }
 
@@ -386,7 +387,7 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     return span;
 }
 
-size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
+bool page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
 {
     lock_acquire(&heap->lock);
     heap->span_frees++;
@@ -397,10 +398,10 @@ size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
     if (zeroed && span->lender == heap->slot)
         page_heap_refund(heap, span->pages);
     page_heap_insert_free(heap, span);
-    size_t resident = heap->resident.pages;
+    bool much = heap->resident.pages >= heap->watch_pages;
     lock_release(&heap->lock);
     page_heap_decay(heap);
-    return resident;
+    return much;
 }
 
 bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)

@@ -41,12 +41,15 @@ struct page_heap {
     size_t borrowed_pages;    /* other heaps' pages here */
     uint64_t lends, borrows;  /* runs of pages */
     struct span *youngest, *oldest; /* resident spans by time of free */
-    bool may_merge;     /* a resident span was freed since the last merge across kinds */
-    uintptr_t grown_at; /* where the last growth lies: the next goes below it */
-    uint64_t swept_ms;  /* last decay; atomic, without the lock */
-    size_t clean_least; /* fewest clean pages since trimmed_ms */
+    bool may_merge;       /* a resident span was freed since the last merge across kinds */
+    uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
+    uint64_t swept_ms;    /* last decay; atomic, without the lock */
+    uint64_t frees_swept; /* span_frees then */
+    size_t watch_pages;   /* resident free pages that are much (watch.h) */
+    size_t clean_least;   /* fewest clean pages since trimmed_ms */
     uint64_t trimmed_ms;
     size_t mapped_pages;
+    bool may_be_huge; /* the kernel may have put huge pages under some of it */
     uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
     struct fixalloc spans;
 };
@@ -110,8 +113,8 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
 
 /* Takes back an IN_USE or MANUAL span whose home words are zero; `zeroed` when
  * its pages are known to be given back.  The descriptor is not the caller's
- * any more.  Returns how many own pages are free and resident now. */
-size_t page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
+ * any more.  Returns whether much is free and resident now, as page_heap_has_much. */
+bool page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
 
 /* Grows an allocated span in place by `pages` if the pages after it are free;
  * false, and nothing done, if not. */
@@ -127,6 +130,10 @@ void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
  * at most a few times in that time. */
 void page_heap_decay(struct page_heap *heap);
+
+/* Whether so much is free and resident that somebody should look at the time (watch.h): little
+ * is much where few spans were freed between the last two looks of page_heap_decay. */
+bool page_heap_has_much(struct page_heap *heap);
 
 /* What is known of a free span beside its view. */
 struct page_heap_idle {

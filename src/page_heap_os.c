@@ -21,11 +21,14 @@
 
 #include "log.h"
 
+/* Fewer spans freed between two of these looks are few. */
+#define FEW_FREES 32
+
 /* The decaying heap is looked at this many times per decay time. */
 #define DECAY_STEPS 8
 
-/* What is no whole huge page waits this many times as long, since giving back part of a
- * huge page breaks it. */
+/* What is no whole huge page waits this many times as long where there may be some, since
+ * giving back part of a huge page breaks it. */
 #define DECAY_PATIENCE 2
 
 static bool add_mapping(struct page_heap *heap, size_t bytes)
@@ -54,6 +57,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
         use = OS_HUGE_NEVER;
     os_advise_huge(at, bytes, use);
+    heap->may_be_huge |= use == OS_HUGE_ALWAYS || (use == OS_HUGE_DEFAULT && os_huge_by_default());
     heap->grown_at = (uintptr_t)at;
     heap->mapped_pages += pages;
     heap->grows++;
@@ -83,11 +87,11 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
 #define RELEASE_BATCH 16
 #define RELEASE_PAGES (4 * NH_HUGE_PAGES)
 
-/* Which pages go: the whole units of `unit` bytes in spans that are free for `age_ms`, and
- * the whole system pages of those free for DECAY_PATIENCE times that. */
+/* Which pages go: the whole system pages of spans that are free for `age_ms`; of a heap that
+ * may have huge pages, only the whole ones of these, and the others after DECAY_PATIENCE times
+ * that. */
 struct release {
     uint64_t age_ms;
-    size_t unit;
     size_t keep; /* pages */
 };
 
@@ -113,8 +117,8 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
         if (age < which->age_ms || heap->resident.pages <= which->keep)
             break;
         uintptr_t base;
-        bool patient = age < which->age_ms * DECAY_PATIENCE;
-        size_t pages = whole_units(span, patient ? which->unit : os_page(), &base);
+        bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
+        size_t pages = whole_units(span, patient ? NH_HUGE : os_page(), &base);
         if (pages != 0) {
             if (pages > room)
                 pages = room;
@@ -186,7 +190,25 @@ void page_heap_await_release(struct page_heap *heap)
 
 size_t page_heap_release(struct page_heap *heap, size_t keep)
 {
-    return release_spans(heap, &(struct release){.unit = os_page(), .keep = keep});
+    return release_spans(heap, &(struct release){.keep = keep});
+}
+
+/* At the first look not much is known. */
+static void judge_frees(struct page_heap *heap, bool first)
+{
+    lock_acquire(&heap->lock);
+    bool few = !first && heap->span_frees - heap->frees_swept < FEW_FREES;
+    heap->watch_pages = few ? NH_WATCH_PAGES_FEW : NH_WATCH_PAGES;
+    heap->frees_swept = heap->span_frees;
+    lock_release(&heap->lock);
+}
+
+bool page_heap_has_much(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    bool much = heap->resident.pages >= heap->watch_pages;
+    lock_release(&heap->lock);
+    return much;
 }
 
 void page_heap_decay(struct page_heap *heap)
@@ -203,6 +225,7 @@ void page_heap_decay(struct page_heap *heap)
     if (!__atomic_compare_exchange_n(&heap->swept_ms, &last, now, false, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))
         return;
-    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay, .unit = NH_HUGE});
+    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay});
+    judge_frees(heap, last == 0);
     page_heap_trim_idle(heap);
 }

@@ -26,13 +26,13 @@
 
 #include <pthread.h>
 
-static struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
-static _Atomic bool booted; /* release after boot; acquire pairs with it */
-static _Atomic bool started;
+static NH_TOGETHER struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
+static NH_TOGETHER _Atomic bool booted; /* release after boot; acquire pairs with it */
+static NH_TOGETHER _Atomic bool started;
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 
-static bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
+static NH_TOGETHER bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
 
 static void fork_prepare(void)
 {
@@ -114,7 +114,7 @@ bool process_boot(void)
      * others register later, and that may allocate, run before ours hold the
      * locks and after they let go.  It may allocate itself; then it comes back
      * here and finds that it is done. */
-    static _Atomic bool registered;
+    static NH_TOGETHER _Atomic bool registered;
     if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
         (void)pthread_atfork(fork_prepare, fork_release, fork_child);
     return true;

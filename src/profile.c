@@ -18,7 +18,7 @@
 
 /* Guards additions to all that follows; readers start at the atomic heads, whose stores
  * are releases. */
-static struct lock lock = LOCK_INIT(LOCK_PROFILE);
+static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_PROFILE);
 static _Atomic(struct profile_stack *) stacks;
 static _Atomic(struct profile_place *) places;
 static struct profile_stack *stacks_by_hash[HASHES];

@@ -90,6 +90,7 @@ struct thread_state {
     uint32_t exchanges;     /* with central lists */
     uint32_t number;        /* counted from 1, of a thread that has no cache (harden.h); else 0 */
     uint32_t calls_left;    /* of malloc until it looks what is due (watch.h) */
+    uint32_t calls_between; /* the last two such looks */
     uint8_t fixed_slot;     /* one more than the slot the thread is fixed to; 0: none */
     bool ended;             /* its cache was given back, or could not be; work without one */
 };

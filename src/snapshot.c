@@ -34,7 +34,7 @@ static bool copy_bits(struct snapshot_span *span)
     for (unsigned i = 0; i < LOOKS; i++) {
         if (!span_view_is_cut(view))
             return true;
-        struct central *central = &heap_if_exists(view->slot)->central[view->cls];
+        struct central *central = heap_central(heap_if_exists(view->slot), view->cls);
         if (central_copy_bits(central, view, &span->bits)) {
             span->free_objects = (uint16_t)count_free(&span->bits);
             return true;
@@ -110,8 +110,8 @@ static void strike_out_cached(struct snapshot *snapshot)
         if (heap == NULL)
             continue;
         heap_inbox_each(heap, strike_out, snapshot);
-        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-            central_each_cached(&heap->central[cls], strike_out, snapshot);
+        for (unsigned i = 1; i <= heap_centrals(heap); i++)
+            central_each_cached(&heap->central[i], strike_out, snapshot);
     }
 }
 

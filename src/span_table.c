@@ -9,12 +9,12 @@
 #include "os.h"
 
 struct span_table span_table;
-static struct lock growth = LOCK_INIT(LOCK_TABLE);
+static NH_TOGETHER struct lock growth = LOCK_INIT(LOCK_TABLE);
 /* Guarded by growth: */
 static uint32_t covered[TABLE_LEAVES]; /* pages of ours in each leaf */
-static size_t leaves;
+static NH_TOGETHER size_t leaves;
 static intptr_t spare[TABLE_LEAVES]; /* leaves that are none now, as in span_table.leaf */
-static size_t spares;
+static NH_TOGETHER size_t spares;
 
 void span_table_boot(void)
 {

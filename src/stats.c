@@ -44,10 +44,10 @@ void stats_of_pair(unsigned home, unsigned other, struct nh_pair_stats *out)
     out->frees = atomic_load_explicit(&heap->freed_from[other], memory_order_relaxed);
     out->lent_bytes = atomic_load_explicit(&heap->lent_to[other], memory_order_relaxed)
                       << NH_PAGE_SHIFT;
-    for (unsigned cls = 1; home == other && cls < NH_CLASSES; cls++) {
-        lock_acquire(&heap->central[cls].lock);
-        out->frees += heap->central[cls].freed;
-        lock_release(&heap->central[cls].lock);
+    for (unsigned i = 1; home == other && i <= heap_centrals(heap); i++) {
+        lock_acquire(&heap->central[i].lock);
+        out->frees += heap->central[i].freed;
+        lock_release(&heap->central[i].lock);
     }
 }
 
@@ -59,13 +59,13 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
     uint64_t cached[NH_CLASSES];
     cache_count(heap, &out->caches, cached);
     size_t given_out = 0, in_depots = 0, in_caches = 0;
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        struct central *central = &heap->central[cls];
+    for (unsigned i = 1; i <= heap_centrals(heap); i++) {
+        struct central *central = &heap->central[i];
         lock_acquire(&central->lock);
         size_t objects = central->spans * central->cut.objects - central->free_in_spans;
         given_out += objects * central->cut.bytes;
         in_depots += central->free_in_depot * central->cut.bytes;
-        in_caches += cached[cls] * central->cut.bytes;
+        in_caches += cached[central->cls] * central->cut.bytes;
         out->spans += central->spans;
         out->refills += central->refills;
         out->flushes += central->flushes;

@@ -46,8 +46,10 @@ void stats_of_classes(struct share_class out[NH_CLASSES])
         uint64_t caches, in_caches[NH_CLASSES];
         cache_count(heap, &caches, in_caches);
         add_large(heap, &out[0]);
-        for (unsigned cls = 1; cls < NH_CLASSES; cls++)
-            add_class(&heap->central[cls], in_caches[cls], &out[cls]);
+        for (unsigned i = 1; i <= heap_centrals(heap); i++) {
+            unsigned cls = heap->central[i].cls;
+            add_class(&heap->central[i], in_caches[cls], &out[cls]);
+        }
     }
     for (unsigned cls = 1; cls < NH_CLASSES; cls++)
         out[cls].value[SHARE_CLASS_live_bytes] =

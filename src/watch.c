@@ -9,8 +9,8 @@
 #include "options.h"
 #include "os.h"
 
-/* So much is worth two instructions a malloc. */
-#define WAITING_PAGES (((size_t)512 << 10) >> NH_PAGE_SHIFT)
+/* A thread that is at work looks after so many. */
+#define WATCH_CALLS_MOST 256
 
 /* Ticks without much waiting until nobody looks any more: by then all is back that was
  * free at the first of them. */
@@ -22,10 +22,9 @@
 /* Relaxed: who finds it stale looks once too often or too late. */
 static _Atomic unsigned quiet = QUIET_TICKS; /* ticks since much was waiting */
 
-void watch_for(size_t pages)
+void watch_begin(void)
 {
-    if (pages < WAITING_PAGES || atomic_load_explicit(&quiet, memory_order_relaxed) == 0 ||
-        options_get(OPT_DECAY) < 0)
+    if (atomic_load_explicit(&quiet, memory_order_relaxed) == 0 || options_get(OPT_DECAY) < 0)
         return;
     if (atomic_exchange_explicit(&quiet, 0, memory_order_relaxed) >= QUIET_TICKS)
         fast_use_watch(true);
@@ -42,7 +41,7 @@ bool watch_is_off(void)
     return atomic_load_explicit(&quiet, memory_order_relaxed) >= QUIET_TICKS;
 }
 
-void watch_look(void)
+uint32_t watch_look(uint32_t calls)
 {
     static _Atomic uint64_t looked_ms; /* relaxed, as `quiet` */
     uint64_t now = os_now_ms();
@@ -50,17 +49,18 @@ void watch_look(void)
     if (period < PERIOD_LEAST_MS)
         period = PERIOD_LEAST_MS;
     if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < period))
-        return;
+        return calls < WATCH_CALLS_MOST ? 2 * calls : calls;
     atomic_store_explicit(&looked_ms, now, memory_order_relaxed);
     bool ticked = false;
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (heap_if_exists(slot) != NULL)
             ticked |= heap_tick(heap_if_exists(slot));
     if (!ticked)
-        return;
+        return WATCH_CALLS_LEAST;
     /* Its objects lie scattered over spans that would be free without them; what it takes
      * next comes from few. */
     cache_give_back();
     if (atomic_fetch_add_explicit(&quiet, 1, memory_order_relaxed) + 1 == QUIET_TICKS)
         fast_use_watch(false);
+    return WATCH_CALLS_LEAST;
 }

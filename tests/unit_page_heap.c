@@ -837,6 +837,7 @@ static void decay_by_age(void **state)
 {
     (void)state;
     only_with_small_system_pages();
+    bed.heap->may_be_huge = true;
     /* Two of a huge page and more, two shorter, none beside another. */
     static const size_t lengths[4] = {NH_HUGE_PAGES, 30, NH_HUGE_PAGES + 5, 40};
     struct span *spans[4];
@@ -884,6 +885,60 @@ static void decay_by_age(void **state)
     page_heap_free(bed.heap, last.span, false);
     walk();
     assert_int_equal(bed.heap->clean.pages + 1 + bed.lives, bed.mapped);
+}
+
+/* Where there are no huge pages to break, as in a heap's first mapping, nothing waits
+ * longer. */
+static void decay_without_huge_pages(void **state)
+{
+    (void)state;
+    only_with_small_system_pages();
+    static const size_t lengths[2] = {30, 40};
+    struct span *spans[2];
+    for (unsigned i = 0; i < 2; i++) {
+        spans[i] = add(lengths[i], 1, true)->span;
+        add(1, 1, true);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        drop_span(spans[i], false);
+    assert_false(bed.heap->may_be_huge);
+    set_age(spans[0], DECAY_MS + 1000);
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+    assert_int_equal(bed.heap->resident.pages, lengths[1]);
+}
+
+/* A look at the clock; what was freed before the last one and since decides what is much. */
+static bool much_after_a_look(void)
+{
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+    return page_heap_has_much(bed.heap);
+}
+
+static void little_is_much_where_few_are_freed(void **state)
+{
+    (void)state;
+    struct span *some = add(NH_WATCH_PAGES_FEW - 1, 1, true)->span;
+    struct span *one = add(1, 1, true)->span;
+    drop_span(some, false);
+    (void)much_after_a_look();
+    assert_false(much_after_a_look()); /* a page is missing */
+    drop_span(one, false);
+    assert_true(page_heap_has_much(bed.heap));
+    /* Many are freed: the same is little. */
+    for (unsigned i = 0; i < 100; i++)
+        drop_span(add(1, 1, false)->span, false);
+    assert_false(much_after_a_look());
+    assert_true(much_after_a_look());
+    /* Where they are many, more is much. */
+    for (unsigned i = 0; i < 100; i++)
+        drop_span(add(1, 1, false)->span, false);
+    assert_false(much_after_a_look());
+    struct span *more = add(NH_WATCH_PAGES, 1, true)->span;
+    assert_false(page_heap_has_much(bed.heap));
+    drop_span(more, false);
+    assert_true(page_heap_has_much(bed.heap));
 }
 
 /* Pages that come and go at the edge of a large free span do not make it
@@ -1177,6 +1232,8 @@ int main(void)
         cmocka_unit_test_setup(release_many, setup),
         cmocka_unit_test_setup(locked_memory_stays_resident, setup),
         cmocka_unit_test_setup(decay_by_age, setup),
+        cmocka_unit_test_setup(decay_without_huge_pages, setup),
+        cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),
         cmocka_unit_test_setup(system_grants_the_exact_need_only, setup),

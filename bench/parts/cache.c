@@ -34,7 +34,7 @@ static void pairs(struct bench_state *state, size_t size)
         }
         nh_free(first);
     }
-    const struct central *central = &heap->central[size_class_of(size)];
+    const struct central *central = heap_central(heap, size_class_of(size));
     uint64_t refills = central->refills, flushes = central->flushes;
     while (bench_keep_running(state)) {
         void *object = nh_malloc(size);

@@ -33,7 +33,7 @@ static void put_all(struct central *central, void **from, size_t count, unsigned
 static struct central *find_central(struct bench_state *state)
 {
     struct heap *heap = cache_heap();
-    struct central *central = heap != NULL ? &heap->central[size_class_of(SIZE)] : NULL;
+    struct central *central = heap != NULL ? heap_central(heap, size_class_of(SIZE)) : NULL;
     if (central == NULL) {
         bench_skip(state, "no memory");
         return NULL;

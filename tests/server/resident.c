@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * resident.c - prints its resident memory in KiB, and allocates nothing.
+ * resident.c [OBJECTS] - prints its resident memory in KiB, and allocates nothing; or so many
+ * objects of each of some sizes, which it writes to and keeps.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-int main(void)
+#define SIZES_MOST  2000
+#define SIZES_APART 100
+
+static int allocate(int objects)
+{
+    for (size_t size = SIZES_APART; size <= SIZES_MOST; size += SIZES_APART)
+        for (int i = 0; i < objects; i++) {
+            char *object = malloc(size);
+            if (object == NULL)
+                return 1;
+            memset(object, 1, size);
+        }
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     static char text[8192];
+    if (argc == 2 && allocate(atoi(argv[1])) != 0)
+        return 1;
     int fd = open("/proc/self/status", O_RDONLY);
     if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
         return 1;
