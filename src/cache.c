@@ -164,6 +164,7 @@ void *cache_refill(unsigned cls)
             spare = loaded;
         } else {
             unsigned want = ask(cache, central);
+            cache_share_wants(&cache->share, cls);
             if (want == 0 && full == NULL && loaded == NULL)
                 return take_one(cache, central);
             /* Both are empty: one goes for a full one. */
@@ -189,7 +190,18 @@ void *cache_refill(unsigned cls)
 
 /* ---- free ---- */
 
-/* The bin of the object's class is full, or has no magazine. */
+/* An empty magazine, or NULL, for one with objects. */
+NH_INLINE struct magazine *exchange_full(struct cache *cache, struct central *central,
+                                         struct magazine *full)
+{
+    (void)ask(cache, central);
+    struct magazine *empty = central_exchange_full(central, full, cache_shelf(cache));
+    count_exchange(central->heap);
+    return empty;
+}
+
+/* The bin of the object's class is full, or has no magazine.  A full one is kept as the spare,
+ * for mallocs to come, unless there are none. */
 static void free_local(struct cache *cache, unsigned cls, void *object)
 {
     struct central *central = heap_central(cache_heap_of(cache), cls);
@@ -213,9 +225,14 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
         struct magazine *into = cache_take_spare(cache, cls);
         if (into != NULL && into->count != 0 &&
             (loaded != NULL || into->count >= cache_share_rounds(&cache->share, cls))) {
-            (void)ask(cache, central);
-            into = central_exchange_full(central, into, cache_shelf(cache));
-            count_exchange(cache_heap_of(cache));
+            into = exchange_full(cache, central, into);
+            if (nh_unlikely(cache_share_gives(&cache->share, cls)) && loaded != NULL) {
+                central_retire(central, loaded, cache_shelf(cache));
+                loaded = NULL;
+            }
+        } else if (into == NULL && loaded != NULL && cache_share_only_gives(&cache->share, cls)) {
+            into = exchange_full(cache, central, loaded);
+            loaded = NULL;
         }
         if (into == NULL)
             into = central_new_magazine(central);

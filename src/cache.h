@@ -34,6 +34,7 @@ struct cache {
     struct heap *birthplace;       /* whose memory the cache is; constant */
     int32_t cpu;                   /* whose it is, or CACHE_NO_CPU; constant while in use */
     uint32_t thread_number;        /* of a thread's; constant while attached */
+    uint32_t shelf;                /* cache_shelf; constant while in use */
     _Atomic uint32_t changes_seen; /* topology_changes when heap was chosen; relaxed */
     struct cache_share share;
     _Atomic bool idle; /* no class asked for anything between two looks; relaxed */
@@ -64,8 +65,7 @@ NH_INLINE struct magazine *cache_take_outbox(struct cache *cache, unsigned slot)
 /* The depots' shelf on which it leaves magazines and looks for them first. */
 NH_INLINE unsigned cache_shelf(const struct cache *cache)
 {
-    return (cache->cpu != CACHE_NO_CPU ? (unsigned)cache->cpu : cache->thread_number) %
-           CENTRAL_SHELVES;
+    return cache->shelf;
 }
 
 /* Bytes of a cache with rows for all slots. */

@@ -118,6 +118,7 @@ static struct cache *cache_new(struct heap *heap, int32_t cpu)
     /* A used one was left with empty rows and slots, and no share. */
     cache->birthplace = heap;
     cache->cpu = cpu;
+    cache->shelf = (uint32_t)cpu % CENTRAL_SHELVES; /* a thread has its own */
     open_row(cache, heap);
     return cache;
 }
@@ -154,6 +155,7 @@ struct cache *cache_begin(void)
     if (cache == NULL)
         return NULL;
     cache->thread_number = number;
+    cache->shelf = number % CENTRAL_SHELVES;
     atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
     nh_thread.row = &cache->rows[heap->slot];
     nh_thread.rows = cache->rows;

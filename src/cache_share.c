@@ -146,6 +146,7 @@ void cache_share_clear(struct cache_share *share)
 {
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
         atomic_store_explicit(&share->rounds[cls], 0, memory_order_relaxed);
+        atomic_store_explicit(&share->wanted[cls], 0, memory_order_relaxed);
         count_beyond(share, cls, 0);
     }
 }

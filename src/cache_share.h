@@ -35,6 +35,7 @@ struct cache_share {
     _Atomic uint8_t rounds[NH_CLASSES]; /* of a magazine loaded now; 0: the class holds none */
     _Atomic uint8_t beyond[NH_CLASSES]; /* of them, those that `bytes` counts */
     _Atomic uint8_t asks[NH_CLASSES];   /* since the last look or growth beyond, saturating */
+    _Atomic uint8_t wanted[NH_CLASSES]; /* magazines to give before none were wanted lately */
 };
 
 /* What is granted where so many caches belong to a heap that uses so many bytes. */
@@ -63,6 +64,31 @@ NH_INLINE unsigned cache_share_ask(struct cache_share *share, unsigned cls, unsi
         return most;
     return cache_share_grow(share, cls, most, atomic_load_explicit(granted, memory_order_relaxed),
                             asks);
+}
+
+/* A thread that gives so many magazines of a class in a row, and wants none, or never wanted
+ * one, only frees what others allocate. */
+#define SHARE_GIVEN_IN_A_ROW 16
+
+NH_INLINE bool cache_share_only_gives(const struct cache_share *share, unsigned cls)
+{
+    return atomic_load_explicit(&share->wanted[cls], memory_order_relaxed) == 0;
+}
+
+/* One was given: whether that is so now. */
+NH_INLINE bool cache_share_gives(struct cache_share *share, unsigned cls)
+{
+    unsigned left = atomic_load_explicit(&share->wanted[cls], memory_order_relaxed);
+    if (left == 0)
+        return true;
+    atomic_store_explicit(&share->wanted[cls], (uint8_t)(left - 1), memory_order_relaxed);
+    return false;
+}
+
+/* One is wanted. */
+NH_INLINE void cache_share_wants(struct cache_share *share, unsigned cls)
+{
+    atomic_store_explicit(&share->wanted[cls], SHARE_GIVEN_IN_A_ROW, memory_order_relaxed);
 }
 
 /* Whether any class asked since the last look. */

@@ -97,6 +97,27 @@ static void who_asks_often_has_more(void **state)
     assert_int_equal(ask(&share, size_class_of(30000), 10000), 0);
 }
 
+/* Who never wanted a magazine, or gave many since, only gives; of each class by itself. */
+static void who_wants_none_only_gives(void **state)
+{
+    (void)state;
+    struct cache_share share = {.limit = LIMIT};
+    assert_true(cache_share_only_gives(&share, 1));
+    assert_true(cache_share_gives(&share, 1));
+    cache_share_wants(&share, 1);
+    for (unsigned i = 0; i < SHARE_GIVEN_IN_A_ROW; i++) {
+        assert_false(cache_share_only_gives(&share, 1));
+        assert_false(cache_share_gives(&share, 1));
+    }
+    assert_true(cache_share_only_gives(&share, 1));
+    assert_true(cache_share_gives(&share, 1));
+    cache_share_wants(&share, 2);
+    assert_true(cache_share_only_gives(&share, 1));
+    assert_false(cache_share_only_gives(&share, 2));
+    cache_share_clear(&share);
+    assert_true(cache_share_only_gives(&share, 2));
+}
+
 /* A lower limit and fewer rounds: what was granted stays, and no more is to be had. */
 static void what_is_no_longer_allowed_goes(void **state)
 {
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(a_class_begins_small),
         cmocka_unit_test(a_little_is_granted),
         cmocka_unit_test(who_asks_often_has_more),
+        cmocka_unit_test(who_wants_none_only_gives),
         cmocka_unit_test(what_is_no_longer_allowed_goes),
         cmocka_unit_test(what_is_beyond_stays_within_the_limit),
         cmocka_unit_test(who_does_not_ask_gives_up),
