@@ -92,13 +92,18 @@ struct loan {
  * quota. */
 bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool may_grow,
                     struct loan *out);
-/* Puts a run into the free pages of the heap that borrows it; false without a
- * descriptor. */
-bool page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
+/* Puts a run into the free pages of the heap that borrows it. */
+void page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
 /* Takes a free borrowed run out of a heap; false if it has none. */
 bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out);
-/* Puts a run back where it came from; false without a descriptor. */
-bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+/* Puts a run back where it came from. */
+void page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+
+/* ---- Pages for metadata (page_heap_metadata.c) ---- */
+
+/* Takes `pages` out of the heap's free ones for ever, where the system gives no memory:
+ * zeroed; NULL when there are not so many in one piece. */
+void *page_heap_give(struct page_heap *heap, size_t pages);
 
 /* ---- Spans ---- */
 

@@ -36,13 +36,7 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     if (at == NULL)
         return false;
     size_t pages = bytes >> NH_PAGE_SHIFT;
-    struct span *span = NULL;
-    if (span_table_cover((uintptr_t)at, pages)) {
-        span = page_heap_descriptor(heap, (uintptr_t)at, pages);
-        if (span == NULL)
-            span_table_uncover((uintptr_t)at, pages);
-    }
-    if (span == NULL) {
+    if (!span_table_cover((uintptr_t)at, pages)) {
         os_discard(at, bytes);
         return false;
     }
@@ -58,9 +52,8 @@ static bool add_mapping(struct page_heap *heap, size_t bytes)
     heap->mapped_pages += pages;
     heap->grows++;
     probe_grow(heap->slot, bytes);
-    span->needzero = false;
-    span_set_state(span, SPAN_FREE);
-    page_heap_insert_free(heap, span);
+    struct loan run = {.base = (uintptr_t)at, .pages = pages, .lender = (uint8_t)heap->slot};
+    page_heap_take_in(heap, &run);
     return true;
 }
 
@@ -119,8 +112,6 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
             if (pages > room)
                 pages = room;
             struct span *piece = page_heap_carve(heap, span, base, pages, SPAN_MANUAL);
-            if (piece == NULL)
-                break;
             span_table_set(piece->base, 1, piece);
             span_table_set(span_end(piece) - NH_PAGE, 1, piece);
             span_settle(piece);

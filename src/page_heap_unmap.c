@@ -46,8 +46,6 @@ static bool unmap(struct page_heap *heap, struct span *piece)
 static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages)
 {
     struct span *piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
-    if (piece == NULL)
-        return NULL;
     page_heap_refund(heap, pages); /* nothing was taken */
     /* What is freed beside it meanwhile must not join it. */
     span_table_set(piece->base, 1, NULL);
