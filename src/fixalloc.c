@@ -71,6 +71,24 @@ void *fixalloc_get(struct fixalloc *fix, bool *fresh)
     return record;
 }
 
+bool fixalloc_ready(struct fixalloc *fix)
+{
+    lock_acquire(&fix->lock);
+    bool ready = fix->free != NULL || fix->at != fix->end || next_chunk(fix);
+    lock_release(&fix->lock);
+    return ready;
+}
+
+size_t fixalloc_wish(struct fixalloc *fix)
+{
+    size_t bytes = fixalloc_mapped(fix);
+    if (bytes > NH_META_CHUNK_MOST)
+        bytes = NH_META_CHUNK_MOST;
+    if (bytes < NH_META_CHUNK)
+        bytes = NH_META_CHUNK;
+    return bytes > fix->record ? bytes : fix->record;
+}
+
 void fixalloc_put(struct fixalloc *fix, void *record)
 {
     lock_acquire(&fix->lock);

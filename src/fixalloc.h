@@ -37,6 +37,11 @@ void fixalloc_init(struct fixalloc *fix, size_t record, size_t alignment, unsign
  * has no memory. */
 void *fixalloc_get(struct fixalloc *fix, bool *fresh);
 void fixalloc_put(struct fixalloc *fix, void *record);
+/* Whether fixalloc_get would return one now. */
+bool fixalloc_ready(struct fixalloc *fix);
+/* How much memory it would have added, which leaves holes where it is taken from: the more the
+ * more it has.  A record at least. */
+size_t fixalloc_wish(struct fixalloc *fix);
 /* Memory for at least one record, which the caller has no longer: zeroed, aligned to
  * NH_SYSTEM_PAGE. */
 void fixalloc_add(struct fixalloc *fix, void *at, size_t bytes);

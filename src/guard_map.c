@@ -43,8 +43,7 @@ size_t guard_room(size_t bytes)
 void *guard_enclose(void *at, size_t *bytes)
 {
     size_t guard = os_page();
-    if (!harden_on() || *bytes < GUARDS_WORTH * guard ||
-        !os_protect(at, guard, OS_ACCESS_NONE))
+    if (!harden_on() || *bytes < GUARDS_WORTH * guard || !os_protect(at, guard, OS_ACCESS_NONE))
         return at;
     (void)os_protect((char *)at + *bytes - guard, guard, OS_ACCESS_NONE);
     *bytes -= 2 * guard;

@@ -62,7 +62,9 @@ bool heap_change_limits(const char *text);
 /* Zeroed memory for the heap of `slot`, which is not given back; NULL when neither the
  * system nor any heap has some. */
 void *heap_memory(unsigned slot, size_t bytes);
-/* As fixalloc_get, of one of the heap's; NULL as above. */
+/* Lets fixalloc_get, of one of the heap's, return a record if there is memory as above. */
+void heap_supply(struct heap *heap, struct fixalloc *fix);
+/* As fixalloc_get, after that. */
 void *heap_record(struct heap *heap, struct fixalloc *fix, bool *fresh);
 
 /* ---- heap_inbox.c ---- */

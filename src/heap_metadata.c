@@ -46,16 +46,21 @@ void *heap_memory(unsigned slot, size_t bytes)
     return at;
 }
 
+void heap_supply(struct heap *heap, struct fixalloc *fix)
+{
+    if (nh_likely(fixalloc_ready(fix)))
+        return;
+    size_t bytes;
+    void *at = take_from_any(heap, heap->slot, fix->record, fixalloc_wish(fix), &bytes);
+    if (at != NULL)
+        fixalloc_add(fix, at, bytes);
+}
+
 void *heap_record(struct heap *heap, struct fixalloc *fix, bool *fresh)
 {
     void *record = fixalloc_get(fix, fresh);
     if (nh_likely(record != NULL))
         return record;
-    size_t least = fix->record, bytes;
-    size_t most = least > NH_META_CHUNK ? least : NH_META_CHUNK;
-    void *at = take_from_any(heap, heap->slot, least, most, &bytes);
-    if (at == NULL)
-        return NULL;
-    fixalloc_add(fix, at, bytes);
+    heap_supply(heap, fix);
     return fixalloc_get(fix, fresh);
 }

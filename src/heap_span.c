@@ -245,6 +245,7 @@ static struct span *borrow_from(struct heap *heap, struct heap *lender,
     size_t least, most = loan_size(heap);
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &least))
         return NULL;
+    heap_supply(heap, &heap->pages.spans); /* else each loan would have to */
     struct loan loan;
     if (!page_heap_lend(&lender->pages, least, most > least ? most : least, may_grow, &loan))
         return NULL;

@@ -425,8 +425,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     /* Free memory may go on as spans of both kinds in turn. */
     size_t have = 0;
     while (have < pages) {
-        const struct span *next =
-            free_neighbour(heap, end + (have << NH_PAGE_SHIFT), span->lender);
+        const struct span *next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT), span->lender);
         if (next == NULL)
             break;
         have += next->pages;

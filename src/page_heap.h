@@ -43,6 +43,7 @@ struct page_heap {
     struct span *youngest, *oldest; /* resident spans by time of free */
     bool may_merge;     /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at; /* where the last growth lies: the next goes below it */
+    uintptr_t top;      /* end of a mapping whose last page is ours, or 0 */
     uint64_t swept_ms;  /* last decay; atomic, without the lock */
     size_t clean_least; /* fewest clean pages since trimmed_ms */
     uint64_t trimmed_ms;

@@ -36,7 +36,6 @@ void page_heap_refund(struct page_heap *heap, size_t clean_pages);
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
 
-
 /* ---- Pages for metadata (page_heap_metadata.c) ---- */
 
 /* Where the system gives no memory for descriptors, some of a free span's pages become some,

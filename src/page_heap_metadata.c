@@ -16,10 +16,10 @@
 #include <string.h>
 
 /* How many of a run's pages become descriptors at a time: what all the others need, were each a
- * span, but not more than NH_META_CHUNK. */
-static size_t price(size_t pages)
+ * span, but not more than the heap's allocator would have. */
+static size_t price(struct page_heap *heap, size_t pages)
 {
-    size_t most = NH_META_CHUNK >> NH_PAGE_SHIFT;
+    size_t most = fixalloc_wish(&heap->spans) >> NH_PAGE_SHIFT;
     size_t all = pages / (NH_PAGE / sizeof(struct span)) + 1;
     return all < most ? all : most;
 }
@@ -50,13 +50,11 @@ void page_heap_spend(struct page_heap *heap, struct span *from, uintptr_t base, 
     size_t head = (base - from->base) >> NH_PAGE_SHIFT;
     size_t tail = from->pages - head - pages;
     size_t most = head > tail ? head : tail;
-    size_t some = price(from->pages);
+    size_t some = price(heap, from->pages);
     if (some > most)
         some = most;
-    struct loan run = {.base = from->base,
-                       .pages = some,
-                       .needzero = from->needzero,
-                       .lender = from->lender};
+    struct loan run = {
+        .base = from->base, .pages = some, .needzero = from->needzero, .lender = from->lender};
     uintptr_t left = from->base;
     if (head > tail)
         left += some << NH_PAGE_SHIFT;
@@ -72,7 +70,7 @@ void page_heap_take_in(struct page_heap *heap, const struct loan *run)
     struct span *span = page_heap_descriptor(heap, rest.base, rest.pages);
     if (nh_unlikely(span == NULL)) {
         struct loan spent = rest;
-        spent.pages = price(rest.pages);
+        spent.pages = price(heap, rest.pages);
         rest.base += spent.pages << NH_PAGE_SHIFT;
         rest.pages -= spent.pages;
         become_descriptors(heap, &spent);

@@ -28,31 +28,54 @@
  * huge page breaks it. */
 #define DECAY_PATIENCE 2
 
-static bool add_mapping(struct page_heap *heap, size_t bytes)
+/* Leaves of the span table for new pages.  Where the system has no memory for one, it is the
+ * beginning of these. */
+static bool cover(struct loan *run)
+{
+    while (nh_unlikely(!span_table_cover(run->base, run->pages))) {
+        size_t bytes = sizeof(struct table_leaf);
+        if (run->pages <= bytes >> NH_PAGE_SHIFT)
+            return false;
+        span_table_adopt((void *)run->base);
+        run->base += bytes;
+        run->pages -= bytes >> NH_PAGE_SHIFT;
+    }
+    return true;
+}
+
+/* More addresses, below what the heap has; or where the process has as many mappings as it
+ * may, above, by a mapping that is there already. */
+static bool add_addresses(struct page_heap *heap, size_t bytes)
 {
     uintptr_t hint = heap->grown_at > bytes ? heap->grown_at - bytes : 0;
     size_t alignment = bytes % NH_HUGE == 0 ? NH_HUGE : NH_PAGE;
-    char *at = os_map(bytes, alignment, hint);
-    if (at == NULL)
+    uintptr_t at = (uintptr_t)os_map(bytes, alignment, hint);
+    bool above = at == 0 && heap->top != 0 && os_extend(heap->top, bytes);
+    if (above)
+        at = heap->top;
+    if (at == 0)
         return false;
-    size_t pages = bytes >> NH_PAGE_SHIFT;
-    if (!span_table_cover((uintptr_t)at, pages)) {
-        os_discard(at, bytes);
+    struct loan run = {.base = at, .pages = bytes >> NH_PAGE_SHIFT, .lender = (uint8_t)heap->slot};
+    if (!cover(&run)) {
+        os_discard((void *)run.base, run.pages << NH_PAGE_SHIFT);
         return false;
     }
-    memcheck_hide(at, bytes); /* until objects are taken from it (memcheck_family.h) */
-    placement_assign(at, bytes, heap->slot);
+    if (!above)
+        heap->grown_at = at;
+    if (above || heap->top == 0)
+        heap->top = at + bytes;
+    /* Until objects are taken from it (memcheck_family.h). */
+    memcheck_hide((void *)run.base, run.pages << NH_PAGE_SHIFT);
+    placement_assign((void *)at, bytes, heap->slot);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its
      * first object. */
     if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
         use = OS_HUGE_NEVER;
-    os_advise_huge(at, bytes, use);
-    heap->grown_at = (uintptr_t)at;
-    heap->mapped_pages += pages;
+    os_advise_huge((void *)at, bytes, use);
+    heap->mapped_pages += run.pages;
     heap->grows++;
     probe_grow(heap->slot, bytes);
-    struct loan run = {.base = (uintptr_t)at, .pages = pages, .lender = (uint8_t)heap->slot};
     page_heap_take_in(heap, &run);
     return true;
 }
@@ -66,9 +89,11 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
     if (ahead > NH_GROW_MAX)
         ahead = NH_GROW_MAX;
     size_t ask = round_up(exact > ahead ? exact : ahead, NH_HUGE);
-    if (add_mapping(heap, ask) || add_mapping(heap, round_up(exact, NH_HUGE)))
+    if (add_addresses(heap, ask) || add_addresses(heap, round_up(exact, NH_HUGE)))
         return true;
-    return add_mapping(heap, exact);
+    /* The last is for addresses that are to be had, when memory for their leaf is not. */
+    return add_addresses(heap, exact) ||
+           add_addresses(heap, round_up(exact + sizeof(struct table_leaf), NH_HUGE));
 }
 
 /* Spans, and pages but for one span's rest, given back between two takings of
