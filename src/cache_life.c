@@ -112,7 +112,7 @@ void cache_follow_thread(struct cache *cache)
 static struct cache *cache_new(struct heap *heap, int32_t cpu)
 {
     bool fresh;
-    struct cache *cache = fixalloc_get(&heap->caches, &fresh);
+    struct cache *cache = heap_record(heap, &heap->caches, &fresh);
     if (cache == NULL)
         return NULL;
     /* A used one was left with empty rows and slots, and no share. */

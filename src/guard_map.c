@@ -7,6 +7,9 @@
 #include "limits.h"
 #include "os.h"
 
+/* Guards of memory that is less than so many of them would cost too much of it. */
+#define GUARDS_WORTH 4
+
 _Atomic bool harden_active;
 
 void *guard_map(size_t bytes)
@@ -30,4 +33,19 @@ void guard_discard(void *at, size_t bytes)
     if (guard != 0 && os_unmap((char *)at - guard, inside + 2 * guard))
         return;
     os_discard(at, inside); /* what cannot be taken back now is written to */
+}
+
+size_t guard_room(size_t bytes)
+{
+    return harden_on() ? bytes + 2 * os_page() : bytes;
+}
+
+void *guard_enclose(void *at, size_t *bytes)
+{
+    size_t guard = os_page();
+    if (!harden_on() || *bytes < GUARDS_WORTH * guard || !os_protect(at, guard, OS_ACCESS_NONE))
+        return at;
+    (void)os_protect((char *)at + *bytes - guard, guard, OS_ACCESS_NONE);
+    *bytes -= 2 * guard;
+    return (char *)at + guard;
 }

@@ -24,4 +24,10 @@ NH_INLINE bool harden_on(void)
 void *guard_map(size_t bytes);
 void guard_discard(void *at, size_t bytes);
 
+/* What guard_enclose needs for so many bytes. */
+size_t guard_room(size_t bytes);
+/* Makes the ends of memory that is there already such pages, where they are a small part of
+ * it: what lies between them, and its bytes. */
+void *guard_enclose(void *at, size_t *bytes);
+
 #endif

@@ -16,7 +16,6 @@
 #include "log.h"
 #include "lookup.h"
 #include "memcheck.h"
-#include "numa/placement.h"
 #include "options.h"
 #include "os.h"
 #include "probe.h"
@@ -109,11 +108,9 @@ void harden_boot(void)
 
 struct harden *harden_heap_new(unsigned slot)
 {
-    size_t bytes = round_up(sizeof(struct harden), NH_SYSTEM_PAGE);
-    struct harden *own = guard_map(bytes);
+    struct harden *own = heap_memory(slot, sizeof(struct harden));
     if (own == NULL)
         return NULL;
-    placement_assign(own, bytes, slot);
     lock_init(&own->lock, LOCK_HARDEN);
     (void)begin_random(&own->random);
     return own;

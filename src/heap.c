@@ -5,10 +5,8 @@
 #include "heap.h"
 
 #include "cache.h"
-#include "guard_map.h"
 #include "harden.h"
 #include "node_limit.h"
-#include "numa/placement.h"
 #include "numa/usable.h"
 #include "options.h"
 #include "os.h"
@@ -20,6 +18,8 @@
 
 static NH_TOGETHER _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
 static NH_TOGETHER struct lock creation = LOCK_INIT(LOCK_HEAPS);
+/* Memory of a heap that could not be created for want of more; guarded by creation. */
+static struct heap *unborn;
 
 struct heap *heap_if_exists(unsigned slot)
 {
@@ -28,18 +28,15 @@ struct heap *heap_if_exists(unsigned slot)
 
 static struct heap *create(unsigned slot)
 {
-    /* A mapping is zeroed: what is not set here starts empty. */
-    struct heap *heap = guard_map(round_up(sizeof(struct heap), NH_SYSTEM_PAGE));
-    if (heap == NULL)
+    /* It is zeroed: what is not set here starts empty. */
+    struct heap *heap = unborn != NULL ? unborn : heap_memory(slot, sizeof(struct heap));
+    unborn = heap;
+    if (heap == NULL || (harden_on() && (heap->harden = harden_heap_new(slot)) == NULL))
         return NULL;
-    if (harden_on() && (heap->harden = harden_heap_new(slot)) == NULL) {
-        guard_discard(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE));
-        return NULL;
-    }
+    unborn = NULL;
     heap->slot = slot;
     lock_init(&heap->reclaiming, LOCK_RECLAIM);
     lock_init(&heap->inbox.lock, LOCK_INBOX);
-    placement_assign(heap, round_up(sizeof(struct heap), NH_SYSTEM_PAGE), slot);
     page_heap_init(&heap->pages, slot);
     page_heap_limit(&heap->pages, node_limit_pages(slot), NH_QUOTA_FIRST >> NH_PAGE_SHIFT);
     fixalloc_init(&heap->magazines, sizeof(struct magazine), sizeof(struct magazine), slot);
@@ -69,11 +66,7 @@ static struct heap *get_or_create(unsigned slot)
 struct heap *heap_get(unsigned slot)
 {
     struct heap *heap = heap_if_exists(slot);
-    if (nh_likely(heap != NULL))
-        return heap;
-    heap = get_or_create(slot);
-    /* Other heaps may have all addresses, and use for few of them. */
-    return heap == NULL && heap_make_room() ? get_or_create(slot) : heap;
+    return nh_likely(heap != NULL) ? heap : get_or_create(slot);
 }
 
 struct central *heap_begin_central(struct heap *heap, unsigned cls)
@@ -137,13 +130,11 @@ void heap_renew_grant(struct heap *heap)
 struct magazine *heap_magazine_new(struct heap *heap)
 {
     bool fresh;
-    struct magazine *magazine = fixalloc_get(&heap->magazines, &fresh);
+    struct magazine *magazine = heap_record(heap, &heap->magazines, &fresh);
     if (nh_unlikely(magazine == NULL)) {
-        /* Out of address space; but depots and caches have empty ones. */
+        /* No memory anywhere; but depots and caches have empty ones. */
         heap_reclaim(heap, true);
-        magazine = fixalloc_get(&heap->magazines, &fresh);
-        if (magazine == NULL && heap_make_room())
-            magazine = fixalloc_get(&heap->magazines, &fresh);
+        magazine = heap_record(heap, &heap->magazines, &fresh);
     }
     if (magazine != NULL) {
         magazine->count = 0;

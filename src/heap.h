@@ -76,6 +76,16 @@ void heap_change_rounds(void);
  * ill-formed. */
 bool heap_change_limits(const char *text);
 
+/* ---- heap_metadata.c ---- */
+
+/* Zeroed memory for the heap of `slot`, which is not given back; NULL when neither the
+ * system nor any heap has some. */
+void *heap_memory(unsigned slot, size_t bytes);
+/* Lets fixalloc_get, of one of the heap's, return a record if there is memory as above. */
+void heap_supply(struct heap *heap, struct fixalloc *fix);
+/* As fixalloc_get, after that. */
+void *heap_record(struct heap *heap, struct fixalloc *fix, bool *fresh);
+
 /* ---- heap_inbox.c ---- */
 
 /* Objects of `home`, freed by a thread of another node, in a magazine that its
@@ -96,9 +106,6 @@ void heap_unpack(struct magazine *magazine);
  * other nodes; NULL when there is no memory anywhere.  `want->may_grow` is
  * false. */
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
-/* Some heap gives addresses that it does not use to the system, for others' metadata;
- * false when none has any. */
-bool heap_make_room(void);
 /* As page_heap_free; borrowed pages go home. */
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
 /* What the system has no longer, the heap may no longer take.  Reads files. */

@@ -208,12 +208,7 @@ void heap_repay(struct heap *heap)
     struct loan loan;
     while (page_heap_pick_borrowed(&heap->pages, &loan)) {
         struct heap *lender = heap_if_exists(loan.lender);
-        if (!page_heap_take_back(&lender->pages, &loan)) {
-            /* No memory for a descriptor: it stays, and the one it had here is
-             * free for it. */
-            nh_require(page_heap_borrow(&heap->pages, &loan));
-            return;
-        }
+        page_heap_take_back(&lender->pages, &loan);
         count_loan(lender, heap->slot, (size_t)0 - loan.pages);
     }
 }
@@ -250,16 +245,12 @@ static struct span *borrow_from(struct heap *heap, struct heap *lender,
     size_t least, most = loan_size(heap);
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &least))
         return NULL;
+    heap_supply(heap, &heap->pages.spans); /* else each loan would have to */
     struct loan loan;
     if (!page_heap_lend(&lender->pages, least, most > least ? most : least, may_grow, &loan))
         return NULL;
     count_loan(lender, heap->slot, loan.pages);
-    if (!page_heap_borrow(&heap->pages, &loan)) {
-        /* As in heap_repay: the lender has a descriptor to spare. */
-        nh_require(page_heap_take_back(&lender->pages, &loan));
-        count_loan(lender, heap->slot, (size_t)0 - loan.pages);
-        return NULL;
-    }
+    page_heap_borrow(&heap->pages, &loan);
     probe_borrow(heap->slot, lender->slot, loan.pages);
     return page_heap_alloc(&heap->pages, want);
 }
@@ -351,32 +342,6 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
     return span;
 }
 
-static bool make_room(size_t pages, bool by_release)
-{
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *heap = heap_if_exists(slot);
-        if (heap == NULL)
-            continue;
-        if (by_release) {
-            page_heap_await_release(&heap->pages);
-            page_heap_release(&heap->pages, 0);
-        }
-        if (page_heap_unmap(&heap->pages, pages))
-            return true;
-    }
-    return false;
-}
-
-bool heap_make_room(void)
-{
-    /* A chunk of metadata, or one record. */
-    static const size_t sizes[] = {2 * NH_META_CHUNK >> NH_PAGE_SHIFT, 1};
-    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (make_room(sizes[i], false) || make_room(sizes[i], true))
-            return true;
-    return false;
-}
-
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
 {
     size_t mapped = page_heap_mapped(&heap->pages) >> NH_PAGE_SHIFT;
@@ -395,8 +360,6 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     struct span *span = grow(heap, want, ANY_MEMORY);
     if (span == NULL)
         span = grow_over_others(heap, want);
-    if (span == NULL)
-        (void)heap_make_room(); /* for the descriptor of what is borrowed */
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 

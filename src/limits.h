@@ -99,8 +99,10 @@
 #define NH_DEPOT_FIRST ((size_t)32 << 10)
 #define NH_DEPOT_MOST  ((size_t)4 << 20)
 
-/* Address space for metadata is obtained in chunks of this size. */
-#define NH_META_CHUNK ((size_t)256 << 10)
+/* Address space for metadata is obtained in chunks of this size.  Where the system gives none,
+ * this much, or more within the second, is taken out of a heap's pages if it has so many. */
+#define NH_META_CHUNK      ((size_t)256 << 10)
+#define NH_META_CHUNK_MOST ((size_t)2 << 20)
 
 /* Most objects, and bytes of them, that wait in the quarantine of a hardened process's
  * heap. */

@@ -93,6 +93,20 @@ void *os_map(size_t bytes, size_t alignment, uintptr_t hint)
     return at;
 }
 
+bool os_extend(uintptr_t end, size_t bytes)
+{
+    int saved = errno;
+    size_t page = os_page();
+    bool done = mremap((void *)(end - page), page, page + bytes, 0) != MAP_FAILED;
+    /* The last page may have been closed, and so what follows it; else this changes nothing. */
+    if (done && mprotect((void *)end, bytes, PROT_READ | PROT_WRITE) != 0) {
+        (void)munmap((void *)end, bytes); /* at its end a mapping is cut without another one */
+        done = false;
+    }
+    errno = saved;
+    return done;
+}
+
 bool os_unmap(void *at, size_t bytes)
 {
     int saved = errno;

@@ -27,6 +27,10 @@ NH_INLINE size_t os_whole_page(void)
  * power of two of at least a system page), near `hint` if that is free; NULL
  * when the system refuses. */
 void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
+/* The same at `end`, by making the mapping longer that ends there, whose last page is the
+ * caller's: the process has no mapping more then.  False when the system refuses, or others
+ * have these addresses. */
+bool os_extend(uintptr_t end, size_t bytes);
 /* False when the system cannot (it would have to split a mapping, and there are
  * too many): all is as before then. */
 bool os_unmap(void *at, size_t bytes);

@@ -86,8 +86,7 @@ static void charge(struct page_heap *heap, size_t clean_pages)
         heap->quota -= clean_pages < heap->quota ? clean_pages : heap->quota;
 }
 
-/* Clean pages were taken. */
-static void note_clean(struct page_heap *heap)
+void page_heap_note_clean(struct page_heap *heap)
 {
     if (heap->clean_least > heap->clean.pages)
         heap->clean_least = heap->clean.pages;
@@ -273,7 +272,7 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
     }
     heap->may_merge = false;
     charge(heap, clean - heap->clean.pages);
-    note_clean(heap);
+    page_heap_note_clean(heap);
 }
 
 /* A free span of `search` pages of which `pages` may be taken: a resident one,
@@ -286,8 +285,19 @@ static struct span *find_fit(struct page_heap *heap, size_t search, size_t pages
     return span != NULL ? span : free_set_fit(&heap->borrowed, search);
 }
 
-struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
-                             size_t pages, enum span_state state)
+void page_heap_narrow(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages)
+{
+    free_set_remove(set_of(heap, from), from); /* its place by age stays */
+    span_change(from);
+    span_store(&from->base, base);
+    span_store(&from->pages, pages);
+    span_settle(from);
+    file_free(heap, from);
+}
+
+/* As page_heap_carve; NULL, and nothing done, without descriptors. */
+static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages,
+                          enum span_state state)
 {
     size_t head = (base - from->base) >> NH_PAGE_SHIFT;
     size_t tail = from->pages - head - pages;
@@ -296,7 +306,7 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
         if (clean)
             charge(heap, pages);
         page_heap_remove_free(heap, from);
-        note_clean(heap);
+        page_heap_note_clean(heap);
         span_set_state(from, state);
         return from;
     }
@@ -321,13 +331,10 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
     span_store(&piece->lender, from->lender);
     span_set_state(piece, state);
 
-    free_set_remove(set_of(heap, from), from);
-    span_change(from);
     if (head == 0)
-        span_store(&from->base, from->base + (pages << NH_PAGE_SHIFT));
-    span_store(&from->pages, head != 0 ? head : tail);
-    span_settle(from);
-    file_free(heap, from);
+        page_heap_narrow(heap, from, base + (pages << NH_PAGE_SHIFT), tail);
+    else
+        page_heap_narrow(heap, from, from->base, head);
     if (rest != NULL) {
         if (has_age(heap, rest)) {
             rest->idle.unused_since_ms = from->idle.unused_since_ms;
@@ -336,7 +343,18 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
         span_settle(rest);
         file_free(heap, rest);
     }
-    note_clean(heap);
+    page_heap_note_clean(heap);
+    return piece;
+}
+
+struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
+                             size_t pages, enum span_state state)
+{
+    struct span *piece = carve(heap, from, base, pages, state);
+    if (nh_unlikely(piece == NULL)) {
+        page_heap_spend(heap, from, base, pages);
+        piece = carve(heap, from, base, pages, state);
+    }
     return piece;
 }
 
@@ -356,15 +374,12 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     if (from == NULL && want->may_grow && want->pages <= heap->quota &&
         page_heap_grow(heap, search))
         from = find_fit(heap, search, want->pages);
-    struct span *span = NULL;
-    if (from != NULL) {
-        uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
-        span = page_heap_carve(heap, from, base, want->pages, want->state);
-    }
-    if (span == NULL) {
+    if (from == NULL) {
         lock_release(&heap->lock);
         return NULL;
     }
+    uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
+    struct span *span = page_heap_carve(heap, from, base, want->pages, want->state);
     /* Under the lock only what neighbours look at when they are freed. */
     span_table_set(span->base, 1, span);
     span_table_set(span_end(span) - NH_PAGE, 1, span);
@@ -409,88 +424,44 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     uintptr_t end = span_end(span);
     lock_acquire(&heap->lock);
     /* Free memory may go on as spans of both kinds in turn. */
-    struct span *last = NULL;
     size_t have = 0;
-    for (struct span *next; have < pages && pages <= heap->quota; have += last->pages) {
-        next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT), span->lender);
+    while (have < pages) {
+        const struct span *next = free_neighbour(heap, end + (have << NH_PAGE_SHIFT), span->lender);
         if (next == NULL)
             break;
-        last = next;
+        have += next->pages;
     }
-    struct span *piece = NULL;
-    if (last != NULL && have >= pages) {
-        /* The last one first: only taking a part can fail, for want of a
-         * descriptor. */
-        uintptr_t from = last->base;
-        piece = page_heap_carve(heap, last, from, last->pages - (have - pages), SPAN_MANUAL);
-        for (uintptr_t at = end; piece != NULL && at < from;) {
-            struct span *whole = free_neighbour(heap, at, span->lender);
-            nh_require(whole != NULL); /* as above: the lock was held since */
-            at = span_end(whole);
-            page_heap_retire(heap,
-                             page_heap_carve(heap, whole, whole->base, whole->pages, SPAN_MANUAL));
-        }
+    bool fits = have >= pages && pages <= heap->quota;
+    for (size_t taken = 0; fits && taken < pages;) {
+        struct span *next = free_neighbour(heap, end + (taken << NH_PAGE_SHIFT), span->lender);
+        nh_require(next != NULL); /* as above: the lock was held since */
+        size_t some = pages - taken < next->pages ? pages - taken : next->pages;
+        page_heap_retire(heap, page_heap_carve(heap, next, next->base, some, SPAN_MANUAL));
+        taken += some;
     }
-    if (piece != NULL) {
-        page_heap_retire(heap, piece);
+    if (fits) {
         span_change(span);
         span_store(&span->pages, span->pages + pages);
         span_settle(span);
         span_table_set(span_end(span) - NH_PAGE, 1, span);
     }
     lock_release(&heap->lock);
-    if (piece != NULL)
+    if (fits)
         span_table_set(end, pages, span);
-    return piece != NULL;
+    return fits;
 }
 
 void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
 {
+    struct loan rest = {.base = span->base + (pages << NH_PAGE_SHIFT),
+                        .pages = span->pages - pages,
+                        .needzero = true,
+                        .lender = span->lender};
     lock_acquire(&heap->lock);
-    /* Without a descriptor the span just stays as long as it is. */
-    struct span *rest =
-        page_heap_descriptor(heap, span->base + (pages << NH_PAGE_SHIFT), span->pages - pages);
-    if (rest != NULL) {
-        rest->needzero = true;
-        span_store(&rest->lender, span->lender);
-        span_change(span);
-        span_store(&span->pages, pages);
-        span_settle(span);
-        span_table_set(span_end(span) - NH_PAGE, 1, span);
-        span_set_state(rest, SPAN_FREE);
-        page_heap_insert_free(heap, rest);
-    }
+    span_change(span);
+    span_store(&span->pages, pages);
+    span_settle(span);
+    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    page_heap_take_in(heap, &rest);
     lock_release(&heap->lock);
-}
-
-size_t page_heap_free_pages(struct page_heap *heap)
-{
-    lock_acquire(&heap->lock);
-    size_t pages = heap->resident.pages + heap->clean.pages;
-    lock_release(&heap->lock);
-    return pages;
-}
-
-size_t page_heap_used(struct page_heap *heap)
-{
-    lock_acquire(&heap->lock);
-    size_t pages = heap->mapped_pages - heap->clean.pages;
-    lock_release(&heap->lock);
-    return pages;
-}
-
-size_t page_heap_resident_pages(struct page_heap *heap)
-{
-    lock_acquire(&heap->lock);
-    size_t pages = heap->resident.pages;
-    lock_release(&heap->lock);
-    return pages;
-}
-
-size_t page_heap_mapped(struct page_heap *heap)
-{
-    lock_acquire(&heap->lock);
-    size_t pages = heap->mapped_pages;
-    lock_release(&heap->lock);
-    return pages << NH_PAGE_SHIFT;
 }

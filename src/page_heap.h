@@ -43,6 +43,7 @@ struct page_heap {
     struct span *youngest, *oldest; /* resident spans by time of free */
     bool may_merge;       /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
+    uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */
     uint64_t swept_ms;    /* last decay; atomic, without the lock */
     uint64_t frees_swept; /* span_frees then */
     size_t watch_pages;   /* resident free pages that are much (watch.h) */
@@ -95,13 +96,18 @@ struct loan {
  * quota. */
 bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool may_grow,
                     struct loan *out);
-/* Puts a run into the free pages of the heap that borrows it; false without a
- * descriptor. */
-bool page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
+/* Puts a run into the free pages of the heap that borrows it. */
+void page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
 /* Takes a free borrowed run out of a heap; false if it has none. */
 bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out);
-/* Puts a run back where it came from; false without a descriptor. */
-bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+/* Puts a run back where it came from. */
+void page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+
+/* ---- Pages for metadata (page_heap_metadata.c) ---- */
+
+/* Takes `pages` out of the heap's free ones for ever, where the system gives no memory:
+ * zeroed; NULL when there are not so many in one piece. */
+void *page_heap_give(struct page_heap *heap, size_t pages);
 
 /* ---- Spans ---- */
 

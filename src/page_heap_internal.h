@@ -20,17 +20,29 @@ void page_heap_remove_free(struct page_heap *heap, struct span *span);
 void page_heap_insert_free(struct page_heap *heap, struct span *span);
 /* Takes [base, base + pages) out of a free span that holds it; what is left
  * of that stays free, at its age.  The piece's descriptor has state `state` and is
- * changing.
- * NULL, and nothing done, without descriptors; taking all of it needs none. */
+ * changing. */
 struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
                              size_t pages, enum span_state state);
+/* A free span that is in the sets keeps these of its pages, at its age. */
+void page_heap_narrow(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages);
 /* A FREE descriptor without pages, changing, back to its allocator. */
 void page_heap_drop(struct page_heap *heap, struct span *span);
 /* The same of a MANUAL piece whose pages went elsewhere. */
 void page_heap_retire(struct page_heap *heap, struct span *piece);
+/* Clean pages were taken. */
+void page_heap_note_clean(struct page_heap *heap);
 /* Pages that became clean may be taken again. */
 void page_heap_refund(struct page_heap *heap, size_t clean_pages);
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
+
+/* ---- Pages for metadata (page_heap_metadata.c) ---- */
+
+/* Where the system gives no memory for descriptors, some of a free span's pages become some,
+ * two at least; but none of [base, base + pages), which is not all of it. */
+void page_heap_spend(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages);
+/* Free pages that have no descriptor get one, and are the heap's.  Where there is none to be
+ * had, some of them become descriptors. */
+void page_heap_take_in(struct page_heap *heap, const struct loan *run);
 
 #endif

@@ -24,19 +24,6 @@ static void hand_over(struct page_heap *heap, struct span *span, struct loan *ou
     page_heap_drop(heap, span);
 }
 
-/* The run becomes free pages of the heap. */
-static bool take_over(struct page_heap *heap, const struct loan *loan)
-{
-    struct span *span = page_heap_descriptor(heap, loan->base, loan->pages);
-    if (span == NULL)
-        return false;
-    span_store(&span->lender, loan->lender);
-    span->needzero = loan->needzero;
-    span_set_state(span, SPAN_FREE);
-    page_heap_insert_free(heap, span);
-    return true;
-}
-
 static struct span *find(struct page_heap *lender, size_t pages, bool clean)
 {
     struct span *span = free_set_fit(&lender->resident, pages);
@@ -54,33 +41,27 @@ bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool ma
         from = find(lender, least, may_grow);
     if (from == NULL && may_grow && least <= lender->quota && page_heap_grow(lender, least))
         from = find(lender, least, true);
-    struct span *piece = NULL;
     if (from != NULL) {
         size_t pages = from->pages < most ? from->pages : most;
         if (!from->needzero && pages > lender->quota)
             pages = lender->quota; /* least at least */
-        piece = page_heap_carve(lender, from, from->base, pages, SPAN_MANUAL);
-    }
-    if (piece != NULL) {
+        struct span *piece = page_heap_carve(lender, from, from->base, pages, SPAN_MANUAL);
         lender->lends++;
         lender->lent_pages += piece->pages;
         span_set_state(piece, SPAN_FREE);
         hand_over(lender, piece, out);
     }
     lock_release(&lender->lock);
-    return piece != NULL;
+    return from != NULL;
 }
 
-bool page_heap_borrow(struct page_heap *borrower, const struct loan *loan)
+void page_heap_borrow(struct page_heap *borrower, const struct loan *loan)
 {
     lock_acquire(&borrower->lock);
-    bool taken = take_over(borrower, loan);
-    if (taken) {
-        borrower->borrows++;
-        borrower->borrowed_pages += loan->pages;
-    }
+    page_heap_take_in(borrower, loan);
+    borrower->borrows++;
+    borrower->borrowed_pages += loan->pages;
     lock_release(&borrower->lock);
-    return taken;
 }
 
 bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out)
@@ -96,15 +77,12 @@ bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out)
     return span != NULL;
 }
 
-bool page_heap_take_back(struct page_heap *lender, const struct loan *loan)
+void page_heap_take_back(struct page_heap *lender, const struct loan *loan)
 {
     lock_acquire(&lender->lock);
-    bool taken = take_over(lender, loan);
-    if (taken) {
-        lender->lent_pages -= loan->pages;
-        if (!loan->needzero)
-            page_heap_refund(lender, loan->pages);
-    }
+    page_heap_take_in(lender, loan);
+    lender->lent_pages -= loan->pages;
+    if (!loan->needzero)
+        page_heap_refund(lender, loan->pages);
     lock_release(&lender->lock);
-    return taken;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * page_heap_look.c - what a page heap knows of its free spans, for dumps.
+ * page_heap_look.c - what a page heap knows of itself: sizes, and free spans for dumps.
  */
 #include "os.h"
 #include "page_heap.h"
@@ -22,4 +22,36 @@ bool page_heap_look(struct page_heap *heap, const struct span_view *view,
     }
     lock_release(&heap->lock);
     return still;
+}
+
+size_t page_heap_free_pages(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->resident.pages + heap->clean.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_used(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->mapped_pages - heap->clean.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_resident_pages(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->resident.pages;
+    lock_release(&heap->lock);
+    return pages;
+}
+
+size_t page_heap_mapped(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->mapped_pages;
+    lock_release(&heap->lock);
+    return pages << NH_PAGE_SHIFT;
 }

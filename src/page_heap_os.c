@@ -31,40 +31,56 @@
  * giving back part of a huge page breaks it. */
 #define DECAY_PATIENCE 2
 
-static bool add_mapping(struct page_heap *heap, size_t bytes)
+/* Leaves of the span table for new pages.  Where the system has no memory for one, it is the
+ * beginning of these. */
+static bool cover(struct loan *run)
+{
+    while (nh_unlikely(!span_table_cover(run->base, run->pages))) {
+        size_t bytes = sizeof(struct table_leaf);
+        if (run->pages <= bytes >> NH_PAGE_SHIFT)
+            return false;
+        span_table_adopt((void *)run->base);
+        run->base += bytes;
+        run->pages -= bytes >> NH_PAGE_SHIFT;
+    }
+    return true;
+}
+
+/* More addresses, below what the heap has; or where the process has as many mappings as it
+ * may, above, by a mapping that is there already. */
+static bool add_addresses(struct page_heap *heap, size_t bytes)
 {
     uintptr_t hint = heap->grown_at > bytes ? heap->grown_at - bytes : 0;
     size_t alignment = bytes % NH_HUGE == 0 ? NH_HUGE : NH_PAGE;
-    char *at = os_map(bytes, alignment, hint);
-    if (at == NULL)
+    uintptr_t at = (uintptr_t)os_map(bytes, alignment, hint);
+    bool above = at == 0 && heap->top != 0 && os_extend(heap->top, bytes);
+    if (above)
+        at = heap->top;
+    if (at == 0)
         return false;
-    size_t pages = bytes >> NH_PAGE_SHIFT;
-    struct span *span = NULL;
-    if (span_table_cover((uintptr_t)at, pages)) {
-        span = page_heap_descriptor(heap, (uintptr_t)at, pages);
-        if (span == NULL)
-            span_table_uncover((uintptr_t)at, pages);
-    }
-    if (span == NULL) {
-        os_discard(at, bytes);
+    struct loan run = {.base = at, .pages = bytes >> NH_PAGE_SHIFT, .lender = (uint8_t)heap->slot};
+    if (!cover(&run)) {
+        os_discard((void *)run.base, run.pages << NH_PAGE_SHIFT);
         return false;
     }
-    memcheck_hide(at, bytes); /* until objects are taken from it (memcheck_family.h) */
-    placement_assign(at, bytes, heap->slot);
+    if (!above)
+        heap->grown_at = at;
+    if (above || heap->top == 0)
+        heap->top = at + bytes;
+    /* Until objects are taken from it (memcheck_family.h). */
+    memcheck_hide((void *)run.base, run.pages << NH_PAGE_SHIFT);
+    placement_assign((void *)at, bytes, heap->slot);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its
      * first object. */
     if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
         use = OS_HUGE_NEVER;
-    os_advise_huge(at, bytes, use);
+    os_advise_huge((void *)at, bytes, use);
     heap->may_be_huge |= use == OS_HUGE_ALWAYS || (use == OS_HUGE_DEFAULT && os_huge_by_default());
-    heap->grown_at = (uintptr_t)at;
-    heap->mapped_pages += pages;
+    heap->mapped_pages += run.pages;
     heap->grows++;
     probe_grow(heap->slot, bytes);
-    span->needzero = false;
-    span_set_state(span, SPAN_FREE);
-    page_heap_insert_free(heap, span);
+    page_heap_take_in(heap, &run);
     return true;
 }
 
@@ -77,9 +93,11 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
     if (ahead > NH_GROW_MAX)
         ahead = NH_GROW_MAX;
     size_t ask = round_up(exact > ahead ? exact : ahead, NH_HUGE);
-    if (add_mapping(heap, ask) || add_mapping(heap, round_up(exact, NH_HUGE)))
+    if (add_addresses(heap, ask) || add_addresses(heap, round_up(exact, NH_HUGE)))
         return true;
-    return add_mapping(heap, exact);
+    /* The last is for addresses that are to be had, when memory for their leaf is not. */
+    return add_addresses(heap, exact) ||
+           add_addresses(heap, round_up(exact + sizeof(struct table_leaf), NH_HUGE));
 }
 
 /* Spans, and pages but for one span's rest, given back between two takings of
@@ -123,8 +141,6 @@ static unsigned take_old(struct page_heap *heap, const struct release *which,
             if (pages > room)
                 pages = room;
             struct span *piece = page_heap_carve(heap, span, base, pages, SPAN_MANUAL);
-            if (piece == NULL)
-                break;
             span_table_set(piece->base, 1, piece);
             span_table_set(span_end(piece) - NH_PAGE, 1, piece);
             span_settle(piece);

@@ -35,6 +35,8 @@ static bool unmap(struct page_heap *heap, struct span *piece)
             heap->grown_at = span_end(piece);
         page_heap_retire(heap, piece);
     } else {
+        if (heap->top == base || heap->top == 0)
+            heap->top = span_end(piece);
         span_set_state(piece, SPAN_FREE);
         page_heap_insert_free(heap, piece);
     }
@@ -47,12 +49,12 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
 {
     size_t quota = heap->quota;
     struct span *piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
-    if (piece == NULL)
-        return NULL;
     heap->quota = quota; /* nothing was taken */
     /* What is freed beside it meanwhile must not join it. */
     span_table_set(piece->base, 1, NULL);
     span_table_set(span_end(piece) - NH_PAGE, 1, NULL);
+    if (heap->top == span_end(piece))
+        heap->top = span_table_hint(piece->base - NH_PAGE) != NULL ? piece->base : 0;
     return piece;
 }
 

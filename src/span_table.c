@@ -96,6 +96,18 @@ static size_t pages_in_leaf(uintptr_t at, uintptr_t end)
     return ((end < border ? end : border) - at) >> NH_PAGE_SHIFT;
 }
 
+static intptr_t distance_of(const void *leaf)
+{
+    return (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none);
+}
+
+void span_table_adopt(void *leaf)
+{
+    lock_acquire(&growth);
+    spare[spares++] = distance_of(leaf);
+    lock_release(&growth);
+}
+
 /* Under the lock: a leaf for `high` if there is none. */
 static bool make_leaf(uintptr_t high)
 {
@@ -107,7 +119,7 @@ static bool make_leaf(uintptr_t high)
             return false;
         /* A huge page under it would be resident at its first entry. */
         os_advise_huge(leaf, sizeof(struct table_leaf), OS_HUGE_NEVER);
-        spare[spares++] = (intptr_t)((uintptr_t)leaf - (uintptr_t)span_table.none);
+        spare[spares++] = distance_of(leaf);
     }
     atomic_store_explicit(&span_table.leaf[high], spare[--spares], memory_order_release);
     leaves++;

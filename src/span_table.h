@@ -139,6 +139,8 @@ struct span *span_table_next(uintptr_t *address);
 /* Makes leaves for [base, base + pages), which is memory of ours from now on; false
  * without memory.  After that the setters cannot fail for that range. */
 bool span_table_cover(uintptr_t base, size_t pages);
+/* Memory of the size of a leaf, zeroed, which becomes one. */
+void span_table_adopt(void *leaf);
 /* ... and is not any more, with home words and span pointers cleared: for each
  * span_table_cover once, whether in the same parts or others.  The memory of leaves that
  * are left with nothing of ours is given back. */

@@ -143,7 +143,8 @@ struct special *special_new(const void *object, enum special_kind kind)
     nh_require(span != NULL); /* the object is held */
     unsigned slot = span->slot;
     bool fresh;
-    struct special *special = fixalloc_get(&heap_if_exists(slot)->specials, &fresh);
+    struct heap *heap = heap_if_exists(slot);
+    struct special *special = heap_record(heap, &heap->specials, &fresh);
     if (special != NULL)
         *special = (struct special){.kind = kind, .slot = slot};
     return special;

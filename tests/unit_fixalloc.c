@@ -253,12 +253,43 @@ static void system_refuses(void **state)
     assert_int_equal(fixalloc_mapped(&fix), NH_SYSTEM_PAGE + NH_META_CHUNK);
 }
 
+/* Memory that others give, in pieces that leave a rest: it is fresh as the system's, whether it
+ * is added before the chunk in use is at its end or after. */
+static void added_memory(void **state)
+{
+    (void)state;
+    enum { record = 24, records = 10, bytes = records * record + 16 };
+    static _Alignas(NH_SYSTEM_PAGE) char given[3][NH_SYSTEM_PAGE];
+    struct fixalloc fix;
+    bool fresh;
+    fixalloc_init(&fix, record, 8, 0);
+    for (unsigned i = 0; i < 2; i++)
+        fixalloc_add(&fix, given[i], bytes);
+    assert_int_equal(fixalloc_mapped(&fix), 2 * bytes);
+    char *seen[3 * records];
+    for (size_t i = 0; i < 3 * records; i++) {
+        if (i == records / 2)
+            fixalloc_add(&fix, given[2], bytes);
+        seen[i] = fixalloc_get(&fix, &fresh);
+        assert_true(fresh && all_bytes_are(seen[i], 0, record));
+        memset(seen[i], (int)i + 1, record);
+    }
+    for (size_t i = 0; i < 3 * records; i++) {
+        assert_true(all_bytes_are(seen[i], (unsigned char)(i + 1), record));
+        assert_true(seen[i] >= given[0] && seen[i] < given[2] + bytes);
+    }
+    assert_int_equal(fixalloc_mapped(&fix), 3 * bytes);
+    /* Then the system again. */
+    assert_non_null(fixalloc_get(&fix, &fresh));
+    assert_int_equal(fixalloc_mapped(&fix), 3 * bytes + NH_META_CHUNK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fresh_records),           cmocka_unit_test(last_in_first_out),
         cmocka_unit_test(records_keep_their_type), cmocka_unit_test(threads_share_one),
-        cmocka_unit_test(system_refuses),
+        cmocka_unit_test(system_refuses),          cmocka_unit_test(added_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 
 static int refusals;   /* of munmap, to come */
 static bool no_moving; /* mremap, mmap and madvise are refused */
+static bool no_rights; /* mprotect is refused */
 
 void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
 void *__real_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
@@ -39,6 +40,14 @@ int __wrap_madvise(void *at, size_t bytes, int advice)
 {
     errno = EPERM;
     return no_moving ? -1 : __real_madvise(at, bytes, advice);
+}
+
+int __wrap_mprotect(void *at, size_t bytes, int protection);
+int __real_mprotect(void *at, size_t bytes, int protection);
+int __wrap_mprotect(void *at, size_t bytes, int protection)
+{
+    errno = ENOMEM;
+    return no_rights ? -1 : __real_mprotect(at, bytes, protection);
 }
 
 int __wrap_munmap(void *at, size_t bytes);
@@ -182,6 +191,60 @@ static void what_is_protected_keeps_its_contents(void **state)
     assert_true(os_unmap(at, 3 * page));
 }
 
+/* Four pages, and a place for twice as many behind them. */
+static char *with_room_behind(void)
+{
+    size_t bytes = 4 * os_page();
+    char *at = os_map(3 * bytes, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    assert_true(os_unmap(at + bytes, 2 * bytes));
+    memset(at, 7, bytes);
+    return at;
+}
+
+static void a_mapping_grows_at_its_end(void **state)
+{
+    (void)state;
+    size_t page = os_page();
+    char *at = with_room_behind(), *end = at + 4 * page;
+    no_moving = true;
+    errno = EXDEV;
+    assert_false(os_extend((uintptr_t)end, page));
+    no_moving = false;
+    assert_int_equal(errno, EXDEV);
+    assert_false(mapped(end));
+    errno = EXDEV;
+    assert_true(os_extend((uintptr_t)end, 2 * page));
+    assert_int_equal(errno, EXDEV);
+    for (size_t i = 0; i < 2 * page; i++)
+        assert_int_equal(end[i], 0);
+    memset(end, 8, 2 * page);
+    for (size_t i = 0; i < 4 * page; i++)
+        assert_int_equal(at[i], 7);
+    assert_false(os_extend((uintptr_t)end, page)); /* it does not end there any more */
+    assert_int_equal(end[0], 8);
+    assert_int_equal(errno, EXDEV);
+    assert_true(os_unmap(at, 6 * page));
+}
+
+static void what_grows_from_a_closed_page_is_open(void **state)
+{
+    (void)state;
+    size_t page = os_page();
+    char *at = with_room_behind(), *end = at + 4 * page;
+    assert_true(os_protect(end - page, page, OS_ACCESS_NONE));
+    no_rights = true;
+    errno = EXDEV;
+    assert_false(os_extend((uintptr_t)end, 2 * page));
+    no_rights = false;
+    assert_int_equal(errno, EXDEV);
+    assert_false(mapped(end));
+    assert_true(os_extend((uintptr_t)end, 2 * page));
+    assert_true(touchable(end) && touchable(end + 2 * page - 1));
+    assert_false(touchable(end - page) || touchable(end - 1));
+    assert_true(os_unmap(at, 6 * page));
+}
+
 static void a_clock_that_is_refused_reads_0(void **state)
 {
     (void)state;
@@ -199,6 +262,8 @@ int main(void)
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
         cmocka_unit_test(a_refused_move_changes_nothing),
         cmocka_unit_test(what_is_protected_keeps_its_contents),
+        cmocka_unit_test(a_mapping_grows_at_its_end),
+        cmocka_unit_test(what_grows_from_a_closed_page_is_open),
         cmocka_unit_test(a_clock_that_is_refused_reads_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,7 +120,7 @@ static void a_loan_and_its_return(void **state)
     assert_int_equal(lender->resident.pages, 30);
     assert_null(find(loan.base)); /* on its way it is nobody's */
 
-    assert_true(page_heap_borrow(borrower, &loan));
+    page_heap_borrow(borrower, &loan);
     assert_int_equal(borrower->borrowed_pages, 20);
     assert_int_equal(borrower->borrowed.pages, 20);
     assert_int_equal(borrower->mapped_pages, 0);
@@ -137,7 +137,7 @@ static void a_loan_and_its_return(void **state)
     assert_true(page_heap_pick_borrowed(borrower, &loan));
     assert_int_equal(loan.pages, 20); /* joined */
     assert_int_equal(borrower->borrowed_pages, 0);
-    assert_true(page_heap_take_back(lender, &loan));
+    page_heap_take_back(lender, &loan);
     assert_int_equal(lender->lent_pages, 0);
     assert_int_equal(lender->resident.pages, 50);
     assert_int_equal(lender->resident.pages + lender->clean.pages, mapped);
@@ -155,7 +155,7 @@ static void lenders_do_not_mix(void **state)
     assert_true(span_table_cover((uintptr_t)at, 32));
     for (unsigned i = 0; i < 2; i++) {
         struct loan loan = {(uintptr_t)at + i * 16 * NH_PAGE, 16, true, (uint8_t)lender[i]->slot};
-        assert_true(page_heap_borrow(borrower, &loan));
+        page_heap_borrow(borrower, &loan);
     }
     assert_null(take(borrower, 17, false));
     struct span *a = take(borrower, 16, false), *b = take(borrower, 16, false);
@@ -211,7 +211,7 @@ static void give_back(struct page_heap *heap, struct span *span)
     while (page_heap_pick_borrowed(heap, &loan))
         for (unsigned i = 0; i < HEAPS; i++)
             if (shared[i]->slot == loan.lender)
-                assert_true(page_heap_take_back(shared[i], &loan));
+                page_heap_take_back(shared[i], &loan);
 }
 
 static void *trade(void *arg)
@@ -232,7 +232,7 @@ static void *trade(void *arg)
         struct page_heap *lender = shared[nrand48(seed) % HEAPS];
         struct loan loan;
         if (lender != of[i] && page_heap_lend(lender, pages, 2 * pages, true, &loan))
-            assert_true(page_heap_borrow(of[i], &loan));
+            page_heap_borrow(of[i], &loan);
         struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, true};
         held[i] = page_heap_alloc(of[i], &want);
         assert_non_null(held[i]);
@@ -260,7 +260,7 @@ static void trade_of_threads(void **state)
         while (page_heap_pick_borrowed(shared[i], &loan))
             for (unsigned k = 0; k < HEAPS; k++)
                 if (shared[k]->slot == loan.lender)
-                    assert_true(page_heap_take_back(shared[k], &loan));
+                    page_heap_take_back(shared[k], &loan);
     }
     for (unsigned i = 0; i < HEAPS; i++) {
         assert_int_equal(shared[i]->lent_pages, 0);

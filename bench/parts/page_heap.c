@@ -148,10 +148,14 @@ static void steal(struct bench_state *state)
     size_t stocked = lender->resident.pages;
     bool moved = true;
     while (bench_keep_running(state)) {
-        struct loan out, back;
-        moved &= page_heap_lend(lender, pages, pages, false, &out) &&
-                 page_heap_borrow(borrower, &out) && page_heap_pick_borrowed(borrower, &back) &&
-                 page_heap_take_back(lender, &back) && back.base == out.base && back.pages == pages;
+        struct loan out = {0}, back = {0};
+        moved &= page_heap_lend(lender, pages, pages, false, &out);
+        if (moved)
+            page_heap_borrow(borrower, &out);
+        moved &= page_heap_pick_borrowed(borrower, &back);
+        if (moved)
+            page_heap_take_back(lender, &back);
+        moved &= back.base == out.base && back.pages == pages;
     }
     if (!moved || lender->resident.pages != stocked || lender->lent_pages != 0)
         bench_skip(state, "pages did not move, or not home");

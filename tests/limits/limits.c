@@ -8,8 +8,9 @@
  * each other in one process, so that each finds what the ones before left behind: free
  * pages, spans of other classes, caches and heaps of other nodes.
  *
- * usage: limits as|data|maps MEGABYTES   sets this limit: RLIMIT_AS, RLIMIT_DATA, or as
- *                                        many mappings as the process may have
+ * usage: limits as|data MEGABYTES        sets this limit: RLIMIT_AS, RLIMIT_DATA
+ *        limits maps|maps_early MEGABYTES  the first, and the process has as many mappings
+ *                                        as it may, after it grew so far or before
  *        limits NAME MEGABYTES           somebody else has set one, of about so much
  *        limits --brief NAME MEGABYTES   the same, but of small and large objects only
  *        limits --holes NAME MEGABYTES   there is no limit but the machine's memory, or a
@@ -45,7 +46,6 @@ static int nh_set_thread_node(int node)
 /* Of large objects where another heap had small ones: what it gives back of its addresses is in
  * pieces (README.md, limits), 23 percent of the first time at the least that was seen. */
 #define AGAIN_LARGE 15
-#define OF_MAPS     15 /* where metadata of small objects finds no mapping for more */
 #define MAPS_MOST   70000
 #define NODES_MOST  1024
 #define STACK_SIZE  ((size_t)64 << 10)
@@ -71,7 +71,6 @@ static const char *limit_name;
 static size_t limit_bytes;
 static unsigned refusals; /* of the case; the main thread counts */
 static bool failed;
-static size_t share = OF_LIMIT;
 
 /* ---- Growing ---- */
 
@@ -183,7 +182,7 @@ static size_t grow_and_free(const struct kind *kind)
 
 static void row_of(const char *name, size_t first, size_t again, size_t percent)
 {
-    bool good = first >= limit_bytes / 100 * share && again >= first / 100 * percent;
+    bool good = first >= limit_bytes / 100 * OF_LIMIT && again >= first / 100 * percent;
 #ifdef NH_TEST_GLIBC
     good = true; /* which keeps what threads and other sizes had */
 #endif
@@ -306,16 +305,18 @@ static void set_limit(__rlimit_resource_t resource)
     CHECK(setrlimit(resource, &limit) == 0);
 }
 
-/* Every mapping that the process may have: each second page has other rights.  The heap
- * then cannot map, but at the end of what it has, nor unmap from the midst of it. */
-static void case_maps(void)
+/* Every mapping that the process may have: each second page has other rights.  The kernel
+ * refuses to map anything then, and to unmap from the midst of a mapping; the heap may only make
+ * one longer that it has. */
+static void case_maps(bool early)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *area =
         mmap(NULL, MAPS_MOST * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(area != MAP_FAILED);
     set_limit(RLIMIT_AS);
-    size_t before = grow_and_free(&mixed);
+    free(malloc(1)); /* one heap there must be */
+    size_t before = early ? 0 : grow_and_free(&mixed);
     refusals = 0;
     bool refused = false;
     for (size_t i = 0; i < MAPS_MOST && !refused; i += 2)
@@ -324,14 +325,14 @@ static void case_maps(void)
         puts("skipped: more mappings are allowed than the test wants to make");
         exit(SKIPPED);
     }
-    share = OF_MAPS;
-    const struct kind *kinds[] = {&small, &large, &aligned, &mixed};
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        size_t first = grow_and_free(kinds[i]);
-        row(kinds[i]->name, first, grow_and_free(kinds[i]));
-    }
+    case_of(&small);
+    case_of(&large);
+    case_of(&aligned);
+    case_of(&mixed);
+    case_nodes();
     CHECK(munmap(area, MAPS_MOST * page) == 0);
-    row("mappings again", before, grow_and_free(&mixed));
+    size_t again = grow_and_free(&mixed);
+    row("mappings again", early ? again : before, again);
 }
 
 /* ---- Free memory of the process, where growing would be the end of it ---- */
@@ -387,8 +388,8 @@ int main(int argc, char **argv)
         case_holes();
         return 0;
     }
-    if (strcmp(limit_name, "maps") == 0) {
-        case_maps();
+    if (strcmp(limit_name, "maps") == 0 || strcmp(limit_name, "maps_early") == 0) {
+        case_maps(strcmp(limit_name, "maps_early") == 0);
         return failed;
     }
     if (brief) {

@@ -18,3 +18,11 @@ foreach(limit as data maps)
     run(${limit}_4_nodes limits 120 COMMAND limits ${limit} 300
         ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 endforeach()
+# A second each: more nodes, and heaps that have next to nothing when nothing can be mapped.
+run(maps_early_direct limits 120 COMMAND limits_direct maps_early 300)
+foreach(nodes 4 8)
+    run(maps_early_${nodes}_nodes limits 120 COMMAND limits maps_early 300
+        ENVIRONMENT "NEARHEAP_TOPOLOGY=synthetic:numa:${nodes} core:1 pu:1")
+endforeach()
+run(maps_8_nodes limits 120 COMMAND limits maps 300
+    ENVIRONMENT "NEARHEAP_TOPOLOGY=synthetic:numa:8 core:1 pu:1")
