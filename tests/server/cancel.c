@@ -103,7 +103,7 @@ int main(void)
     void *(*const mains[])(void *) = {deferred, asked_before, asynchronous};
     struct nh_stats before = settled_stats();
     CHECK(sem_init(&at_work, 0, 0) == 0);
-    uintptr_t threads = (uintptr_t)part_of(THREADS);
+    size_t threads = (size_t)part_of(THREADS);
     for (uintptr_t i = 0; i < threads; i++) {
         pthread_t thread;
         void *result;
