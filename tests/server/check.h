@@ -8,6 +8,7 @@
 #define NH_TEST_SERVER_CHECK_H
 
 #include "../family.h"
+#include "../sanitizers.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -15,28 +16,6 @@
 #include <unistd.h>
 
 #define SKIPPED 77 /* ctest's status for "cannot be tested here" */
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
 
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
