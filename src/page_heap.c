@@ -301,10 +301,7 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
 {
     size_t head = (base - from->base) >> NH_PAGE_SHIFT;
     size_t tail = from->pages - head - pages;
-    bool clean = set_of(heap, from) == &heap->clean;
     if (head == 0 && tail == 0) {
-        if (clean)
-            charge(heap, pages);
         page_heap_remove_free(heap, from);
         page_heap_note_clean(heap);
         span_set_state(from, state);
@@ -325,8 +322,6 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
         span_store(&rest->lender, from->lender);
         span_set_state(rest, SPAN_FREE);
     }
-    if (clean)
-        charge(heap, pages);
     piece->needzero = from->needzero;
     span_store(&piece->lender, from->lender);
     span_set_state(piece, state);
@@ -358,6 +353,14 @@ struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_
     return piece;
 }
 
+struct span *page_heap_carve_to_use(struct page_heap *heap, struct span *from, uintptr_t base,
+                                    size_t pages, enum span_state state)
+{
+    if (set_of(heap, from) == &heap->clean)
+        charge(heap, pages);
+    return page_heap_carve(heap, from, base, pages, state);
+}
+
 struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *want)
 {
     /* With this many, some aligned run of the length is inside. */
@@ -379,7 +382,7 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
         return NULL;
     }
     uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
-    struct span *span = page_heap_carve(heap, from, base, want->pages, want->state);
+    struct span *span = page_heap_carve_to_use(heap, from, base, want->pages, want->state);
     /* Under the lock only what neighbours look at when they are freed. */
     span_table_set(span->base, 1, span);
     span_table_set(span_end(span) - NH_PAGE, 1, span);
@@ -436,7 +439,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
         struct span *next = free_neighbour(heap, end + (taken << NH_PAGE_SHIFT), span->lender);
         nh_require(next != NULL); /* as above: the lock was held since */
         size_t some = pages - taken < next->pages ? pages - taken : next->pages;
-        page_heap_retire(heap, page_heap_carve(heap, next, next->base, some, SPAN_MANUAL));
+        page_heap_retire(heap, page_heap_carve_to_use(heap, next, next->base, some, SPAN_MANUAL));
         taken += some;
     }
     if (fits) {

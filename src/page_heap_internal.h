@@ -23,6 +23,9 @@ void page_heap_insert_free(struct page_heap *heap, struct span *span);
  * changing. */
 struct span *page_heap_carve(struct page_heap *heap, struct span *from, uintptr_t base,
                              size_t pages, enum span_state state);
+/* The same of pages that will be written to: clean ones are taken out of the quota. */
+struct span *page_heap_carve_to_use(struct page_heap *heap, struct span *from, uintptr_t base,
+                                    size_t pages, enum span_state state);
 /* A free span that is in the sets keeps these of its pages, at its age. */
 void page_heap_narrow(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages);
 /* A FREE descriptor without pages, changing, back to its allocator. */

@@ -45,7 +45,7 @@ bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool ma
         size_t pages = from->pages < most ? from->pages : most;
         if (!from->needzero && pages > lender->quota)
             pages = lender->quota; /* least at least */
-        struct span *piece = page_heap_carve(lender, from, from->base, pages, SPAN_MANUAL);
+        struct span *piece = page_heap_carve_to_use(lender, from, from->base, pages, SPAN_MANUAL);
         lender->lends++;
         lender->lent_pages += piece->pages;
         span_set_state(piece, SPAN_FREE);

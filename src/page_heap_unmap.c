@@ -47,9 +47,7 @@ static bool unmap(struct page_heap *heap, struct span *piece)
 /* Under the lock: takes clean pages that are not meant to be used. */
 static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t base, size_t pages)
 {
-    size_t quota = heap->quota;
     struct span *piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
-    heap->quota = quota; /* nothing was taken */
     /* What is freed beside it meanwhile must not join it. */
     span_table_set(piece->base, 1, NULL);
     span_table_set(span_end(piece) - NH_PAGE, 1, NULL);
