@@ -833,6 +833,24 @@ static void decay(void)
     walk();
 }
 
+/* Free spans of these lengths, none beside another. */
+static void add_free_apart(const size_t lengths[], unsigned count, struct span *spans[])
+{
+    for (unsigned i = 0; i < count; i++) {
+        spans[i] = add(lengths[i], 1, true)->span;
+        add(1, 1, true);
+    }
+    for (unsigned i = 0; i < count; i++)
+        drop_span(spans[i], false);
+}
+
+/* Once the last look is long ago. */
+static void decay_when_due(void)
+{
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    decay();
+}
+
 static void decay_by_age(void **state)
 {
     (void)state;
@@ -841,12 +859,7 @@ static void decay_by_age(void **state)
     /* Two of a huge page and more, two shorter, none beside another. */
     static const size_t lengths[4] = {NH_HUGE_PAGES, 30, NH_HUGE_PAGES + 5, 40};
     struct span *spans[4];
-    for (unsigned i = 0; i < 4; i++) {
-        spans[i] = add(lengths[i], 1, true)->span;
-        add(1, 1, true);
-    }
-    for (unsigned i = 0; i < 4; i++)
-        drop_span(spans[i], false);
+    add_free_apart(lengths, 4, spans);
     size_t all = bed.heap->resident.pages;
     assert_int_equal(all, 2 * NH_HUGE_PAGES + 75);
 
@@ -855,8 +868,7 @@ static void decay_by_age(void **state)
     bed.heap->swept_ms = os_now_ms();
     decay();
     assert_int_equal(bed.heap->resident.pages, all);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     assert_int_equal(bed.heap->resident.pages, all - lengths[0]);
     assert_true(os_now_ms() - bed.heap->swept_ms < DECAY_MS / 8);
 
@@ -864,19 +876,16 @@ static void decay_by_age(void **state)
     set_age(spans[1], DECAY_MS + 1000);
     set_age(spans[2], DECAY_MS + 1000);
     assert_int_equal(spans[2]->base % NH_HUGE, 0);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     assert_int_equal(bed.heap->resident.pages, lengths[1] + 5 + lengths[3]);
     assert_int_equal(shortest_fit(1, true), 5);
     set_age(spans[1], 2 * DECAY_MS + 1000);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     assert_int_equal(bed.heap->resident.pages, 5 + lengths[3]);
     for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
         if (span->pages == 5)
             set_age(span, 2 * DECAY_MS + 1000);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     assert_int_equal(bed.heap->resident.pages, lengths[3]);
     /* page_heap_free looks as well. */
     set_age(spans[3], 2 * DECAY_MS + 1000);
@@ -895,24 +904,17 @@ static void decay_without_huge_pages(void **state)
     only_with_small_system_pages();
     static const size_t lengths[2] = {30, 40};
     struct span *spans[2];
-    for (unsigned i = 0; i < 2; i++) {
-        spans[i] = add(lengths[i], 1, true)->span;
-        add(1, 1, true);
-    }
-    for (unsigned i = 0; i < 2; i++)
-        drop_span(spans[i], false);
+    add_free_apart(lengths, 2, spans);
     assert_false(bed.heap->may_be_huge);
     set_age(spans[0], DECAY_MS + 1000);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     assert_int_equal(bed.heap->resident.pages, lengths[1]);
 }
 
 /* A look at the clock; what was freed before the last one and since decides what is much. */
 static bool much_after_a_look(void)
 {
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    decay();
+    decay_when_due();
     return page_heap_has_much(bed.heap);
 }
 

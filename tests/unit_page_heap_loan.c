@@ -4,6 +4,7 @@
  * all pages are accounted for at any time.
  */
 #include "unit.h"
+#include "unit_loans.h"
 
 #include "os.h"
 #include "page_heap.h"
@@ -207,11 +208,7 @@ static struct page_heap *shared[HEAPS];
 static void give_back(struct page_heap *heap, struct span *span)
 {
     page_heap_free(heap, span, false);
-    struct loan loan;
-    while (page_heap_pick_borrowed(heap, &loan))
-        for (unsigned i = 0; i < HEAPS; i++)
-            if (shared[i]->slot == loan.lender)
-                page_heap_take_back(shared[i], &loan);
+    loans_repay(heap, shared, HEAPS);
 }
 
 static void *trade(void *arg)
@@ -255,13 +252,8 @@ static void trade_of_threads(void **state)
         assert_int_equal(pthread_create(&thread[i], NULL, trade, (void *)i), 0);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
-    for (unsigned i = 0; i < HEAPS; i++) {
-        struct loan loan;
-        while (page_heap_pick_borrowed(shared[i], &loan))
-            for (unsigned k = 0; k < HEAPS; k++)
-                if (shared[k]->slot == loan.lender)
-                    page_heap_take_back(shared[k], &loan);
-    }
+    for (unsigned i = 0; i < HEAPS; i++)
+        loans_repay(shared[i], shared, HEAPS);
     for (unsigned i = 0; i < HEAPS; i++) {
         assert_int_equal(shared[i]->lent_pages, 0);
         assert_int_equal(shared[i]->borrowed_pages, 0);

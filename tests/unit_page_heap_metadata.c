@@ -7,6 +7,7 @@
  * addresses of their own (a slot has a terabyte).
  */
 #include "unit.h"
+#include "unit_loans.h"
 
 #include "guard_map.h"
 #include "os.h"
@@ -417,15 +418,6 @@ static void hardened_ones_lie_between_guards(void **state)
 
 static struct page_heap *shared[HEAPS];
 
-static void repay(struct page_heap *heap)
-{
-    struct loan loan;
-    while (page_heap_pick_borrowed(heap, &loan))
-        for (unsigned i = 0; i < HEAPS; i++)
-            if (shared[i]->slot == loan.lender)
-                page_heap_take_back(shared[i], &loan);
-}
-
 static void *trade(void *arg)
 {
     uint64_t random = (uintptr_t)arg;
@@ -436,7 +428,7 @@ static void *trade(void *arg)
         size_t i = random_below(&random, HELD);
         if (held[i] != NULL) {
             drop(of[i], held[i]);
-            repay(of[i]);
+            loans_repay(of[i], shared, HEAPS);
         }
         of[i] = shared[random_below(&random, HEAPS)];
         size_t pages = 1 + random_below(&random, 30);
@@ -447,7 +439,7 @@ static void *trade(void *arg)
             page_heap_borrow(of[i], &loan);
             if (held[i] == NULL)
                 held[i] = take(of[i], pages);
-            repay(of[i]);
+            loans_repay(of[i], shared, HEAPS);
         }
         void *given = step % (STEPS / 4) == 0 ? page_heap_give(of[i], 1) : NULL;
         if (given != NULL)
@@ -474,7 +466,7 @@ static void trade_of_threads(void **state)
         assert_in_range(taken, STEPS / 2, STEPS);
     }
     for (unsigned i = 0; i < HEAPS; i++)
-        repay(shared[i]);
+        loans_repay(shared[i], shared, HEAPS);
     for (unsigned i = 0; i < HEAPS; i++) {
         assert_int_equal(shared[i]->borrowed.pages, 0);
         is_whole(shared[i]);

@@ -144,7 +144,8 @@ static void *forker(void *arg)
 {
     struct objects mine = {.at = {NULL}};
     uint32_t state = (uint32_t)(uintptr_t)arg;
-    for (int number = 0; number < part_of(CHILDREN); number++) {
+    int children = part_of(CHILDREN);
+    for (int number = 0; number < children; number++) {
         churn(&mine, 64, &state);
         pid_t pid = fork();
         if (pid == 0)
