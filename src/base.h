@@ -35,6 +35,18 @@
 #define NH_RACY NH_INLINE
 #endif
 
+/* Asks for the cache line at an address, to write it soon; any address will do.  (The compiler's
+ * builtin asks to read it on x86-64, and the write would wait for the other CPUs again.  On
+ * processors without the instruction it does nothing.) */
+NH_INLINE void fetch_to_write(const void *at)
+{
+#ifdef __x86_64__
+    __asm__ volatile("prefetchw (%0)" : : "r"(at));
+#else
+    __builtin_prefetch(at, 1);
+#endif
+}
+
 #define NH_STATIC(condition, text) _Static_assert(condition, text)
 
 /* Prints where and what, then aborts; never returns.  Defined in log.c. */

@@ -139,19 +139,19 @@ static unsigned take_from_spans(struct central *central, struct magazine *into, 
     return taken;
 }
 
-/* There is one; of this shelf, if possible. */
-static struct magazine *off_shelf(struct central *central, unsigned shelf)
+/* There is one; of this shelf, if possible.  Tells of which it was. */
+static struct magazine *off_shelf(struct central *central, unsigned *shelf)
 {
-    while (central->full[shelf] == NULL)
-        shelf = (shelf + 1) % CENTRAL_SHELVES;
-    struct magazine *full = central->full[shelf];
-    central->full[shelf] = full->next;
+    while (central->full[*shelf] == NULL)
+        *shelf = (*shelf + 1) % CENTRAL_SHELVES;
+    struct magazine *full = central->full[*shelf];
+    central->full[*shelf] = full->next;
     central->fulls--;
     central->free_in_depot -= full->count;
     return full;
 }
 
-static struct magazine *take_full(struct central *central, unsigned shelf)
+static struct magazine *take_full(struct central *central, unsigned *shelf)
 {
     struct magazine *full = off_shelf(central, shelf);
     central->refilled += full->count;
@@ -285,6 +285,14 @@ static void settle(struct central *central, const struct aftermath *after)
         bad_pointer_report("free", after->bad);
 }
 
+/* Objects off another's shelf are in its CPU's cache, perhaps: the program writes them now one by
+ * one, and would wait for each. */
+static NH_NOINLINE void fetch_objects(const struct magazine *magazine)
+{
+    for (unsigned i = 0; i < magazine->count; i++)
+        fetch_to_write(magazine->slot[i]);
+}
+
 struct magazine *central_exchange_empty(struct central *central, struct magazine *empty,
                                         unsigned want, unsigned shelf)
 {
@@ -293,10 +301,13 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
     central->waits += waited;
     struct magazine *full = NULL;
     if (nh_likely(central->fulls != 0)) {
-        full = take_full(central, shelf);
+        unsigned from = shelf;
+        full = take_full(central, &from);
         if (empty != NULL)
             put_empty(central, empty);
         lock_release(&central->lock);
+        if (nh_unlikely(from != shelf))
+            fetch_objects(full);
         return full;
     }
     central->carved++;
@@ -319,7 +330,7 @@ struct magazine *central_exchange_empty(struct central *central, struct magazine
         /* Even without one: others may have freed meanwhile. */
         taken = take_from_spans(central, magazine, want);
         if (taken == 0 && central->fulls != 0)
-            full = take_full(central, shelf);
+            full = take_full(central, &shelf);
         if (taken == 0 && (full != NULL || magazine != empty))
             put_empty(central, magazine);
         lock_release(&central->lock);
@@ -336,8 +347,8 @@ void central_put(struct central *central, void *const *objects, unsigned count)
     nh_assert(count <= MAGAZINE_ROUNDS);
     for (unsigned i = 0; i < count; i++) {
         span[i] = span_table_hint((uintptr_t)objects[i]);
-        __builtin_prefetch(span[i], 1);
-        __builtin_prefetch((const void *)((uintptr_t)span[i] + NH_CACHE_LINE), 1);
+        fetch_to_write(span[i]);
+        fetch_to_write((const void *)((uintptr_t)span[i] + NH_CACHE_LINE));
     }
     struct aftermath after = {.empty = NULL, .bad = NULL};
     lock_acquire(&central->lock);
@@ -445,7 +456,8 @@ size_t central_drain(struct central *central, bool all)
     if (central->full_least != 0 && central->depot_room > NH_DEPOT_FIRST / central->cut.bytes)
         central->depot_room /= 2;
     while (central->fulls > keep) {
-        struct magazine *magazine = off_shelf(central, 0);
+        unsigned any = 0;
+        struct magazine *magazine = off_shelf(central, &any);
         moved += magazine->count;
         lock_release(&central->lock);
         drain(central, magazine);
