@@ -12,10 +12,12 @@
  * calls another one calls whichever the program has, by a name that the linker leaves to
  * the loader (--dynamic-list-cpp-new).  In the static library all are weak.
  */
-#include "nearheap.h"
+#include "cxx.h"
 
 #include "base.h"
+#include "fast.h"
 #include "log.h"
+#include "nearheap.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -63,12 +65,17 @@ static NH_SLOW void throw_bad_alloc(void)
 static NH_SLOW void *new_slow(size_t size, size_t alignment)
 {
     for (;;) {
-        void *object = alignment == 0 ? nh_malloc(size) : nh_memalign(alignment, size);
+        void *object = alignment == 0 ? fast_malloc(size) : nh_memalign(alignment, size);
         if (object != NULL)
             return object;
         if (!call_new_handler())
             throw_bad_alloc();
     }
+}
+
+void *cxx_new_failed(size_t size)
+{
+    return new_slow(size, 0);
 }
 
 /* ---- The forms that others call, as the program has them ---- */
@@ -96,8 +103,7 @@ extern void bound_delete_array_aligned(void *ptr, size_t alignment) BOUND("_ZdaP
 
 static void *new_single(size_t size)
 {
-    void *object = nh_malloc(size);
-    return nh_likely(object != NULL) ? object : new_slow(size, 0);
+    return fast_new(size);
 }
 
 static void *new_single_aligned(size_t size, size_t alignment)
@@ -135,7 +141,7 @@ static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
     if (REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single))
         return array ? bound_new_array(size) : bound_new(size);
     for (;;) {
-        void *object = nh_malloc(size);
+        void *object = fast_malloc(size);
         if (object != NULL || !call_new_handler())
             return object;
     }
@@ -165,7 +171,7 @@ static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t al
 static void *new_nothrow(size_t size, const void *tag)
 {
     (void)tag;
-    void *object = REPLACED(bound_new, new_single) ? NULL : nh_malloc(size);
+    void *object = REPLACED(bound_new, new_single) ? NULL : fast_malloc(size);
     return nh_likely(object != NULL) ? object : new_nothrow_slow(false, size);
 }
 
@@ -173,7 +179,7 @@ static void *new_array_nothrow(size_t size, const void *tag)
 {
     bool replaced = REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single);
     (void)tag;
-    void *object = replaced ? NULL : nh_malloc(size);
+    void *object = replaced ? NULL : fast_malloc(size);
     return nh_likely(object != NULL) ? object : new_nothrow_slow(true, size);
 }
 
@@ -198,13 +204,13 @@ static void *new_array_aligned_nothrow(size_t size, size_t alignment, const void
 
 static void delete_single(void *ptr)
 {
-    nh_free(ptr);
+    fast_free(ptr);
 }
 
 static void delete_single_aligned(void *ptr, size_t alignment)
 {
     (void)alignment;
-    nh_free(ptr);
+    fast_free(ptr);
 }
 
 static void delete_array(void *ptr)
@@ -222,7 +228,7 @@ static void delete_sized(void *ptr, size_t size)
     if (REPLACED(bound_delete, delete_single))
         bound_delete(ptr);
     else
-        nh_free_sized(ptr, size);
+        fast_free_sized(ptr, size);
 }
 
 static void delete_array_sized(void *ptr, size_t size)

@@ -9,6 +9,7 @@
 
 #include "cache.h"
 #include "cpu_cache.h"
+#include "cxx.h"
 #include "fast_sampled.h"
 #include "fast_thread.h"
 #include "harden.h"
@@ -55,19 +56,65 @@ static NH_NOINLINE void *malloc_medium(size_t size)
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
+/* operator new does not return without an object: the same, but for what comes when there is
+ * no memory. */
+static NH_NOINLINE void *new_rest(size_t size)
+{
+    void *object = nh_unlikely(size > NH_SMALL_MAX) ? malloc_medium(size) : malloc_slow(size);
+    return nh_likely(object != NULL) ? object : cxx_new_failed(size);
+}
+
+static void *new_by_malloc(size_t size)
+{
+    void *object = fast_malloc(size);
+    return nh_likely(object != NULL) ? object : cxx_new_failed(size);
+}
+
+/* Where a malloc ends that has nothing at hand; constants, of which the code below keeps the jump.
+ */
+struct ends {
+    void *(*medium)(size_t size); /* of more than NH_SMALL_MAX */
+    void *(*empty)(size_t size);
+};
+static const struct ends malloc_ends = {malloc_medium, malloc_slow};
+static const struct ends new_ends = {new_rest, new_rest};
+
+/* Whether an object with this home word is surely as large as `size`: one of class n has n
+ * grains or more, and what is of no class has a bin that looks full. */
+NH_INLINE bool surely_fits(uint32_t home, size_t size)
+{
+    return (size - 1) >> NH_GRAIN_SHIFT < row_home_class(home);
+}
+
+/* It is not sure, or the bin looks full. */
+static NH_NOINLINE void free_sized_rest(void *ptr, size_t size, uint32_t home)
+{
+    unsigned cls = row_home_class(home);
+    bool fits = cls != 0 && cls < NH_CLASSES && size <= size_class_bytes(cls);
+    if (nh_unlikely(!fits))
+        fast_free_checked(ptr, size);
+    else if (nh_unlikely(!fast_push(home, ptr)))
+        cache_free_slow(ptr);
+}
+
 /* ---- Threads' caches ---- */
 
-NH_INLINE void *thread_get(size_t size)
+NH_INLINE void *thread_get(size_t size, struct ends ends)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
-        return malloc_medium(size);
+        return ends.medium(size);
     void *object = thread_pop(small_class(size));
-    return nh_likely(object != NULL) ? object : malloc_slow(size);
+    return nh_likely(object != NULL) ? object : ends.empty(size);
 }
 
 static NH_FAST void *thread_malloc(size_t size)
 {
-    return thread_get(size);
+    return thread_get(size, malloc_ends);
+}
+
+static NH_FAST void *thread_new(size_t size)
+{
+    return thread_get(size, new_ends);
 }
 
 static void *thread_malloc_class(unsigned cls)
@@ -82,19 +129,31 @@ static NH_FAST void thread_free(void *ptr)
         cache_free_slow(ptr);
 }
 
+static NH_FAST void thread_free_sized(void *ptr, size_t size)
+{
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    if (nh_unlikely(!surely_fits(home, size)) || nh_unlikely(!thread_push(home, ptr)))
+        free_sized_rest(ptr, size, home);
+}
+
 /* ---- CPUs' caches ---- */
 
-NH_INLINE void *cpu_get(size_t size)
+NH_INLINE void *cpu_get(size_t size, struct ends ends)
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
-        return malloc_medium(size);
+        return ends.medium(size);
     void *object;
-    return nh_likely(rseq_pop(small_class(size), &object)) ? object : malloc_slow(size);
+    return nh_likely(rseq_pop(small_class(size), &object)) ? object : ends.empty(size);
 }
 
 static NH_FAST void *cpu_malloc(size_t size)
 {
-    return cpu_get(size);
+    return cpu_get(size, malloc_ends);
+}
+
+static NH_FAST void *cpu_new(size_t size)
+{
+    return cpu_get(size, new_ends);
 }
 
 static void *cpu_malloc_class(unsigned cls)
@@ -109,11 +168,18 @@ static NH_FAST void cpu_free(void *ptr)
         cache_free_slow(ptr);
 }
 
+static NH_FAST void cpu_free_sized(void *ptr, size_t size)
+{
+    uint32_t home = span_table_home((uintptr_t)ptr);
+    if (nh_unlikely(!surely_fits(home, size)) || nh_unlikely(!rseq_push(home, ptr)))
+        free_sized_rest(ptr, size, home);
+}
+
 /* ---- Either: a thread that was told its node has a cache of its own ---- */
 
 NH_INLINE void *either_get(size_t size)
 {
-    return nh_thread.cache != NULL ? thread_get(size) : cpu_get(size);
+    return nh_thread.cache != NULL ? thread_get(size, malloc_ends) : cpu_get(size, malloc_ends);
 }
 
 static NH_FAST void *either_malloc(size_t size)
@@ -132,6 +198,14 @@ static NH_FAST void either_free(void *ptr)
         thread_free(ptr);
     else
         cpu_free(ptr);
+}
+
+static NH_FAST void either_free_sized(void *ptr, size_t size)
+{
+    if (nh_thread.cache != NULL)
+        thread_free_sized(ptr, size);
+    else
+        cpu_free_sized(ptr, size);
 }
 
 bool fast_push(uint32_t home, void *ptr)
@@ -160,13 +234,25 @@ NH_INLINE void count_call(void)
 static NH_FAST void *thread_malloc_watched(size_t size)
 {
     count_call();
-    return thread_get(size);
+    return thread_get(size, malloc_ends);
+}
+
+static NH_FAST void *thread_new_watched(size_t size)
+{
+    count_call();
+    return thread_get(size, new_ends);
 }
 
 static NH_FAST void *cpu_malloc_watched(size_t size)
 {
     count_call();
-    return cpu_get(size);
+    return cpu_get(size, malloc_ends);
+}
+
+static NH_FAST void *cpu_new_watched(size_t size)
+{
+    count_call();
+    return cpu_get(size, new_ends);
 }
 
 static NH_FAST void *either_malloc_watched(size_t size)
@@ -177,7 +263,8 @@ static NH_FAST void *either_malloc_watched(size_t size)
 
 /* ---- Which of them ---- */
 
-struct fast fast_now = {memcheck_first_malloc, thread_free, thread_malloc_class};
+struct fast fast_now = {memcheck_first_malloc, new_by_malloc, thread_free, thread_free_sized,
+                        thread_malloc_class};
 
 #define USE_CPUS     1U
 #define USE_TOLD     2U
@@ -194,29 +281,42 @@ static void choose(unsigned use)
     enum { PLAIN, WATCHED, SAMPLED, WAYS };
     static const struct {
         void *(*malloc[WAYS])(size_t);
+        void *(*new[WAYS])(size_t);
         void (*free)(void *);
+        void (*free_sized)(void *, size_t);
         void *(*malloc_class[WAYS])(unsigned);
     } paths[] = {{{thread_malloc, thread_malloc_watched, sampled_thread_malloc},
+                  {thread_new, thread_new_watched, new_by_malloc},
                   thread_free,
+                  thread_free_sized,
                   {thread_malloc_class, thread_malloc_class, sampled_thread_malloc_class}},
                  {{cpu_malloc, cpu_malloc_watched, sampled_cpu_malloc},
+                  {cpu_new, cpu_new_watched, new_by_malloc},
                   cpu_free,
+                  cpu_free_sized,
                   {cpu_malloc_class, cpu_malloc_class, sampled_cpu_malloc_class}},
                  {{either_malloc, either_malloc_watched, sampled_either_malloc},
+                  {new_by_malloc, new_by_malloc, new_by_malloc},
                   either_free,
+                  either_free_sized,
                   {either_malloc_class, either_malloc_class, sampled_either_malloc_class}}};
     if ((use & USE_HARDEN) != 0) {
         /* free finds all bins full (row.h). */
         atomic_store_explicit(&fast_now.malloc, harden_malloc, memory_order_relaxed);
+        atomic_store_explicit(&fast_now.new, new_by_malloc, memory_order_relaxed);
         atomic_store_explicit(&fast_now.malloc_class, harden_malloc_class, memory_order_relaxed);
         return;
     }
     unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
     unsigned way = (use & USE_SAMPLING) != 0 ? SAMPLED : (use & USE_WATCH) != 0 ? WATCHED : PLAIN;
     bool memcheck = (use & USE_MEMCHECK) != 0;
+    atomic_store_explicit(&fast_now.new, memcheck ? new_by_malloc : paths[n].new[way],
+                          memory_order_relaxed);
     atomic_store_explicit(&fast_now.malloc, memcheck ? memcheck_malloc : paths[n].malloc[way],
                           memory_order_relaxed);
     atomic_store_explicit(&fast_now.free, memcheck ? memcheck_free : paths[n].free,
+                          memory_order_relaxed);
+    atomic_store_explicit(&fast_now.free_sized, memcheck ? fast_free_checked : paths[n].free_sized,
                           memory_order_relaxed);
     atomic_store_explicit(&fast_now.malloc_class, paths[n].malloc_class[way], memory_order_relaxed);
 }

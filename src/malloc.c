@@ -21,7 +21,7 @@
 
 void *nh_malloc(size_t size)
 {
-    return atomic_load_explicit(&fast_now.malloc, memory_order_relaxed)(size);
+    return fast_malloc(size);
 }
 NH_LIBC_NAME(malloc, nh_malloc);
 
@@ -31,7 +31,7 @@ void *nh_calloc(size_t count, size_t size)
     if (nh_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return fast_out_of_memory();
     if (nh_likely(bytes <= NH_CLASS_MAX) || memcheck_on()) {
-        void *object = nh_malloc(bytes);
+        void *object = fast_malloc(bytes);
         return nh_likely(object != NULL) ? memset(object, 0, bytes) : NULL;
     }
     struct heap *heap = large_heap(bytes);
@@ -47,7 +47,7 @@ NH_LIBC_NAME(calloc, nh_calloc);
 
 void nh_free(void *ptr)
 {
-    atomic_load_explicit(&fast_now.free, memory_order_relaxed)(ptr);
+    fast_free(ptr);
 }
 NH_LIBC_NAME(free, nh_free);
 
@@ -82,17 +82,22 @@ static void check_size(const void *ptr, size_t alignment, size_t size)
         bad_pointer_size(ptr, bytes, size);
 }
 
-void nh_free_sized(void *ptr, size_t size)
+void fast_free_checked(void *ptr, size_t size)
 {
     check_size(ptr, 1, size);
-    nh_free(ptr);
+    fast_free(ptr);
+}
+
+void nh_free_sized(void *ptr, size_t size)
+{
+    fast_free_sized(ptr, size);
 }
 NH_LIBC_NAME(free_sized, nh_free_sized);
 
 void nh_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
     check_size(ptr, alignment, size);
-    nh_free(ptr);
+    fast_free(ptr);
 }
 NH_LIBC_NAME(free_aligned_sized, nh_free_aligned_sized);
 

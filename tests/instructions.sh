@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Counts the instructions of one malloc and free, with callgrind, and compares
-# them with tests/instructions.budget.  The counts do not depend on the machine's
+# Counts the instructions of one malloc and free, or operator new and sized delete, with
+# callgrind, and compares them with tests/instructions.budget.  The counts do not depend on the machine's
 # load, so a change of a single instruction shows.
 #
 # Two runs that differ only in their repetitions are subtracted, so start-up and
@@ -114,7 +114,7 @@ if [ $mode = profiled ]; then
     export NEARHEAP_DECAY=-1
 fi
 
-# count SIZE LIVE REPETITIONS: instructions of the whole run.  The loader
+# count CALLS SIZE LIVE REPETITIONS: instructions of the whole run.  The loader
 # preloads the library itself, so that valgrind's own programs do not get it.
 count() {
     if ! valgrind --tool=callgrind --callgrind-out-file=/dev/null \
@@ -126,21 +126,24 @@ count() {
     sed -n 's/.*Collected : *//p' "$work/log"
 }
 
-# per_pair SIZE LIVE: prints the instructions of a pair, with one decimal.
+# per_pair CALLS SIZE LIVE: prints the instructions of a pair, with one decimal.
 per_pair() {
     local warm more first second
     # By then magazines and depots have grown to what the loop demands.
-    warm=$((40000 / $2))
-    more=$((20000 / $2))
-    first=$(count "$1" "$2" "$warm")
-    second=$(count "$1" "$2" $((warm + more)))
-    awk -v a="$first" -v b="$second" -v n=$((more * $2)) 'BEGIN { printf "%.1f\n", (b - a) / n }'
+    warm=$((40000 / $3))
+    more=$((20000 / $3))
+    first=$(count "$1" "$2" "$3" "$warm")
+    second=$(count "$1" "$2" "$3" $((warm + more)))
+    awk -v a="$first" -v b="$second" -v n=$((more * $3)) 'BEGIN { printf "%.1f\n", (b - a) / n }'
 }
+
+# Whether the allocator has operator new and sized delete.
+has_new() { nm -D --defined-only "$library" | grep -q ' _ZdlPvm\(@\|$\)'; }
 
 hard_limit() {
     local entry
     for entry in $hard_limits; do
-        [ "${entry%:*}" = "$1:$2" ] && echo "${entry##*:}" && return
+        [ "malloc:${entry%:*}" = "$1:$2:$3" ] && echo "${entry##*:}" && return
     done
     echo -
 }
@@ -151,7 +154,7 @@ status=0
 loose=
 rows=$work/rows
 echo "instructions of one malloc and free, loop and calls included: $library"
-printf '%8s %8s %10s' size live counted
+printf '%8s %8s %8s %10s' calls size live counted
 case $mode in
 compare) printf ' %10s %8s\n' recorded limit ;;
 hardened) printf ' %10s %8s %10s\n' recorded limit hardened ;;
@@ -159,19 +162,23 @@ hard) printf ' %10s %8s\n' '' limit ;;
 profiled) printf ' %10s\n' profiled ;;
 *) echo ;;
 esac
-while read -r size live recorded limit; do
-    case $size in '' | '#'*) continue ;; esac
-    case $mode:$size:$live in
-    profiled:64:100 | profiled:16:1000 | profiled:4096:100) ;;
+while read -r calls size live recorded limit; do
+    case $calls in '' | '#'*) continue ;; esac
+    case $mode:$calls:$size:$live in
+    profiled:malloc:64:100 | profiled:malloc:16:1000 | profiled:malloc:4096:100) ;;
     profiled:*) continue ;; # each takes four runs
     esac
-    counted=$(per_pair "$size" "$live")
-    hard=$(hard_limit "$size" "$live")
-    printf '%8s %8s %10s' "$size" "$live" "$counted"
+    if [ $mode = print ] && [ "$calls" = new ] && ! has_new; then
+        continue
+    fi
+    counted=$(per_pair "$calls" "$size" "$live")
+    hard=$(hard_limit "$calls" "$size" "$live")
+    printf '%8s %8s %8s %10s' "$calls" "$size" "$live" "$counted"
     case $mode in
     print) echo ;;
     profiled)
-        profiled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=1024g per_pair "$size" "$live")
+        profiled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=1024g \
+            per_pair "$calls" "$size" "$live")
         printf ' %10s' "$profiled"
         if over "$profiled" "$(awk -v a="$counted" -v b=$profile_most 'BEGIN { print a + b }')"; then
             printf '  OVER THE LIMIT'
@@ -180,7 +187,7 @@ while read -r size live recorded limit; do
         echo
         if [ "$size" = 64 ]; then
             sampled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=$sample_distance \
-                per_pair "$size" "$live")
+                per_pair "$calls" "$size" "$live")
             sample=$(awk -v a="$profiled" -v b="$sampled" -v d=$sample_distance -v s="$size" \
                 'BEGIN { printf "%.0f", (b - a) * d / s }')
         fi
@@ -189,20 +196,20 @@ while read -r size live recorded limit; do
         limit=$(awk -v c="$counted" -v s=$slack -v h="$hard" \
             'BEGIN { l = int(c + s + 0.999); print (h != "-" && l > h ? h : l) }')
         echo
-        printf '%8s %8s %10s %8s\n' "$size" "$live" "$counted" "$limit" >>"$rows"
+        printf '%8s %8s %8s %10s %8s\n' "$calls" "$size" "$live" "$counted" "$limit" >>"$rows"
         ;;
     compare | hard | hardened)
         if [ $mode = hard ]; then
             recorded='' limit=$hard
         elif [ "$hard" != - ] && over "$limit" "$hard"; then
-            die "$budget: the limit of $size $live may be at most $hard"
+            die "$budget: the limit of $calls $size $live may be at most $hard"
         fi
         printf ' %10s %8s' "$recorded" "$limit"
         if [ "$limit" != - ] && over "$counted" "$limit"; then
             printf '  OVER THE LIMIT'
             status=1
         elif [ $mode = hardened ]; then
-            printf ' %10s' "$(NEARHEAP_HARDEN=1 per_pair "$size" "$live")"
+            printf ' %10s' "$(NEARHEAP_HARDEN=1 per_pair "$calls" "$size" "$live")"
         elif [ $mode = compare ] && over "$recorded" "$(awk -v c="$counted" 'BEGIN { print c + 2 }')"; then
             printf '  below the record'
             loose=yes

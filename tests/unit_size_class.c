@@ -40,6 +40,7 @@ static void every_offset(void **state)
         size_class_describe(cls, &cut);
         size_t length = (size_t)cut.pages << NH_PAGE_SHIFT;
         assert_int_equal(cut.bytes, size_class_bytes(cls));
+        assert_true(cut.bytes >= cls * NH_GRAIN); /* sized free counts on it (fast.c) */
         assert_in_range(cut.objects, 2, NH_SPAN_OBJECTS_MAX);
         assert_true(cut.objects * (size_t)cut.bytes <= length);
         assert_true((length - cut.objects * (size_t)cut.bytes) * 16 <= length);
