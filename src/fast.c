@@ -48,36 +48,13 @@ NH_NOINLINE void *fast_malloc_large(size_t size)
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-static NH_NOINLINE void *malloc_medium(size_t size)
-{
-    if (nh_unlikely(size > NH_CLASS_MAX))
-        return fast_malloc_large(size);
-    void *object = fast_malloc_class(size_class_of(size));
-    return nh_likely(object != NULL) ? object : fast_out_of_memory();
-}
-
 /* operator new does not return without an object: the same, but for what comes when there is
  * no memory. */
-static NH_NOINLINE void *new_rest(size_t size)
-{
-    void *object = nh_unlikely(size > NH_SMALL_MAX) ? malloc_medium(size) : malloc_slow(size);
-    return nh_likely(object != NULL) ? object : cxx_new_failed(size);
-}
-
-static void *new_by_malloc(size_t size)
+static NH_NOINLINE void *new_by_malloc(size_t size)
 {
     void *object = fast_malloc(size);
     return nh_likely(object != NULL) ? object : cxx_new_failed(size);
 }
-
-/* Where a malloc ends that has nothing at hand; constants, of which the code below keeps the jump.
- */
-struct ends {
-    void *(*medium)(size_t size); /* of more than NH_SMALL_MAX */
-    void *(*empty)(size_t size);
-};
-static const struct ends malloc_ends = {malloc_medium, malloc_slow};
-static const struct ends new_ends = {new_rest, new_rest};
 
 /* Whether an object with this home word is surely as large as `size`: one of class n has n
  * grains or more, and what is of no class has a bin that looks full. */
@@ -99,22 +76,41 @@ static NH_NOINLINE void free_sized_rest(void *ptr, size_t size, uint32_t home)
 
 /* ---- Threads' caches ---- */
 
-NH_INLINE void *thread_get(size_t size, struct ends ends)
+/* Sizes past NH_SMALL_MAX, and those whose bin is empty, end elsewhere. */
+NH_INLINE void *thread_get(size_t size, void *(*medium)(size_t), void *(*empty)(size_t))
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
-        return ends.medium(size);
+        return medium(size);
     void *object = thread_pop(small_class(size));
-    return nh_likely(object != NULL) ? object : ends.empty(size);
+    return nh_likely(object != NULL) ? object : empty(size);
+}
+
+NH_INLINE void *thread_get_medium(size_t size, void *(*large)(size_t), void *(*empty)(size_t))
+{
+    if (nh_unlikely(size > NH_CLASS_MAX))
+        return large(size);
+    void *object = thread_pop(size_class_of_medium(size));
+    return nh_likely(object != NULL) ? object : empty(size);
+}
+
+static NH_NOINLINE void *thread_medium(size_t size)
+{
+    return thread_get_medium(size, fast_malloc_large, malloc_slow);
+}
+
+static NH_NOINLINE void *thread_new_medium(size_t size)
+{
+    return thread_get_medium(size, new_by_malloc, new_by_malloc);
 }
 
 static NH_FAST void *thread_malloc(size_t size)
 {
-    return thread_get(size, malloc_ends);
+    return thread_get(size, thread_medium, malloc_slow);
 }
 
 static NH_FAST void *thread_new(size_t size)
 {
-    return thread_get(size, new_ends);
+    return thread_get(size, thread_new_medium, new_by_malloc);
 }
 
 static void *thread_malloc_class(unsigned cls)
@@ -138,22 +134,40 @@ static NH_FAST void thread_free_sized(void *ptr, size_t size)
 
 /* ---- CPUs' caches ---- */
 
-NH_INLINE void *cpu_get(size_t size, struct ends ends)
+NH_INLINE void *cpu_get(size_t size, void *(*medium)(size_t), void *(*empty)(size_t))
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
-        return ends.medium(size);
+        return medium(size);
     void *object;
-    return nh_likely(rseq_pop(small_class(size), &object)) ? object : ends.empty(size);
+    return nh_likely(rseq_pop(small_class(size), &object)) ? object : empty(size);
+}
+
+NH_INLINE void *cpu_get_medium(size_t size, void *(*large)(size_t), void *(*empty)(size_t))
+{
+    if (nh_unlikely(size > NH_CLASS_MAX))
+        return large(size);
+    void *object;
+    return nh_likely(rseq_pop(size_class_of_medium(size), &object)) ? object : empty(size);
+}
+
+static NH_NOINLINE void *cpu_medium(size_t size)
+{
+    return cpu_get_medium(size, fast_malloc_large, malloc_slow);
+}
+
+static NH_NOINLINE void *cpu_new_medium(size_t size)
+{
+    return cpu_get_medium(size, new_by_malloc, new_by_malloc);
 }
 
 static NH_FAST void *cpu_malloc(size_t size)
 {
-    return cpu_get(size, malloc_ends);
+    return cpu_get(size, cpu_medium, malloc_slow);
 }
 
 static NH_FAST void *cpu_new(size_t size)
 {
-    return cpu_get(size, new_ends);
+    return cpu_get(size, cpu_new_medium, new_by_malloc);
 }
 
 static void *cpu_malloc_class(unsigned cls)
@@ -179,7 +193,8 @@ static NH_FAST void cpu_free_sized(void *ptr, size_t size)
 
 NH_INLINE void *either_get(size_t size)
 {
-    return nh_thread.cache != NULL ? thread_get(size, malloc_ends) : cpu_get(size, malloc_ends);
+    return nh_thread.cache != NULL ? thread_get(size, thread_medium, malloc_slow)
+                                   : cpu_get(size, cpu_medium, malloc_slow);
 }
 
 static NH_FAST void *either_malloc(size_t size)
@@ -234,25 +249,25 @@ NH_INLINE void count_call(void)
 static NH_FAST void *thread_malloc_watched(size_t size)
 {
     count_call();
-    return thread_get(size, malloc_ends);
+    return thread_get(size, thread_medium, malloc_slow);
 }
 
 static NH_FAST void *thread_new_watched(size_t size)
 {
     count_call();
-    return thread_get(size, new_ends);
+    return thread_get(size, thread_new_medium, new_by_malloc);
 }
 
 static NH_FAST void *cpu_malloc_watched(size_t size)
 {
     count_call();
-    return cpu_get(size, malloc_ends);
+    return cpu_get(size, cpu_medium, malloc_slow);
 }
 
 static NH_FAST void *cpu_new_watched(size_t size)
 {
     count_call();
-    return cpu_get(size, new_ends);
+    return cpu_get(size, cpu_new_medium, new_by_malloc);
 }
 
 static NH_FAST void *either_malloc_watched(size_t size)

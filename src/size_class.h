@@ -13,20 +13,25 @@
 #include "base.h"
 #include "limits.h"
 
+/* The smallest class that holds `size`, of more than NH_SMALL_MAX and at most NH_CLASS_MAX. */
+NH_INLINE unsigned size_class_of_medium(size_t size)
+{
+    /* The leading bit of size - 1 names the doubling, the next three the step: with that
+     * bit they are 8 to 15. */
+    unsigned top = 63U ^ (unsigned)__builtin_clzll(size - 1);
+    unsigned step = (unsigned)((size - 1) >> (top - 3)) - 8U;
+    return 1 + NH_SMALL_CLASSES + (top - 10) * 8 + step;
+}
+
 /* The smallest class that holds `size`; 0 for 0 and for sizes past
  * NH_CLASS_MAX. */
 NH_INLINE unsigned size_class_of(size_t size)
 {
     if (nh_likely(size <= NH_SMALL_MAX))
         return (unsigned)((size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT);
-    if (size > NH_CLASS_MAX)
-        return 0;
-    /* The leading bit of size - 1 names the doubling, the next three the step. */
-    unsigned top = 63U - (unsigned)__builtin_clzll(size - 1);
-    unsigned step = (unsigned)((size - 1) >> (top - 3)) & 7U;
-    return 1 + NH_SMALL_CLASSES + (top - 10) * 8 + step;
+    return nh_likely(size <= NH_CLASS_MAX) ? size_class_of_medium(size) : 0;
 }
-NH_STATIC(NH_SMALL_MAX == 1 << 10, "size_class_of counts doublings from 2^10");
+NH_STATIC(NH_SMALL_MAX == 1 << 10, "size_class_of_medium counts doublings from 2^10");
 NH_STATIC(NH_SMALL_MAX / NH_GRAIN == NH_SMALL_CLASSES, "one small class a grain");
 NH_STATIC(NH_SMALL_MAX << (NH_MEDIUM_CLASSES / 8) == NH_CLASS_MAX, "eight classes a doubling");
 NH_STATIC(NH_CLASSES <= NH_CLASS_LARGE, "the large class has a number of its own");
