@@ -15,8 +15,8 @@
 
 #include <errno.h>
 
-/* `alignment` is a power of two; NULL without memory, errno untouched. */
-static void *alloc_aligned(size_t alignment, size_t size)
+/* What does not come to a small class, and all that memcheck looks at. */
+static NH_NOINLINE void *alloc_aligned_rest(size_t alignment, size_t size)
 {
     if (nh_unlikely(size > PTRDIFF_MAX))
         return NULL;
@@ -32,11 +32,26 @@ static void *alloc_aligned(size_t alignment, size_t size)
     return heap != NULL ? large_alloc(heap, size, alignment, &zeroed) : NULL;
 }
 
-static void *or_enomem(void *object)
+/* `alignment` is a power of two; NULL without memory, errno untouched. */
+NH_INLINE void *alloc_aligned(size_t alignment, size_t size)
 {
-    if (nh_unlikely(object == NULL))
-        errno = ENOMEM;
-    return object;
+    unsigned cls = size_class_aligned_small(size, alignment);
+    if (nh_unlikely(cls == 0) || memcheck_on())
+        return alloc_aligned_rest(alignment, size);
+    return fast_malloc_class(cls);
+}
+
+static NH_SLOW void *invalid(void)
+{
+    errno = EINVAL;
+    return NULL;
+}
+
+/* The same, and errno is set. */
+NH_INLINE void *alloc_aligned_or_errno(size_t alignment, size_t size)
+{
+    void *object = alloc_aligned(alignment, size);
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
 int nh_posix_memalign(void **out, size_t alignment, size_t size)
@@ -54,25 +69,24 @@ NH_LIBC_NAME(posix_memalign, nh_posix_memalign);
 /* As glibc: an alignment that is no power of two is rounded up to one. */
 void *nh_memalign(size_t alignment, size_t size)
 {
-    if (nh_unlikely(alignment > SIZE_MAX / 2 + 1)) {
-        errno = EINVAL;
-        return NULL;
+    if (nh_unlikely(!is_power_of_two(alignment))) {
+        if (alignment > SIZE_MAX / 2 + 1)
+            return invalid();
+        size_t power = 1;
+        while (power < alignment)
+            power *= 2;
+        alignment = power;
     }
-    size_t power = NH_GRAIN;
-    while (power < alignment)
-        power *= 2;
-    return or_enomem(alloc_aligned(power, size));
+    return alloc_aligned_or_errno(alignment, size);
 }
 NH_LIBC_NAME(memalign, nh_memalign);
 
 /* C17 wants it to fail for what is no alignment; so does glibc from 2.38 on. */
 void *nh_aligned_alloc(size_t alignment, size_t size)
 {
-    if (nh_unlikely(!is_power_of_two(alignment))) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return nh_memalign(alignment, size);
+    if (nh_unlikely(!is_power_of_two(alignment)))
+        return invalid();
+    return alloc_aligned_or_errno(alignment, size);
 }
 NH_LIBC_NAME(aligned_alloc, nh_aligned_alloc);
 

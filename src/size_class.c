@@ -45,21 +45,18 @@ void size_class_describe(unsigned cls, struct size_class *out)
 
 unsigned size_class_aligned(size_t size, size_t alignment)
 {
-    size_t rounded = round_up(size == 0 ? 1 : size, alignment);
+    size_t rounded = round_up(size + (size == 0), alignment);
     unsigned cls = size_class_of(rounded);
-    /* Of these classes each is a multiple of the grain, and this one of the alignment. */
-    if (nh_likely(rounded <= NH_SMALL_MAX))
+    /* A class is a multiple of what the classes about it differ by, and so is `rounded` if
+     * the alignment is as much or more; within a page objects are aligned as their class. */
+    if (nh_likely(alignment <= NH_PAGE) || cls == 0)
         return cls;
     /* A span of its own wastes less than an object much smaller than its
      * alignment. */
-    if (cls == 0 || (alignment > NH_PAGE && size < alignment / 2))
+    if (size < alignment / 2)
         return 0;
-    /* A class is aligned as its size is, within a page; beyond, only powers of
-     * two have spans that are aligned so. */
-    for (; cls < NH_CLASSES; cls++) {
-        size_t bytes = size_class_bytes(cls);
-        if (bytes % alignment == 0 && (alignment <= NH_PAGE || is_power_of_two(bytes)))
-            return cls;
-    }
-    return 0;
+    /* Of larger ones only powers of two have spans that are aligned so. */
+    while (!is_power_of_two(size_class_bytes(cls)))
+        cls++;
+    return cls;
 }

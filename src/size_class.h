@@ -50,6 +50,17 @@ NH_INLINE size_t size_class_bytes(unsigned cls)
  * none that is worth it. */
 unsigned size_class_aligned(size_t size, size_t alignment);
 
+/* The same, but 0 for all that does not come to a small class; of any power of two. */
+NH_INLINE unsigned size_class_aligned_small(size_t size, size_t alignment)
+{
+    /* 0 where it is 2^64. */
+    size_t rounded = round_up(size + (size == 0), alignment);
+    /* Of these classes each is a multiple of the grain, and this one of the alignment. */
+    return nh_likely(rounded - 1 < NH_SMALL_MAX)
+               ? (unsigned)((rounded + NH_GRAIN - 1) >> NH_GRAIN_SHIFT)
+               : 0;
+}
+
 /* How spans of a class are cut. */
 struct size_class {
     uint32_t bytes;       /* an object's */

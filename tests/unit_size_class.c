@@ -74,11 +74,16 @@ static void every_alignment(void **state)
             /* Beyond a page it may say that a class is not worth it. */
             if (cls != 0 || alignment <= NH_PAGE || size >= alignment / 2)
                 assert_int_equal(cls, expected);
+            assert_int_equal(
+                size_class_aligned_small(size, alignment),
+                round_up(size, alignment) <= NH_SMALL_MAX && alignment <= NH_SMALL_MAX ? cls : 0);
         }
         assert_int_equal(expected, 0);
         /* Rounding these up overflows. */
         assert_int_equal(size_class_aligned(SIZE_MAX, alignment), 0);
         assert_int_equal(size_class_aligned(SIZE_MAX - alignment + 1, alignment), 0);
+        assert_int_equal(size_class_aligned_small(SIZE_MAX, alignment), 0);
+        assert_int_equal(size_class_aligned_small(SIZE_MAX - alignment + 1, alignment), 0);
     }
 }
 
