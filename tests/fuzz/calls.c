@@ -337,12 +337,19 @@ static void *side_by_side(void *arg)
     return NULL;
 }
 
+/* libFuzzer's clock is a signal, which ends a wait. */
+static void wait_for_turn(sem_t *turn)
+{
+    while (sem_wait(turn) != 0)
+        FUZZ_CHECK(errno == EINTR);
+}
+
 static void *in_turn(void *arg)
 {
     size_t own = (size_t)(uintptr_t)arg;
     for (size_t first = own * ROUND_CALLS; first < input.count;
          first += input.threads * ROUND_CALLS) {
-        sem_wait(&input.turn[own]);
+        wait_for_turn(&input.turn[own]);
         do_round(first, THREADS_MOST);
         sem_post(&input.turn[(own + 1) % input.threads]);
     }
