@@ -10,7 +10,6 @@
 #include "check.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <sys/wait.h>
 
 #define THREADS       4
@@ -57,9 +56,9 @@ static void *aligned(size_t alignment, size_t size)
 static void *grown(size_t size)
 {
     size_t had = size / 2 + 1;
-    void *at = filled(had);
-    uintptr_t was = (uintptr_t)at;
-    at = realloc(at, size);
+    void *before = filled(had);
+    uintptr_t was = (uintptr_t)before;
+    void *at = realloc(before, size);
     CHECK(at != NULL);
     verify_part(at, was, had, had < size ? had : size);
     fill(at, size);
