@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* glibc 2.35 registers an area per thread and publishes where it lies, counted
@@ -27,6 +28,16 @@ bool current_rseq_area(ptrdiff_t *offset)
     return (int32_t)current_cpu(__rseq_offset + RSEQ_CPU_ID_OFFSET) >= 0;
 }
 
+/* The CPU and node that the thread runs on. */
+static bool ask(unsigned *cpu, unsigned *node)
+{
+#ifdef __GLIBC__
+    return getcpu(cpu, node) == 0;
+#else /* others have no such function, which would spare the system call */
+    return syscall(SYS_getcpu, cpu, node, NULL) == 0;
+#endif
+}
+
 static unsigned slot_of_node(const struct topology *topology, unsigned node)
 {
     for (unsigned slot = 0; slot < topology->slots; slot++)
@@ -43,7 +54,7 @@ unsigned current_slot(const struct topology *topology, uint32_t thread_number, u
         here = current_cpu(area);
     } else {
         int saved = errno;
-        if (getcpu(&here, &node) != 0)
+        if (!ask(&here, &node))
             here = 0;
         errno = saved;
     }
@@ -61,7 +72,7 @@ unsigned current_slot(const struct topology *topology, uint32_t thread_number, u
     if (here < TOPOLOGY_CPUS_MAX && topology->slot_of_cpu[here] != TOPOLOGY_SLOT_UNKNOWN)
         return usable_slot(topology->slot_of_cpu[here]);
     int saved = errno;
-    unsigned slot = getcpu(&here, &node) == 0 ? slot_of_node(topology, node) : 0;
+    unsigned slot = ask(&here, &node) ? slot_of_node(topology, node) : 0;
     errno = saved;
     *cpu = here;
     return usable_slot(slot);

@@ -23,6 +23,13 @@ EXPORT int mallopt(int parameter, int value)
     return 1;
 }
 
+EXPORT void malloc_stats(void)
+{
+    stats_print(STDERR_FILENO, STATS_TEXT);
+}
+
+#ifdef __GLIBC__ /* others have no types for the rest */
+
 static size_t less(size_t a, size_t b)
 {
     return a > b ? a - b : 0; /* read at different moments */
@@ -72,11 +79,6 @@ EXPORT struct mallinfo mallinfo(void)
     };
 }
 
-EXPORT void malloc_stats(void)
-{
-    stats_print(STDERR_FILENO, STATS_TEXT);
-}
-
 EXPORT int malloc_info(int options, FILE *out)
 {
     if (options != 0)
@@ -102,3 +104,5 @@ EXPORT int malloc_info(int options, FILE *out)
             s.mapped_bytes, s.mapped_bytes - s.released_bytes);
     return 0;
 }
+
+#endif

@@ -2,6 +2,9 @@
  *
  * share_file.c - see share_file.h.
  */
+/* For getdents64 where _GNU_SOURCE alone does not give it (musl 1.2.4 and later). */
+#define _LARGEFILE64_SOURCE
+
 #include "share_file.h"
 
 #include "log.h"
@@ -67,7 +70,7 @@ void share_file_each(int folder, void (*fn)(int folder, const char *name, void *
     ssize_t n;
     if (lseek(folder, 0, SEEK_SET) != 0)
         return;
-    while ((n = getdents64(folder, entries, sizeof entries)) > 0)
+    while ((n = getdents64(folder, (void *)entries, sizeof entries)) > 0)
         for (ssize_t at = 0; at < n;) {
             const struct dirent64 *entry = (const void *)(entries + at);
             fn(folder, entry->d_name, arg);
