@@ -278,8 +278,8 @@ static NH_FAST void *either_malloc_watched(size_t size)
 
 /* ---- Which of them ---- */
 
-struct fast fast_now = {memcheck_first_malloc, new_by_malloc, thread_free, thread_free_sized,
-                        thread_malloc_class};
+struct fast fast_now = {memcheck_first_malloc, new_by_malloc, memcheck_first_free,
+                        fast_free_checked, thread_malloc_class};
 
 #define USE_CPUS     1U
 #define USE_TOLD     2U
@@ -319,6 +319,8 @@ static void choose(unsigned use)
         /* free finds all bins full (row.h). */
         atomic_store_explicit(&fast_now.malloc, harden_malloc, memory_order_relaxed);
         atomic_store_explicit(&fast_now.new, new_by_malloc, memory_order_relaxed);
+        atomic_store_explicit(&fast_now.free, thread_free, memory_order_relaxed);
+        atomic_store_explicit(&fast_now.free_sized, thread_free_sized, memory_order_relaxed);
         atomic_store_explicit(&fast_now.malloc_class, harden_malloc_class, memory_order_relaxed);
         return;
     }

@@ -65,6 +65,14 @@ void *memcheck_first_malloc(size_t size)
     return nh_malloc(size);
 }
 
+void memcheck_first_free(void *ptr)
+{
+    if (ptr == NULL)
+        return;
+    process_boot();
+    nh_free(ptr);
+}
+
 bool memcheck_decide(void)
 {
     process_boot();

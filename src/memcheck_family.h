@@ -52,6 +52,8 @@ void memcheck_boot(void);
 
 /* malloc until the process has booted. */
 void *memcheck_first_malloc(size_t size);
+/* The same of free: memcheck's objects come here, too, by functions that it does not know. */
+void memcheck_first_free(void *ptr);
 
 /* ---- Where memcheck_on(); for the rest as nearheap.h says of their likes ---- */
 

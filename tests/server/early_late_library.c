@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * early_late_library.c - a library that allocates in its constructor and frees
- * in its destructor.  It is not linked to nearheap, so the loader puts the two
- * in any order.
+ * in its destructor, and in the constructor by functions that memcheck does not
+ * know.  It is not linked to nearheap, so the loader puts the two in any order.
  */
 #include "check.h"
 
@@ -14,6 +14,11 @@ __attribute__((constructor(101))) static void begin(void)
 {
     for (size_t i = 0; i < OBJECTS; i++)
         objects[i] = filled(i * 500 + 1);
+    if (free_sized != NULL) {
+        free_sized(filled(300), 300);
+        free_sized(NULL, 300);
+        free_aligned_sized(aligned_alloc(64, 128), 64, 128);
+    }
 }
 
 __attribute__((destructor(101))) static void end(void)

@@ -20,6 +20,10 @@ endforeach()
 run(linked valgrind 60 COMMAND ${planted_test} replaces $<TARGET_FILE:planted>)
 run(preloaded valgrind 60 COMMAND ${planted_test} replaces $<TARGET_FILE:planted_glibc>
     $<TARGET_FILE:nearheap>)
+# Objects are memcheck's, and the first call of nearheap is to free one.
+run(early_preloaded valgrind 60 COMMAND sh -c
+    "command -v valgrind && exec valgrind -q --error-exitcode=1 true || exit 77"
+    ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:nearheap> $<TARGET_FILE:early_late_library>")
 # What takes memcheck's header at build.
 if(NEARHEAP_HAVE_MEMCHECK)
     run(linked_own valgrind 60 COMMAND ${planted_test} watches $<TARGET_FILE:planted>)
