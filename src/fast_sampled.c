@@ -60,13 +60,35 @@ static NH_NOINLINE void *class_slow(unsigned cls, size_t bytes, struct row *row)
     return object != NULL ? object : cache_refill(cls);
 }
 
+/* The same of NH_SMALL_MAX and more. */
+static NH_NOINLINE void *medium_slow(size_t size, struct row *row)
+{
+    void *object = class_slow(size_class_of_medium(size), size, row);
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
+}
+
+/* The bin is empty, and nothing due. */
+static NH_NOINLINE void *medium_empty(size_t size)
+{
+    void *object = cache_refill(size_class_of_medium(size));
+    return nh_likely(object != NULL) ? object : fast_out_of_memory();
+}
+
 /* Whether the row's next sample is due; counts the bytes. */
 NH_INLINE bool count_bytes(struct row *row, size_t bytes)
 {
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) /* as count_malloc */
+    bool due;
+    __asm__("subq %[bytes], %[left]"
+            : "=@ccs"(due), [left] "+m"(row->sampling.bytes_left)
+            : [bytes] "r"(bytes));
+    return due;
+#else
     int64_t left = atomic_load_explicit(&row->sampling.bytes_left, memory_order_relaxed);
     left -= (int64_t)bytes;
     atomic_store_explicit(&row->sampling.bytes_left, left, memory_order_relaxed);
     return left < 0;
+#endif
 }
 
 /* ---- Threads' caches ---- */
@@ -89,20 +111,15 @@ NH_INLINE bool count_malloc(struct row *row, const void *object)
 #endif
 }
 
-NH_INLINE void *thread_class(unsigned cls, size_t bytes)
-{
-    if (nh_unlikely(count_bytes(nh_thread.row, bytes)))
-        return class_slow(cls, bytes, nh_thread.row);
-    void *object = thread_pop(cls);
-    return nh_likely(object != NULL) ? object : cache_refill(cls);
-}
-
 static NH_NOINLINE void *thread_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
         return fast_malloc_large(size);
-    void *object = thread_class(size_class_of(size), size);
-    return nh_likely(object != NULL) ? object : fast_out_of_memory();
+    unsigned cls = size_class_of_medium(size);
+    if (nh_unlikely(count_bytes(nh_thread.row, size)))
+        return medium_slow(size, nh_thread.row);
+    void *object = thread_pop(cls);
+    return nh_likely(object != NULL) ? object : medium_empty(size);
 }
 
 NH_FAST void *sampled_thread_malloc(size_t size)
@@ -123,27 +140,31 @@ NH_FAST void *sampled_thread_malloc(size_t size)
 
 void *sampled_thread_malloc_class(unsigned cls)
 {
-    return thread_class(cls, size_class_bytes(cls));
+    size_t bytes = size_class_bytes(cls);
+    if (nh_unlikely(count_bytes(nh_thread.row, bytes)))
+        return class_slow(cls, bytes, nh_thread.row);
+    void *object = thread_pop(cls);
+    return nh_likely(object != NULL) ? object : cache_refill(cls);
 }
 
 /* ---- CPUs' caches ---- */
 
-NH_INLINE void *cpu_class(unsigned cls, size_t bytes)
+NH_INLINE struct row *cpu_row(void)
 {
     const struct cpu_table *table = atomic_load_explicit(&cpu_access.table, memory_order_acquire);
-    struct row *row = table->own[current_cpu(cpu_access.area)];
-    if (nh_unlikely(count_bytes(row, bytes)))
-        return class_slow(cls, bytes, row);
-    void *object;
-    return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
+    return table->own[current_cpu(cpu_access.area)];
 }
 
 static NH_NOINLINE void *cpu_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
         return fast_malloc_large(size);
-    void *object = cpu_class(size_class_of(size), size);
-    return nh_likely(object != NULL) ? object : fast_out_of_memory();
+    unsigned cls = size_class_of_medium(size);
+    struct row *row = cpu_row();
+    if (nh_unlikely(count_bytes(row, size)))
+        return medium_slow(size, row);
+    void *object;
+    return nh_likely(rseq_pop(cls, &object)) ? object : medium_empty(size);
 }
 
 NH_FAST void *sampled_cpu_malloc(size_t size)
@@ -158,7 +179,12 @@ NH_FAST void *sampled_cpu_malloc(size_t size)
 
 void *sampled_cpu_malloc_class(unsigned cls)
 {
-    return cpu_class(cls, size_class_bytes(cls));
+    size_t bytes = size_class_bytes(cls);
+    struct row *row = cpu_row();
+    if (nh_unlikely(count_bytes(row, bytes)))
+        return class_slow(cls, bytes, row);
+    void *object;
+    return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
 }
 
 /* ---- Either ---- */

@@ -22,8 +22,10 @@ library=$here/../build/libnearheap.so
 program=
 mode=compare
 readonly slack=3 # what --record allows above the count
-# What a profile may add to a pair: an instruction, and a few at each refill.
+# What a profile may add to a pair: an instruction, and a few at each refill; past 1 KiB, where
+# bytes are counted and not calls, two.
 readonly profile_most=1.2
+readonly profile_most_medium=2.2
 # What a sample of 64 bytes may cost, its share of what is looked at and not sampled
 # included: 7000, with the unwinder at each 22,000.
 readonly sample_most=10000
@@ -49,8 +51,9 @@ usage: instructions.sh [--lib PATH] [--program PATH] [--hard | --record | --prof
   --record          write the counts into instructions.budget, with limits of
                     $slack more, instead of comparing; say in the commit why they changed
   --profiled        compare the counts while a heap profile is taken, of which no sample is
-                    due, with those without: at most $profile_most more; and
-                    count what a sample costs: at most $sample_most
+                    due, with those without: at most $profile_most more, and
+                    $profile_most_medium past 1 KiB; and count what a sample costs: at most
+                    $sample_most
   --hardened        print the counts in a hardened process, too; only those without are compared
   --allocator PATH  print the counts of another malloc; nothing is compared
 
@@ -180,7 +183,9 @@ while read -r calls size live recorded limit; do
         profiled=$(NEARHEAP_PROFILE=$work/profile NEARHEAP_PROFILE_RATE=1024g \
             per_pair "$calls" "$size" "$live")
         printf ' %10s' "$profiled"
-        if over "$profiled" "$(awk -v a="$counted" -v b=$profile_most 'BEGIN { print a + b }')"; then
+        most=$profile_most
+        [ "$size" -le 1024 ] || most=$profile_most_medium
+        if over "$profiled" "$(awk -v a="$counted" -v b=$most 'BEGIN { print a + b }')"; then
             printf '  OVER THE LIMIT'
             status=1
         fi
