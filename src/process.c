@@ -97,13 +97,13 @@ bool process_boot(void)
         return true;
     lock_acquire(&boot_lock);
     if (!atomic_load_explicit(&booted, memory_order_relaxed)) {
+        span_table_boot(); /* before anything near it is written */
         options_load();
         topology_boot(options_text(OPT_TOPOLOGY));
         placement_boot((enum placement_policy)options_get(OPT_POLICY),
                        options_text(OPT_INTERLEAVE_NODES));
         (void)usable_refresh();
         node_limit_check();
-        span_table_boot();
         harden_boot();
         cache_init();
         memcheck_boot();
