@@ -29,10 +29,20 @@ typedef void (*new_handler)(void);
 extern new_handler _ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 
-/* A runtime that came later, by dlopen, is found by name. */
+/* A runtime that came later, by dlopen, is found by name; if it came with a plugin that keeps
+ * it to itself (RTLD_LOCAL), among those that are loaded. */
 static void *find(void *bound, const char *name)
 {
-    return bound != NULL ? bound : dlsym(RTLD_DEFAULT, name);
+    static const char *const runtimes[] = {"libstdc++.so.6", "libc++.so.1"};
+    void *found = bound != NULL ? bound : dlsym(RTLD_DEFAULT, name);
+    for (size_t i = 0; found == NULL && i < sizeof runtimes / sizeof *runtimes; i++) {
+        void *runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+        if (runtime == NULL)
+            continue;
+        found = dlsym(runtime, name);
+        dlclose(runtime); /* it stays: who called operator new needs it */
+    }
+    return found;
 }
 
 /* malloc failed: true when the program's handler may have freed something. */
@@ -49,6 +59,28 @@ static NH_SLOW bool call_new_handler(void)
     return true;
 }
 
+/* What `throw std::bad_alloc()` is made of (Itanium C++ ABI, Exception Handling, 2.4).  A program
+ * that has the runtime linked statically has these where it catches the exception by its
+ * name, and the function above only by chance. */
+extern void *__cxa_allocate_exception(size_t size) __attribute__((weak));
+extern void __cxa_throw(void *object, const void *type, void (*destructor)(void *))
+    __attribute__((weak));
+extern const char bad_alloc_type[] __asm__("_ZTISt9bad_alloc") __attribute__((weak));
+extern const void *const bad_alloc_vtable[] __asm__("_ZTVSt9bad_alloc") __attribute__((weak));
+extern void bad_alloc_destroy(void *object) __asm__("_ZNSt9bad_allocD1Ev") __attribute__((weak));
+/* In a table of virtual functions these come before the first one. */
+#define VTABLE_HEAD 2
+
+static NH_SLOW void throw_linked_bad_alloc(void)
+{
+    if (__cxa_allocate_exception == NULL || __cxa_throw == NULL || bad_alloc_type == NULL ||
+        bad_alloc_vtable == NULL || bad_alloc_destroy == NULL)
+        return;
+    const void **object = __cxa_allocate_exception(sizeof *object);
+    *object = &bad_alloc_vtable[VTABLE_HEAD];
+    __cxa_throw(object, bad_alloc_type, bad_alloc_destroy);
+}
+
 static NH_SLOW void throw_bad_alloc(void)
 {
     union {
@@ -58,6 +90,7 @@ static NH_SLOW void throw_bad_alloc(void)
                    find((void *)(uintptr_t)_ZSt17__throw_bad_allocv, "_ZSt17__throw_bad_allocv")};
     if (raise.object != NULL)
         raise.function();
+    throw_linked_bad_alloc();
     log_line(LOG_ERROR, "operator new is out of memory, and no C++ runtime to throw from");
     abort();
 }

@@ -20,7 +20,10 @@ CANNOT_FAIL = {
             "__rseq_size",
     "the compiler's": "__popcountdi2 __sched_cpucount __tls_get_addr _Unwind_Resume "
                       "__stack_chk_fail __gcc_personality_v0",
-    "of the C++ runtime, where there is one": "_ZSt15get_new_handlerv _ZSt17__throw_bad_allocv",
+    "of the C++ runtime, where there is one": "_ZSt15get_new_handlerv _ZSt17__throw_bad_allocv "
+        "__cxa_allocate_exception __cxa_throw _ZTISt9bad_alloc _ZTVSt9bad_alloc "
+        "_ZNSt9bad_allocD1Ev",
+    "which leaves what others use where it is": "dlclose",
 }
 
 

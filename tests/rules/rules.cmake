@@ -23,19 +23,37 @@ program(rules_glibc GLIBC SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
 run(linked rules 120 COMMAND rules)
 run(linked_4_nodes rules 120 COMMAND rules ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 
-# cxx_rules(NAME LIBRARY...): cxx.cc and cxx_replaced.cc with these libraries.
+# cxx_rule(SOURCE NAME LIBRARY...): a program in C++ with these libraries.
+function(cxx_rule source name)
+    add_executable(${source}${name} ${here}/${source}.cc)
+    target_compile_options(${source}${name} PRIVATE -fno-builtin -faligned-new
+        $<$<CXX_COMPILER_ID:Clang>:-fsized-deallocation>
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-alloc-size-larger-than -Wno-mismatched-new-delete -Wno-sized-deallocation>)
+    target_link_libraries(${source}${name} PRIVATE nearheap_warnings ${ARGN} Threads::Threads)
+    run(${source}${name} rules 60 COMMAND ${source}${name})
+endfunction()
 function(cxx_rules name)
-    foreach(source cxx cxx_replaced)
-        add_executable(${source}${name} ${here}/${source}.cc)
-        target_compile_options(${source}${name} PRIVATE -fno-builtin -faligned-new
-            $<$<CXX_COMPILER_ID:Clang>:-fsized-deallocation>
-            $<$<CXX_COMPILER_ID:GNU>:-Wno-alloc-size-larger-than -Wno-mismatched-new-delete -Wno-sized-deallocation>)
-        target_link_libraries(${source}${name} PRIVATE nearheap_warnings ${ARGN} Threads::Threads)
-        run(${source}${name} rules 60 COMMAND ${source}${name})
+    foreach(source cxx cxx_replaced cxx_catches)
+        cxx_rule(${source} "${name}" ${ARGN})
     endforeach()
 endfunction()
 cxx_rules("" nearheap)
 cxx_rules(_static nearheap_static)
+# Of a C++ runtime linked statically there is what a program asks of it, and no more.
+if(NOT NEARHEAP_SANITIZE)
+    cxx_rule(cxx_catches _static_runtime nearheap_static -static-libstdc++ -static-libgcc)
+endif()
+# By CPUs' caches, and by every other way to allocate.
+run(cxx_4_nodes rules 60 COMMAND cxx ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
+run(cxx_hardened rules 60 COMMAND cxx ENVIRONMENT "NEARHEAP_HARDEN=1")
+run(cxx_profiled rules 60 COMMAND cxx
+    ENVIRONMENT "NEARHEAP_PROFILE=/dev/null;NEARHEAP_PROFILE_RATE=4k;NEARHEAP_GUARD=64k")
+
+add_library(cxx_plugin MODULE ${here}/cxx_plugin.cc)
+target_compile_options(cxx_plugin PRIVATE -fno-builtin)
+target_link_libraries(cxx_plugin PRIVATE nearheap_warnings)
+program(cxx_host SOURCES ${here}/cxx_host.c LIBRARIES ${CMAKE_DL_LIBS})
+run(cxx_plugin rules 60 COMMAND cxx_host $<TARGET_FILE:cxx_plugin>)
 if(NOT NEARHEAP_SANITIZE)
     cxx_rules(_glibc)
     run(glibc rules 120 COMMAND rules_glibc)
@@ -44,5 +62,9 @@ if(NOT NEARHEAP_SANITIZE)
     run(preloaded_4_nodes rules 120 COMMAND rules_glibc
         ENVIRONMENT "${preload};NEARHEAP_TOPOLOGY=${topology_4}")
     run(cxx_preloaded rules 60 COMMAND cxx_glibc ENVIRONMENT "${preload}")
+    program(cxx_host_glibc GLIBC SOURCES ${here}/cxx_host.c LIBRARIES ${CMAKE_DL_LIBS})
+    run(cxx_plugin_glibc rules 60 COMMAND cxx_host_glibc $<TARGET_FILE:cxx_plugin>)
+    run(cxx_plugin_preloaded rules 60 COMMAND cxx_host_glibc $<TARGET_FILE:cxx_plugin>
+        ENVIRONMENT "${preload}")
     run(cxx_replaced_preloaded rules 60 COMMAND cxx_replaced_glibc ENVIRONMENT "${preload}")
 endif()
