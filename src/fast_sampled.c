@@ -115,10 +115,10 @@ static NH_NOINLINE void *thread_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
         return fast_malloc_large(size);
-    unsigned cls = size_class_of_medium(size);
-    if (nh_unlikely(count_bytes(nh_thread.row, size)))
-        return medium_slow(size, nh_thread.row);
-    void *object = thread_pop(cls);
+    struct row *row = nh_thread.row;
+    if (nh_unlikely(count_bytes(row, size)))
+        return medium_slow(size, row);
+    void *object = thread_pop_from(row, size_class_of_medium(size));
     return nh_likely(object != NULL) ? object : medium_empty(size);
 }
 
@@ -141,9 +141,10 @@ NH_FAST void *sampled_thread_malloc(size_t size)
 void *sampled_thread_malloc_class(unsigned cls)
 {
     size_t bytes = size_class_bytes(cls);
-    if (nh_unlikely(count_bytes(nh_thread.row, bytes)))
-        return class_slow(cls, bytes, nh_thread.row);
-    void *object = thread_pop(cls);
+    struct row *row = nh_thread.row;
+    if (nh_unlikely(count_bytes(row, bytes)))
+        return class_slow(cls, bytes, row);
+    void *object = thread_pop_from(row, cls);
     return nh_likely(object != NULL) ? object : cache_refill(cls);
 }
 
@@ -159,12 +160,11 @@ static NH_NOINLINE void *cpu_medium(size_t size)
 {
     if (nh_unlikely(size > NH_CLASS_MAX))
         return fast_malloc_large(size);
-    unsigned cls = size_class_of_medium(size);
     struct row *row = cpu_row();
     if (nh_unlikely(count_bytes(row, size)))
         return medium_slow(size, row);
     void *object;
-    return nh_likely(rseq_pop(cls, &object)) ? object : medium_empty(size);
+    return nh_likely(rseq_pop(size_class_of_medium(size), &object)) ? object : medium_empty(size);
 }
 
 NH_FAST void *sampled_cpu_malloc(size_t size)

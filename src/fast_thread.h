@@ -23,9 +23,9 @@ NH_INLINE size_t small_class(size_t size)
 #define RETURNED "+r"
 #endif
 
-NH_INLINE void *thread_pop(size_t cls)
+/* From the thread's row. */
+NH_INLINE void *thread_pop_from(struct row *row, size_t cls)
 {
-    struct row *row = nh_thread.row;
     void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
     void *object = *top;
     /* Else the compiler spends an instruction on computing the bin's address, and one
@@ -34,6 +34,11 @@ NH_INLINE void *thread_pop(size_t cls)
     if (nh_likely(object != NULL))
         atomic_store_explicit(&row->bin[cls], top + 1, memory_order_relaxed);
     return object;
+}
+
+NH_INLINE void *thread_pop(size_t cls)
+{
+    return thread_pop_from(nh_thread.row, cls);
 }
 
 NH_INLINE bool thread_push(uint32_t home, void *ptr)
