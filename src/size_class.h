@@ -56,9 +56,7 @@ NH_INLINE unsigned size_class_aligned_small(size_t size, size_t alignment)
     /* 0 where it is 2^64. */
     size_t rounded = round_up(size + (size == 0), alignment);
     /* Of these classes each is a multiple of the grain, and this one of the alignment. */
-    return nh_likely(rounded - 1 < NH_SMALL_MAX)
-               ? (unsigned)((rounded + NH_GRAIN - 1) >> NH_GRAIN_SHIFT)
-               : 0;
+    return nh_likely(rounded - 1 < NH_SMALL_MAX) ? size_class_of(rounded) : 0;
 }
 
 /* How spans of a class are cut. */

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Counts the instructions of one malloc and free, or operator new and sized delete, with
-# callgrind, and compares them with tests/instructions.budget.  The counts do not depend on the machine's
-# load, so a change of a single instruction shows.
+# callgrind, and compares them with tests/instructions.budget.  The counts do not depend on
+# the machine's load, so a change of a single instruction shows.
 #
 # Two runs that differ only in their repetitions are subtracted, so start-up and
 # exit cancel out.  What is left is a pair with its share of the loop: with a
