@@ -66,6 +66,9 @@ void *fixalloc_get(struct fixalloc *fix, bool *fresh)
     } else if (fix->at != fix->end || next_chunk(fix)) {
         record = fix->at;
         fix->at += fix->record;
+        /* Written before its user reads it: the system maps a page that is read first
+         * twice, and interrupts all CPUs of the process the second time. */
+        *(void **)record = NULL;
     }
     lock_release(&fix->lock);
     return record;
