@@ -80,6 +80,9 @@
 #define NH_CLASS_HARDENED 123
 #define NH_CLASS_SLOTS    128
 
+/* calloc writes objects of up to so many bytes even where their memory is clean. */
+#define NH_CALLOC_WRITTEN ((size_t)256 << 10)
+
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512
 
