@@ -75,7 +75,9 @@ void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bo
     struct span *span = span_new(heap, pages == 0 ? 1 : pages, align_pages);
     if (span == NULL)
         return NULL;
-    *zeroed = !span->needzero;
+    /* A page that is read first is mapped twice, and the second time the system interrupts
+     * every CPU of the process: tables are read first, and only large ones may stay sparse. */
+    *zeroed = !span->needzero && size > NH_CALLOC_WRITTEN;
     return (void *)span->base;
 }
 

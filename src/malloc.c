@@ -39,9 +39,7 @@ void *nh_calloc(size_t count, size_t size)
     void *object = heap != NULL ? large_alloc(heap, bytes, NH_GRAIN, &zeroed) : NULL;
     if (nh_unlikely(object == NULL))
         return fast_out_of_memory();
-    /* A page that is read first is mapped twice, and the second time the system interrupts
-     * every CPU of the process: of tables it is, and only large ones may stay sparse. */
-    return zeroed && bytes > NH_CALLOC_WRITTEN ? object : memset(object, 0, bytes);
+    return zeroed ? object : memset(object, 0, bytes);
 }
 NH_LIBC_NAME(calloc, nh_calloc);
 
