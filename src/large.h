@@ -18,7 +18,8 @@ struct span;
 struct heap *large_heap(size_t size);
 
 /* `alignment` is a power of two.  *zeroed tells whether the memory is known to
- * be zero, and better not written to make it so.  NULL without memory, or when size + alignment overflows. */
+ * be zero, and better not written to make it so.  NULL without memory, or when size + alignment
+ * overflows. */
 void *large_alloc(struct heap *heap, size_t size, size_t alignment, bool *zeroed);
 /* The same, but not for a profile to sample: it has. */
 void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bool *zeroed);
