@@ -23,6 +23,8 @@ struct slot {
     /* Belong to who has the slot in hand: */
     struct span *span; /* NULL: none yet, or none any more */
     struct guard_cut cut;
+    bool sealed; /* nothing of the span can be touched */
+    bool empty;  /* nothing of it is in memory, but for a live object */
     /* Written by the same, under the lock; guarded by it for others: */
     uintptr_t base, end; /* of the span, while it has guard pages; else 0 */
     bool live;
@@ -81,18 +83,18 @@ bool guard_find(uintptr_t address, struct guard_object *out)
     return slot != NULL;
 }
 
-static struct slot *take(void)
+static struct slot *take(const struct heap *heap)
 {
     lock_acquire(&lock);
-    unsigned n = guard_pool_take(&pool);
+    unsigned n = guard_pool_take(&pool, heap->slot);
     lock_release(&lock);
     return n != GUARD_NO_SLOT ? &slots[n] : NULL;
 }
 
-static void put(struct slot *slot)
+static void put(struct slot *slot, const struct heap *heap)
 {
     lock_acquire(&lock);
-    guard_pool_put(&pool, (unsigned)(slot - slots));
+    guard_pool_put(&pool, (unsigned)(slot - slots), heap->slot);
     lock_release(&lock);
 }
 
@@ -135,43 +137,88 @@ static bool give_back(struct slot *slot)
     if (!os_protect((void *)span->base, span->pages << NH_PAGE_SHIFT, OS_ACCESS_ALL))
         return false;
     slot->span = NULL;
-    heap_span_free(heap_of(span), span, false);
+    heap_span_free(heap_of(span), span, slot->empty);
     return true;
 }
 
-static bool protect_guards(const struct slot *slot)
+/* Leaves nothing of it to be touched, or in memory. */
+static bool seal(struct slot *slot)
 {
-    const struct guard_cut *cut = &slot->cut;
-    void *lead = part(slot, 0), *trail = part(slot, cut->lead + cut->room);
-    if (slot->span->needzero) { /* else there is nothing in memory */
-        (void)os_release(lead, cut->lead);
-        (void)os_release(trail, cut->trail);
-    }
-    return os_protect(lead, cut->lead, OS_ACCESS_NONE) &&
-           os_protect(trail, cut->trail, OS_ACCESS_NONE);
+    void *all = part(slot, 0);
+    size_t bytes = slot->span->pages << NH_PAGE_SHIFT;
+    slot->empty = !slot->span->needzero || os_release(all, bytes);
+    slot->sealed = os_protect(all, bytes, OS_ACCESS_NONE);
+    return slot->sealed;
 }
 
-/* Makes room for an object in the slot, in the span that it has or in another one. */
-static bool fit(struct slot *slot, struct heap *heap, const struct guard_cut *cut)
+/* Whether the slot's span has room for an object of the heap, and how it is cut then. */
+static bool suits(const struct slot *slot, const struct heap *heap, size_t size, size_t alignment,
+                  struct guard_cut *out)
 {
-    if (slot->base != 0 && slot->span->slot == heap->slot && guard_cut_same(&slot->cut, cut))
-        return os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_ALL);
+    const struct span *span = slot->span;
+    if (slot->base == 0 || !slot->sealed || span->slot != heap->slot || span->lender != heap->slot)
+        return false;
+    guard_cut_for(size, alignment, os_whole_page(), span->base, out);
+    return guard_cut_bytes(out) <= span->pages << NH_PAGE_SHIFT;
+}
+
+/* Another span, in which most objects have room, as who moved with every object would leave gaps
+ * everywhere that are too short to go back to the system. */
+static bool fit_anew(struct slot *slot, struct heap *heap, const struct guard_cut *cut)
+{
     if (!give_back(slot))
         return false;
-    struct span_request want = {.pages = guard_cut_bytes(cut) >> NH_PAGE_SHIFT,
+    size_t most = guard_cut_most(os_whole_page());
+    size_t bytes = guard_cut_bytes(cut);
+    struct span_request want = {.pages = (bytes > most ? bytes : most) >> NH_PAGE_SHIFT,
                                 .align_pages = cut->lead >> NH_PAGE_SHIFT,
                                 .state = SPAN_MANUAL,
-                                .cls = NH_CLASS_GUARD};
+                                .cls = NH_CLASS_GUARD,
+                                .clean_first = true};
     slot->span = heap_span_alloc(heap, &want);
     if (slot->span == NULL)
         return false;
-    slot->cut = *cut;
-    if (!protect_guards(slot)) {
+    if (!seal(slot)) {
         (void)give_back(slot);
         return false;
     }
     set_bounds(slot, slot->span->base, span_end(slot->span));
     return true;
+}
+
+/* Makes room for an object in the slot. */
+static bool fit(struct slot *slot, struct heap *heap, size_t size, size_t alignment)
+{
+    struct guard_cut *cut = &slot->cut;
+    if (!suits(slot, heap, size, alignment, cut)) {
+        guard_cut_for(size, alignment, os_whole_page(), 0, cut);
+        if (!fit_anew(slot, heap, cut))
+            return false;
+    }
+    /* All that is behind the room is trail. */
+    cut->trail = (slot->span->pages << NH_PAGE_SHIFT) - cut->lead - cut->room;
+    slot->sealed = false;
+    return os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_ALL);
+}
+
+/* Slots get their spans some at a time, so that these lie side by side. */
+#define SLOTS_AT_ONCE 16
+
+static NH_SLOW void prepare_more(struct heap *heap)
+{
+    struct guard_cut cut;
+    guard_cut_for(NH_CLASS_MAX, NH_GRAIN, os_whole_page(), 0, &cut);
+    for (unsigned i = 1; i < SLOTS_AT_ONCE; i++) {
+        lock_acquire(&lock);
+        unsigned n = guard_pool_take_unused(&pool);
+        lock_release(&lock);
+        if (n == GUARD_NO_SLOT)
+            return;
+        bool done = fit_anew(&slots[n], heap, &cut);
+        put(&slots[n], heap);
+        if (!done)
+            return;
+    }
 }
 
 /* ---- Objects ---- */
@@ -188,16 +235,17 @@ static void show(struct span *span, enum span_state state, size_t offset, size_t
 
 void *guard_alloc(struct heap *heap, size_t size, size_t alignment)
 {
-    struct slot *slot = take();
+    struct slot *slot = take(heap);
     if (slot == NULL)
         return NULL;
-    struct guard_cut cut;
-    guard_cut_for(size, alignment, os_whole_page(), &cut);
-    if (!fit(slot, heap, &cut)) {
-        put(slot);
+    bool unused = slot->span == NULL;
+    if (!fit(slot, heap, size, alignment)) {
+        put(slot, heap);
         return NULL;
     }
-    size_t offset = guard_offset(&cut, size, alignment, sampling_random() % 2 == 0);
+    if (unused)
+        prepare_more(heap);
+    size_t offset = guard_offset(&slot->cut, size, alignment, sampling_random() % 2 == 0);
     uintptr_t at = slot->span->base + offset;
     struct guard_trace trace;
     take_trace(&trace);
@@ -207,7 +255,7 @@ void *guard_alloc(struct heap *heap, size_t size, size_t alignment)
     lock_release(&lock);
     show(slot->span, SPAN_IN_USE, offset, size);
     span_table_set_home(round_down(at, NH_PAGE), 1, row_home(0, NH_CLASS_GUARD));
-    heap_count_large(heap_of(slot->span), 1, cut.room >> NH_PAGE_SHIFT);
+    heap_count_large(heap_of(slot->span), 1, slot->cut.room >> NH_PAGE_SHIFT);
     return (void *)at;
 }
 
@@ -241,9 +289,9 @@ void guard_free(void *ptr)
     heap_count_large(heap, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));
     cache_count_free(heap);
     /* Where it cannot be protected, what touches it is not noticed. */
-    (void)os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_NONE);
-    (void)os_release(part(slot, cut->lead), cut->room);
-    put(slot);
+    slot->sealed = os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_NONE);
+    slot->empty = os_release(part(slot, cut->lead), cut->room) && slot->empty;
+    put(slot, heap);
 }
 
 size_t guard_usable_size(const void *ptr)

@@ -4,29 +4,49 @@
  */
 #include "guard_pool.h"
 
-unsigned guard_pool_take(struct guard_pool *pool)
+#include <string.h>
+
+unsigned guard_pool_take_unused(struct guard_pool *pool)
 {
-    if (pool->used < NH_GUARD_SLOTS)
-        return pool->used++;
-    if (pool->count == 0)
-        return GUARD_NO_SLOT;
-    unsigned slot = pool->free[pool->first];
-    pool->first = (pool->first + 1) % NH_GUARD_SLOTS;
+    return pool->used < NH_GUARD_SLOTS ? pool->used++ : GUARD_NO_SLOT;
+}
+
+unsigned guard_pool_take(struct guard_pool *pool, unsigned heap)
+{
+    unsigned unused = guard_pool_take_unused(pool);
+    if (unused != GUARD_NO_SLOT || pool->count == 0)
+        return unused;
+    unsigned place = 0;
+    while (place < pool->count && pool->heap[pool->free[place]] != heap)
+        place++;
+    if (place == pool->count)
+        place = 0;
+    unsigned slot = pool->free[place];
     pool->count--;
+    memmove(&pool->free[place], &pool->free[place + 1], pool->count - place);
     return slot;
 }
 
-void guard_pool_put(struct guard_pool *pool, unsigned slot)
+void guard_pool_put(struct guard_pool *pool, unsigned slot, unsigned heap)
 {
     nh_assert(slot < pool->used && pool->count < pool->used);
-    pool->free[(pool->first + pool->count) % NH_GUARD_SLOTS] = (uint16_t)slot;
-    pool->count++;
+    pool->heap[slot] = (uint8_t)heap;
+    pool->free[pool->count++] = (uint8_t)slot;
 }
 
-void guard_cut_for(size_t size, size_t alignment, size_t unit, struct guard_cut *out)
+void guard_cut_for(size_t size, size_t alignment, size_t unit, uintptr_t base,
+                   struct guard_cut *out)
 {
-    *out = (struct guard_cut){
-        .lead = alignment > unit ? alignment : unit, .room = round_up(size, unit), .trail = unit};
+    *out = (struct guard_cut){.lead = round_up(base + unit, alignment) - base,
+                              .room = round_up(size, unit),
+                              .trail = unit};
+}
+
+size_t guard_cut_most(size_t unit)
+{
+    struct guard_cut cut;
+    guard_cut_for(NH_CLASS_MAX, NH_GRAIN, unit, 0, &cut);
+    return guard_cut_bytes(&cut);
 }
 
 size_t guard_offset(const struct guard_cut *cut, size_t size, size_t alignment, bool at_end)

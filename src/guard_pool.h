@@ -9,22 +9,27 @@
 #include "base.h"
 #include "limits.h"
 
-/* ---- Which slot: those never used first, then whichever has been free longest ---- */
+/* ---- Which slot: those never used first, then whichever of a heap has been free longest, or of
+ * any where none is free of that ---- */
 
 #define GUARD_NO_SLOT NH_GUARD_SLOTS
 
 /* All zero: every slot was never used. */
 struct guard_pool {
-    unsigned used;  /* slots below were used */
-    unsigned first; /* in the ring: free for longest */
-    unsigned count; /* in the ring */
-    uint16_t free[NH_GUARD_SLOTS];
+    unsigned used;                /* slots below were used */
+    unsigned count;               /* that are free again */
+    uint8_t free[NH_GUARD_SLOTS]; /* those, the one that has been free longest first */
+    uint8_t heap[NH_GUARD_SLOTS]; /* whose memory each of them has */
 };
+NH_STATIC(NH_GUARD_SLOTS <= UINT8_MAX && NH_HEAPS <= UINT8_MAX, "both are kept in bytes");
 
-/* A slot, which is the caller's then, or GUARD_NO_SLOT. */
-unsigned guard_pool_take(struct guard_pool *pool);
-/* The caller's slot becomes the one that is free for the shortest time. */
-void guard_pool_put(struct guard_pool *pool, unsigned slot);
+/* A slot that was never used, which is the caller's then, or GUARD_NO_SLOT. */
+unsigned guard_pool_take_unused(struct guard_pool *pool);
+/* A slot for an object of the heap, which is the caller's then, or GUARD_NO_SLOT. */
+unsigned guard_pool_take(struct guard_pool *pool, unsigned heap);
+/* The caller's slot, which has memory of the heap, becomes the one that is free for the shortest
+ * time. */
+void guard_pool_put(struct guard_pool *pool, unsigned slot, unsigned heap);
 
 /* ---- Where in a slot ---- */
 
@@ -35,17 +40,17 @@ struct guard_cut {
     size_t trail; /* guard */
 };
 
-/* For an object of `size` bytes, at least 1, and its alignment, a power of two, where slots begin
- * at multiples of `lead`. */
-void guard_cut_for(size_t size, size_t alignment, size_t unit, struct guard_cut *out);
+/* For an object of `size` bytes, at least 1, and its alignment, a power of two, in a slot that
+ * begins at `base`, a multiple of `unit`; 0 stands for one that has the least lead. */
+void guard_cut_for(size_t size, size_t alignment, size_t unit, uintptr_t base,
+                   struct guard_cut *out);
 NH_INLINE size_t guard_cut_bytes(const struct guard_cut *cut)
 {
     return cut->lead + cut->room + cut->trail;
 }
-NH_INLINE bool guard_cut_same(const struct guard_cut *a, const struct guard_cut *b)
-{
-    return a->lead == b->lead && a->room == b->room && a->trail == b->trail;
-}
+/* The most that an object of up to NH_CLASS_MAX bytes takes that is aligned to no more than a unit.
+ */
+size_t guard_cut_most(size_t unit);
 
 /* Bytes of the slot before the object: right behind the lead, or as near to the trail as its
  * alignment allows. */

@@ -275,12 +275,17 @@ static NH_SLOW void merge_across_kinds(struct page_heap *heap)
     page_heap_note_clean(heap);
 }
 
-/* A free span of `search` pages of which `pages` may be taken: a resident one,
- * else one to be had from the system, else one that is another node's. */
-static struct span *find_fit(struct page_heap *heap, size_t search, size_t pages)
+/* A free span of `search` pages for what is wanted: a resident one, else one to be had from
+ * the system, else one that is another node's. */
+static struct span *find_fit(struct page_heap *heap, const struct span_request *want, size_t search)
 {
-    struct span *span = free_set_fit(&heap->resident, search);
-    if (span == NULL && pages <= heap->quota)
+    bool permitted = want->pages <= heap->quota;
+    struct span *span = NULL;
+    if (nh_unlikely(want->clean_first) && permitted)
+        span = free_set_fit(&heap->clean, search);
+    if (span == NULL)
+        span = free_set_fit(&heap->resident, search);
+    if (span == NULL && permitted)
         span = free_set_fit(&heap->clean, search);
     return span != NULL ? span : free_set_fit(&heap->borrowed, search);
 }
@@ -368,15 +373,15 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &search))
         return NULL;
     lock_acquire(&heap->lock);
-    struct span *from = find_fit(heap, search, want->pages);
+    struct span *from = find_fit(heap, want, search);
     if (from == NULL && heap->may_merge && heap->clean.pages <= heap->quota &&
         heap->resident.pages + heap->clean.pages >= search) {
         merge_across_kinds(heap);
-        from = find_fit(heap, search, want->pages);
+        from = find_fit(heap, want, search);
     }
     if (from == NULL && want->may_grow && want->pages <= heap->quota &&
         page_heap_grow(heap, search))
-        from = find_fit(heap, search, want->pages);
+        from = find_fit(heap, want, search);
     if (from == NULL) {
         lock_release(&heap->lock);
         return NULL;

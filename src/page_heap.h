@@ -62,6 +62,9 @@ struct span_request {
     enum span_state state; /* IN_USE or MANUAL */
     uint8_t cls;
     const struct size_class *cut; /* into objects, all free; NULL: into none */
+    /* Whether it shall rather lie in clean memory: spans that stay for long lie close together
+     * there, and what is between them can go back to the system. */
+    bool clean_first;
     /* Whether the heap may ask the system for more. */
     bool may_grow;
 };
