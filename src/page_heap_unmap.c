@@ -70,12 +70,9 @@ bool page_heap_unmap(struct page_heap *heap, size_t pages)
     return piece != NULL && unmap(heap, piece);
 }
 
-/* Under the lock: at most `most` pages, in whole huge pages, of the longest clean span. */
-static struct span *carve_longest(struct page_heap *heap, size_t most)
+/* Under the lock: at most `most` pages, in whole huge pages, of a clean span; NULL without one. */
+static struct span *carve_huge(struct page_heap *heap, struct span *from, size_t most)
 {
-    struct span *from = treap_longest(&heap->clean.longer);
-    if (from == NULL)
-        return NULL;
     uintptr_t first = round_up(from->base, NH_HUGE);
     uintptr_t last = round_down(span_end(from), NH_HUGE);
     if (first >= last)
@@ -84,23 +81,48 @@ static struct span *carve_longest(struct page_heap *heap, size_t most)
     return carve(heap, from, first, pages < most ? pages : most);
 }
 
+/* Spans are looked at from the longest to those that are shorter than a huge page.  Any may lie so
+ * that no whole one is in it, however long the others are. */
+struct course {
+    size_t pages; /* of the last one looked at, */
+    uintptr_t base;
+    bool ended;
+};
+
+/* The next one's huge pages go; returns how many pages, or ends the course if they cannot. */
+static size_t trim_next(struct page_heap *heap, size_t most, struct course *course)
+{
+    /* Who needs memory at any price waits until it is the system's. */
+    lock_acquire(&heap->releasing);
+    lock_acquire(&heap->lock);
+    struct span *from = treap_before(&heap->clean.longer, course->pages, course->base);
+    struct span *piece = NULL;
+    size_t pages = 0;
+    if (from == NULL || from->pages < NH_HUGE_PAGES) {
+        course->ended = true;
+    } else {
+        course->pages = from->pages;
+        course->base = from->base;
+        piece = carve_huge(heap, from, most);
+    }
+    if (piece != NULL)
+        pages = piece->pages;
+    lock_release(&heap->lock);
+    if (piece != NULL && !unmap(heap, piece)) {
+        course->ended = true;
+        pages = 0;
+    }
+    lock_release(&heap->releasing);
+    return pages;
+}
+
 size_t page_heap_trim(struct page_heap *heap, size_t most)
 {
     size_t unmapped = 0;
     most = round_down(most, NH_HUGE_PAGES);
-    while (unmapped < most) {
-        /* Who needs memory at any price waits until it is the system's. */
-        lock_acquire(&heap->releasing);
-        lock_acquire(&heap->lock);
-        struct span *piece = carve_longest(heap, most - unmapped);
-        size_t pages = piece != NULL ? piece->pages : 0;
-        lock_release(&heap->lock);
-        bool done = piece != NULL && unmap(heap, piece);
-        lock_release(&heap->releasing);
-        if (!done)
-            break;
-        unmapped += pages;
-    }
+    struct course course = {.pages = SIZE_MAX};
+    while (unmapped < most && !course.ended)
+        unmapped += trim_next(heap, most - unmapped, &course);
     if (unmapped != 0)
         log_line(LOG_TRACE, "unmap: heap %u gave back %zu KiB of addresses, %zu KiB mapped",
                  heap->slot, unmapped << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);

@@ -86,12 +86,18 @@ struct span *treap_best_fit(const struct treap *treap, size_t pages)
     return best;
 }
 
-struct span *treap_longest(const struct treap *treap)
+struct span *treap_before(const struct treap *treap, size_t pages, uintptr_t base)
 {
-    struct span *at = treap->root;
-    while (at != NULL && at->idle.right != NULL)
-        at = at->idle.right;
-    return at;
+    struct span *last = NULL;
+    for (struct span *at = treap->root; at != NULL;) {
+        if (at->pages < pages || (at->pages == pages && at->base < base)) {
+            last = at;
+            at = at->idle.right;
+        } else {
+            at = at->idle.left;
+        }
+    }
+    return last;
 }
 
 struct span *treap_first(const struct treap *treap)

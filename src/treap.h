@@ -25,8 +25,9 @@ void treap_remove(struct treap *treap, struct span *span);
 /* The smallest span of at least `pages`, the lowest address among equals, or
  * NULL; it stays in the treap. */
 struct span *treap_best_fit(const struct treap *treap, size_t pages);
-/* A longest span, or NULL. */
-struct span *treap_longest(const struct treap *treap);
+/* The last span in key order that comes before this key, or NULL: before SIZE_MAX pages a
+ * longest one. */
+struct span *treap_before(const struct treap *treap, size_t pages, uintptr_t base);
 /* In key order: the first span, and the one after `span`; NULL at the end. */
 struct span *treap_first(const struct treap *treap);
 struct span *treap_next(const struct treap *treap, const struct span *span);

@@ -103,6 +103,30 @@ static void in_whole_huge_pages(void **state)
     }
 }
 
+/* A clean span without a whole huge page in it does not keep shorter ones that have one. */
+static void past_those_that_lie_askew(void **state)
+{
+    (void)state;
+    struct span *end;
+    struct page_heap *heap = clean_heap(LARGE, &end);
+    /* One behind the other, and all longer than what was left beside `end`. */
+    take(heap, NH_HUGE_PAGES + 44);
+    struct span *askew = take(heap, NH_HUGE_PAGES + 144);
+    take(heap, NH_HUGE_PAGES + 68);
+    struct span *whole = take(heap, NH_HUGE_PAGES);
+    take(heap, NH_HUGE_PAGES + 1);
+    uintptr_t askew_base = askew->base, whole_base = whole->base;
+    assert_int_equal(whole_base - askew_base, (2 * NH_HUGE_PAGES + 212) * NH_PAGE);
+    assert_int_equal(whole_base % NH_HUGE, 0);
+    page_heap_free(heap, askew, false);
+    page_heap_free(heap, whole, false);
+    page_heap_release(heap, 0);
+    page_heap_trim(heap, SIZE_MAX);
+    assert_false(mapped(whole_base));
+    assert_true(mapped(askew_base));
+    assert_int_equal(count_mapped(whole_base, NH_HUGE_PAGES), 0);
+}
+
 /* Where nothing more may be taken, giving addresses back earns nothing: the pages were not
  * the system's memory, and the next ones would be. */
 static void no_quota_comes_of_it(void **state)
@@ -204,11 +228,9 @@ static void leaves_go_with_their_last_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leaves_go_with_their_last_page),
-        cmocka_unit_test(in_whole_huge_pages),
-        cmocka_unit_test(no_quota_comes_of_it),
-        cmocka_unit_test(growth_begins_where_it_was),
-        cmocka_unit_test(a_reserve_stays),
+        cmocka_unit_test(leaves_go_with_their_last_page), cmocka_unit_test(in_whole_huge_pages),
+        cmocka_unit_test(past_those_that_lie_askew),      cmocka_unit_test(no_quota_comes_of_it),
+        cmocka_unit_test(growth_begins_where_it_was),     cmocka_unit_test(a_reserve_stays),
         cmocka_unit_test(what_lies_idle_goes_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
