@@ -23,12 +23,13 @@ struct slot {
     /* Belong to who has the slot in hand: */
     struct span *span; /* NULL: none yet, or none any more */
     struct guard_cut cut;
-    bool sealed; /* nothing of the span can be touched */
-    bool empty;  /* nothing of it is in memory, but for a live object */
     /* Written by the same, under the lock; guarded by it for others: */
     uintptr_t base, end; /* of the span, while it has guard pages; else 0 */
-    bool live;
     struct guard_object object;
+    bool live;
+    /* As the first ones: */
+    bool sealed; /* nothing of the span can be touched */
+    bool empty;  /* nothing of it is in memory, but for a live object */
 };
 
 static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_GUARD);
@@ -156,7 +157,8 @@ static bool suits(const struct slot *slot, const struct heap *heap, size_t size,
                   struct guard_cut *out)
 {
     const struct span *span = slot->span;
-    if (slot->base == 0 || !slot->sealed || span->slot != heap->slot || span->lender != heap->slot)
+    if (span == NULL || slot->base == 0 || !slot->sealed || span->slot != heap->slot ||
+        span->lender != heap->slot)
         return false;
     guard_cut_for(size, alignment, os_whole_page(), span->base, out);
     return guard_cut_bytes(out) <= span->pages << NH_PAGE_SHIFT;

@@ -22,7 +22,7 @@
 
 #define PLANTED_SIZE  640
 #define PLANTED_COUNT 200000
-#define PLANTED_KEPT  100
+#define PLANTED_KEPT  50
 #define TIDY_COUNT    60000
 #define LINE_ROOM     64
 
