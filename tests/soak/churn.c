@@ -335,13 +335,20 @@ static void *visit(void *arg)
     return NULL;
 }
 
+/* How many visitors are there at once is chance, and the C library keeps their stacks: these shall
+ * not count for much in the address space. */
+#define VISITOR_STACK ((size_t)512 << 10)
+
 static void receive_visitor(struct churn_thread *thread, const struct phase *phase)
 {
+    pthread_attr_t attr;
+    CHECK(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, VISITOR_STACK) == 0);
     struct visitor visitor = {
         .host = thread, .phase = phase, .random = random_next(&thread->random)};
     pthread_t id;
-    CHECK(pthread_create(&id, NULL, visit, &visitor) == 0);
+    CHECK(pthread_create(&id, &attr, visit, &visitor) == 0);
     CHECK(pthread_join(id, NULL) == 0);
+    CHECK(pthread_attr_destroy(&attr) == 0);
     for (size_t i = 1; i < VISITOR_OBJECTS; i += 2)
         put(&thread->young, visitor.left[i]);
 }
