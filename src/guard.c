@@ -21,8 +21,8 @@
 
 struct slot {
     /* Belong to who has the slot in hand: */
-    struct span *span; /* NULL: none yet, or none any more */
-    struct guard_cut cut;
+    struct span *span;    /* NULL: none yet, or none any more */
+    struct guard_cut cut; /* its trail is longer where the span is */
     /* Written by the same, under the lock; guarded by it for others: */
     uintptr_t base, end; /* of the span, while it has guard pages; else 0 */
     struct guard_object object;
@@ -164,16 +164,15 @@ static bool suits(const struct slot *slot, const struct heap *heap, size_t size,
     return guard_cut_bytes(out) <= span->pages << NH_PAGE_SHIFT;
 }
 
-/* Another span, in which most objects have room, as who moved with every object would leave gaps
- * everywhere that are too short to go back to the system. */
-static bool fit_anew(struct slot *slot, struct heap *heap, const struct guard_cut *cut)
+/* Another span, of so many bytes or more: most objects shall have room in it, as who moved with
+ * every object would leave gaps everywhere that are too short to go back to the system. */
+static bool fit_anew(struct slot *slot, struct heap *heap, size_t bytes, size_t alignment)
 {
     if (!give_back(slot))
         return false;
     size_t most = guard_cut_most(os_whole_page());
-    size_t bytes = guard_cut_bytes(cut);
     struct span_request want = {.pages = (bytes > most ? bytes : most) >> NH_PAGE_SHIFT,
-                                .align_pages = cut->lead >> NH_PAGE_SHIFT,
+                                .align_pages = alignment >> NH_PAGE_SHIFT,
                                 .state = SPAN_MANUAL,
                                 .cls = NH_CLASS_GUARD,
                                 .clean_first = true};
@@ -194,11 +193,9 @@ static bool fit(struct slot *slot, struct heap *heap, size_t size, size_t alignm
     struct guard_cut *cut = &slot->cut;
     if (!suits(slot, heap, size, alignment, cut)) {
         guard_cut_for(size, alignment, os_whole_page(), 0, cut);
-        if (!fit_anew(slot, heap, cut))
+        if (!fit_anew(slot, heap, guard_cut_bytes(cut), cut->lead))
             return false;
     }
-    /* All that is behind the room is trail. */
-    cut->trail = (slot->span->pages << NH_PAGE_SHIFT) - cut->lead - cut->room;
     slot->sealed = false;
     return os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_ALL);
 }
@@ -208,15 +205,13 @@ static bool fit(struct slot *slot, struct heap *heap, size_t size, size_t alignm
 
 static NH_SLOW void prepare_more(struct heap *heap)
 {
-    struct guard_cut cut;
-    guard_cut_for(NH_CLASS_MAX, NH_GRAIN, os_whole_page(), 0, &cut);
     for (unsigned i = 1; i < SLOTS_AT_ONCE; i++) {
         lock_acquire(&lock);
         unsigned n = guard_pool_take_unused(&pool);
         lock_release(&lock);
         if (n == GUARD_NO_SLOT)
             return;
-        bool done = fit_anew(&slots[n], heap, &cut);
+        bool done = fit_anew(&slots[n], heap, 0, os_whole_page());
         put(&slots[n], heap);
         if (!done)
             return;

@@ -13,6 +13,7 @@
 
 #define SPAN_WASTE_SHIFT 4
 #define SPAN_OBJECTS_MIN 2
+NH_STATIC(NH_PAGE / NH_GRAIN <= NH_SPAN_OBJECTS_MAX, "as many as the bits of a span");
 
 void size_class_describe(unsigned cls, struct size_class *out)
 {
