@@ -147,9 +147,10 @@ void cache_collect_outboxes(void);
 /* The same of spares whose class its cache had no use for since the last call. */
 void cache_collect_idle(struct heap *heap);
 
-/* Caches on `heap` and the objects of each class in their magazines, or in the heap's
- * quarantine (harden.h); approximate while their threads run. */
-void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES]);
+/* Caches on `heap` and the heap's objects of each class in their magazines, on their way home
+ * from other nodes, or in its quarantine (harden.h); approximate while threads run.  Takes the
+ * locks of the inbox and, seldom, of central lists. */
+void cache_count(struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES]);
 
 /* Calls fn, which takes no lock, with every object in all caches' magazines and in
  * quarantine, and perhaps with some that threads which run now have taken out of them since

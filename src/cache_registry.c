@@ -7,6 +7,7 @@
 #include "harden.h"
 #include "numa/topology.h"
 #include "options.h"
+#include "special.h"
 
 static NH_TOGETHER struct lock lock = LOCK_INIT(LOCK_REGISTRY);
 static NH_TOGETHER struct cache *first; /* guarded by lock */
@@ -266,13 +267,24 @@ static size_t count_objects(const struct cache *cache, const struct row *row, un
     return objects;
 }
 
-void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES])
+static void count_object(void *object, void *arg)
 {
+    uint64_t *objects = arg;
+    unsigned cls = row_home_class(object_home(object));
+    if (cls < NH_CLASSES) /* else its span went meanwhile */
+        objects[cls]++;
+}
+
+void cache_count(struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSES])
+{
+    struct magazine *displaced = NULL;
     *caches = 0;
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
         objects[cls] = 0;
     lock_acquire(&lock);
     for (struct cache *cache = first; cache != NULL; cache = cache->next) {
+        if (heap->slot < NH_NODES_MAX)
+            each_stored(&cache->outbox[heap->slot], &displaced, count_object, objects);
         if (cache_heap_of(cache) != heap)
             continue;
         ++*caches;
@@ -280,5 +292,7 @@ void cache_count(const struct heap *heap, uint64_t *caches, uint64_t objects[NH_
             objects[cls] += count_objects(cache, &cache->rows[heap->slot], cls);
     }
     lock_release(&lock);
+    unpack_all(displaced);
+    heap_inbox_each(heap, count_object, objects);
     harden_count(heap, objects);
 }

@@ -273,6 +273,32 @@ static void statistics(void **state)
     assert_int_equal(errno, EINVAL);
 }
 
+static uint64_t live_of(int node)
+{
+    struct nh_node_stats stats = {.struct_size = sizeof(stats)};
+    assert_int_equal(nh_node_stats_read(node, &stats), 0);
+    return stats.live_bytes;
+}
+
+/* Freed by a thread of another node an object is nobody's, wherever it waits: in the outbox, and
+ * when a magazine was full and was sent, in the inbox. */
+static void what_goes_home_is_not_live(void **state)
+{
+    enum { OBJECTS = 300, SIZE = 200 };
+    void *objects[OBJECTS];
+    (void)state;
+    for (int node = 0; node < nh_node_count(); node++) {
+        free(nh_malloc_on_node(SIZE, node)); /* it has a heap, and memory for magazines */
+        uint64_t before = live_of(node);
+        for (size_t i = 0; i < OBJECTS; i++)
+            assert_non_null(objects[i] = nh_malloc_on_node(SIZE, node));
+        assert_true(live_of(node) >= before + OBJECTS * SIZE);
+        for (size_t i = 0; i < OBJECTS; i++)
+            free(objects[i]);
+        assert_int_equal(live_of(node), before);
+    }
+}
+
 static void memory_goes_back(void **state)
 {
     (void)state;
@@ -307,6 +333,7 @@ int main(void)
         cmocka_unit_test(threads_fixed_to_nodes),
         cmocka_unit_test(pages_for_pools),
         cmocka_unit_test(statistics),
+        cmocka_unit_test(what_goes_home_is_not_live),
         cmocka_unit_test(interleaved_objects), /* whose heap the sums then count, too */
         cmocka_unit_test(memory_goes_back),
     };
