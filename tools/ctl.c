@@ -7,7 +7,7 @@
  * the file that was asked for, or where that is no regular one, to memory that is copied.
  */
 #include "control_path.h"
-#include "json_text.h"
+#include "ctl_answer.h"
 #include "options.h"
 #include "share_file.h"
 
@@ -87,6 +87,11 @@ static void print_help(void)
           "  nearheap-ctl $(pidof redis-server) set DECAY 1000\n"
           "  nearheap-ctl $(pidof redis-server) profile write -o /tmp/now.pb.gz\n",
           stdout);
+}
+
+static void __attribute__((noreturn)) end_nonsense(const struct request *request)
+{
+    end(STATUS_REFUSED, "process %ld does not answer as it should", request->pid);
 }
 
 /* ---- The command line ---- */
@@ -282,8 +287,8 @@ static void send_command(int fd, char *command, int file)
         end(STATUS_REFUSED, "the command cannot be sent: %s", strerror(errno));
 }
 
-/* All of the answer; ends the program when it is an error. */
-static void receive_answer(const struct request *request, int fd, char answer[CONTROL_ANSWER_ROOM])
+/* All of the answer behind its first line; ends the program when it is an error. */
+static char *receive_answer(const struct request *request, int fd, char answer[CONTROL_ANSWER_ROOM])
 {
     size_t used = 0;
     ssize_t got;
@@ -294,75 +299,16 @@ static void receive_answer(const struct request *request, int fd, char answer[CO
         end(STATUS_REFUSED, "process %ld does not answer: %s", request->pid,
             errno == EAGAIN ? "it takes longer; see --wait" : strerror(errno));
     answer[used] = '\0';
-    size_t line = strcspn(answer, "\n");
-    if (answer[line] == '\n' && strncmp(answer, CONTROL_OK "\n", line + 1) == 0) {
-        memmove(answer, answer + line + 1, used - line);
-        return;
-    }
-    answer[line] = '\0';
-    const char *why = answer;
-    if (strncmp(why, CONTROL_ERROR, strlen(CONTROL_ERROR)) != 0)
-        end(STATUS_REFUSED, "process %ld does not answer as it should", request->pid);
-    why += strlen(CONTROL_ERROR);
-    if (strncmp(why, CONTROL_ERRNO, strlen(CONTROL_ERRNO)) == 0)
-        why = strerror(atoi(why + strlen(CONTROL_ERRNO)));
-    end(STATUS_REFUSED, "%s", why);
+    const char *why;
+    char *rest = ctl_answer_read(answer, &why);
+    if (rest == NULL && why == NULL)
+        end_nonsense(request);
+    if (rest == NULL)
+        end(STATUS_REFUSED, "%s", why);
+    return rest;
 }
 
-/* ---- What is printed ---- */
-
-/* The next word of a line, whose end becomes a zero. */
-static char *take_word(char **line)
-{
-    char *word = *line;
-    *line += strcspn(*line, " ");
-    if (**line != '\0')
-        *(*line)++ = '\0';
-    return word;
-}
-
-/* Lines of VARIABLE WHEN VALUE. */
-static void print_options(char *answer, bool json)
-{
-    bool first = true;
-    if (json)
-        putchar('[');
-    for (char *line = strtok(answer, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        char *rest = line;
-        const char *name = take_word(&rest), *when = take_word(&rest);
-        if (!json) {
-            printf("%-24s %-6s %s\n", name, when, rest);
-            continue;
-        }
-        printf("%s\n  {\"option\": ", first ? "" : ",");
-        json_text(stdout, name);
-        printf(", \"live\": %s, \"value\": ", strcmp(when, "live") == 0 ? "true" : "false");
-        json_text(stdout, rest);
-        putchar('}');
-        first = false;
-    }
-    if (json)
-        puts("\n]");
-}
-
-/* Lines of NAME NUMBER. */
-static void print_values(char *answer, bool json)
-{
-    bool first = true;
-    if (json)
-        putchar('{');
-    for (char *line = strtok(answer, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        char *rest = line;
-        const char *name = take_word(&rest);
-        if (json)
-            printf("%s\"%s\": %s", first ? "" : ", ", name, rest);
-        else
-            printf("%s %s\n", name, rest);
-        first = false;
-    }
-    if (json)
-        puts("}");
-}
+/* ---- Reports ---- */
 
 static bool is_regular(int fd)
 {
@@ -406,13 +352,13 @@ static void run(struct request *request)
     }
     strcat(request->command, "\n"); /* add_word has left room */
     send_command(fd, request->command, file);
-    receive_answer(request, fd, answer);
+    char *rest = receive_answer(request, fd, answer);
     if (file != output)
         copy(file, output);
     if (request->answer == ANSWER_OPTIONS)
-        print_options(answer, request->json);
-    else if (request->answer == ANSWER_VALUES)
-        print_values(answer, request->json);
+        ctl_answer_options(stdout, rest, request->json);
+    else if (request->answer == ANSWER_VALUES && !ctl_answer_values(stdout, rest, request->json))
+        end_nonsense(request);
     if ((output > STDOUT_FILENO && close(output) != 0) || fflush(stdout) != 0)
         end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
 }

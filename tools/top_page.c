@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "numa/read_file.h"
+#include "printable.h"
 #include "share_file.h"
 
 #include <dirent.h>
@@ -79,13 +80,6 @@ bool top_copy_figures(int fd, struct share_figures *out, uint64_t *generation)
     return false;
 }
 
-void top_make_printable(char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text < ' ' || *text > '~')
-            *text = '?';
-}
-
 static void read_command(struct top_process *process)
 {
     char path[PATH_ROOM];
@@ -94,7 +88,7 @@ static void read_command(struct top_process *process)
     if (read_file(path, process->command, sizeof process->command) <= 0)
         strcpy(process->command, "?");
     process->command[strcspn(process->command, "\n")] = '\0';
-    top_make_printable(process->command);
+    make_printable(process->command);
 }
 
 /* Anybody may make a page of any process's number: only its user's counts, or root's, whose
@@ -126,7 +120,7 @@ static enum top_found read_page(int fd, long pid, struct top_process *out)
         !is_its_users(pid, stat.st_uid))
         return TOP_NO_PAGE;
     out->header.generation = generation;
-    top_make_printable(out->header.release);
+    make_printable(out->header.release);
     out->user = stat.st_uid;
     out->has_before = false;
     out->fd = fd;

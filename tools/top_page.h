@@ -57,7 +57,5 @@ bool top_check_figures(const struct share_figures *figures);
 /* Copies the newest figures of a page whose header is right; false if they are not whole,
  * or not right. */
 bool top_copy_figures(int fd, struct share_figures *out, uint64_t *generation);
-/* What is not printable becomes a question mark. */
-void top_make_printable(char *text);
 
 #endif

@@ -7,8 +7,10 @@
  * and the like.  Side by side threads wait for each other after some calls, and objects change
  * hands, so that no two have the same one.
  */
+#include "call.h"
 #include "fuzz.h"
 #include "shadow.h"
+#include "whole.h"
 
 #include "../stamps.h"
 #include "nearheap.h"
@@ -19,46 +21,7 @@
 #include <string.h>
 
 #define THREADS_MOST 4
-#define CALL_BYTES   4
-#define CALLS_MOST   400
 #define ROUND_CALLS  8 /* of a thread */
-#define SIZE_MOST    ((size_t)3 << 20)
-
-struct call {
-    uint8_t what, which, high, low;
-};
-
-/* Four scales, and as fine as the scale: most are small. */
-static size_t size_of(const struct call *call)
-{
-    size_t number = (size_t)(call->high & 0x3f) << 8 | call->low;
-    size_t size = number & 0x3ff;
-    switch (call->high >> 6) {
-    case 1:
-        size = number;
-        break;
-    case 2:
-        size = number * 16;
-        break;
-    case 3:
-        size = number * 256;
-        break;
-    default:
-        break;
-    }
-    return size < SIZE_MOST ? size : SIZE_MOST;
-}
-
-/* Numbers of nodes, and a few that are none. */
-static int node_of(const struct call *call)
-{
-    return (int)(call->which >> 4) - 1;
-}
-
-static bool is_node(int node)
-{
-    return node >= 0 && node < nh_node_count();
-}
 
 /* ---- Calls that make objects ---- */
 
@@ -66,23 +29,25 @@ static _Thread_local int fixed_node = SHADOW_ANY;
 
 static void add_calloc(struct shadow *entry, size_t size, void *at)
 {
-    FUZZ_CHECK(at != NULL && stamps_check_zero(at, size) == STAMPS_GOOD);
+    FUZZ_CHECK(!shadow_granted(at) || stamps_check_zero(at, size) == STAMPS_GOOD);
     shadow_add(entry, at, size, 16, fixed_node, SHADOW_OBJECT);
 }
 
 static void add_aligned(struct shadow *entry, const struct call *call)
 {
-    size_t size = size_of(call), alignment = (size_t)16 << (call->which >> 4);
+    size_t size = call_size(call), alignment = (size_t)16 << (call->which >> 4);
     void *at = entry; /* left alone where it fails */
+    int error;
     switch (call->what >> 4 & 3) {
     case 0:
-        FUZZ_CHECK(nh_posix_memalign(&at, alignment / 4, size) ==
-                   (alignment / 4 < sizeof(void *) ? EINVAL : 0));
-        if (alignment / 4 < sizeof(void *)) {
-            FUZZ_CHECK(at == entry);
-            return;
-        }
         alignment /= 4;
+        error = nh_posix_memalign(&at, alignment, size);
+        FUZZ_CHECK(error == 0 || at == entry);
+        FUZZ_CHECK((error == EINVAL) == (alignment < sizeof(void *)));
+        if (error == EINVAL)
+            return;
+        errno = error;
+        at = error == 0 ? at : NULL;
         break;
     case 1:
         at = nh_aligned_alloc(alignment, size);
@@ -95,16 +60,17 @@ static void add_aligned(struct shadow *entry, const struct call *call)
         at = (call->which & 0x10) != 0 ? nh_valloc(size) : nh_pvalloc(size);
     }
     shadow_add(entry, at, size, alignment, fixed_node, SHADOW_OBJECT);
+    entry->alignment = alignment;
 }
 
 static void add_on_node(struct shadow *entry, const struct call *call)
 {
-    int node = node_of(call);
-    size_t size = size_of(call);
+    int node = call_node(call);
+    size_t size = call_size(call);
     errno = 0;
     void *at =
         (call->what & 0x10) != 0 ? nh_calloc_on_node(1, size, node) : nh_malloc_on_node(size, node);
-    if (is_node(node))
+    if (call_is_node(node))
         shadow_add(entry, at, size, 16, node, SHADOW_OBJECT);
     else
         FUZZ_CHECK(at == NULL && errno == EINVAL);
@@ -112,11 +78,11 @@ static void add_on_node(struct shadow *entry, const struct call *call)
 
 static void add_pages(struct shadow *entry, const struct call *call)
 {
-    int node = node_of(call);
-    size_t pages = size_of(call) / NH_PAGE_BYTES;
+    int node = call_node(call);
+    size_t pages = call_size(call) / NH_PAGE_BYTES;
     errno = 0;
     void *at = nh_pages_alloc(pages, node);
-    if (pages != 0 && (node == -1 || is_node(node)))
+    if (pages != 0 && (node == -1 || call_is_node(node)))
         shadow_add(entry, at, pages * NH_PAGE_BYTES, NH_PAGE_BYTES, node == -1 ? fixed_node : node,
                    SHADOW_PAGES);
     else
@@ -125,7 +91,7 @@ static void add_pages(struct shadow *entry, const struct call *call)
 
 static void add(struct shadow *entry, const struct call *call)
 {
-    size_t size = size_of(call);
+    size_t size = call_size(call);
     switch (call->what & 15) {
     case 0:
         add_calloc(entry, size, nh_calloc(1, size));
@@ -160,10 +126,12 @@ static void add(struct shadow *entry, const struct call *call)
 
 static void drop(struct shadow *entry, const struct call *call)
 {
-    shadow_check(entry, size_of(call));
+    shadow_check(entry, call_size(call));
     errno = EXDEV;
     if (entry->kind == SHADOW_PAGES)
         nh_pages_free(entry->at);
+    else if ((call->what & 0x10) != 0 && entry->alignment != 0)
+        nh_free_aligned_sized(entry->at, entry->alignment, entry->size);
     else if ((call->what & 0x10) != 0)
         nh_free_sized(entry->at, entry->size);
     else
@@ -174,14 +142,16 @@ static void drop(struct shadow *entry, const struct call *call)
 
 static void move(struct shadow *entry, const struct call *call)
 {
-    size_t size = size_of(call);
+    size_t size = call_size(call);
     if (entry->kind == SHADOW_PAGES || size == 0)
         return;
     shadow_check(entry, size);
     void *at = (call->what & 0x10) != 0 ? nh_reallocarray(entry->at, size, 1)
                                         : nh_realloc(entry->at, size);
-    FUZZ_CHECK(at != NULL);
-    shadow_moved(entry, at, size);
+    if (shadow_granted(at))
+        shadow_moved(entry, at, size);
+    else
+        shadow_check(entry, size);
 }
 
 /* To a size that cannot be: the object stays. */
@@ -190,7 +160,8 @@ static void move_too_far(struct shadow *entry, const struct call *call)
     if (entry->kind == SHADOW_PAGES)
         return;
     errno = 0;
-    FUZZ_CHECK(nh_realloc(entry->at, SIZE_MAX / 2 + 1 + size_of(call)) == NULL && errno == ENOMEM);
+    FUZZ_CHECK(nh_realloc(entry->at, SIZE_MAX / 2 + 1 + call_size(call)) == NULL &&
+               errno == ENOMEM);
     errno = 0;
     FUZZ_CHECK(nh_reallocarray(entry->at, SIZE_MAX / 2, 3) == NULL && errno == ENOMEM);
     shadow_check(entry, 1);
@@ -226,7 +197,7 @@ static void use(struct shadow *entry, const struct call *call)
         watch(entry);
         break;
     case 5:
-        shadow_check(entry, size_of(call));
+        shadow_check(entry, call_size(call));
         break;
     case 6:
         move_too_far(entry, call);
@@ -236,67 +207,11 @@ static void use(struct shadow *entry, const struct call *call)
     }
 }
 
-/* ---- Calls on the whole ---- */
-
-/* Addresses of all kinds, in and beside objects, and any. */
-static void look_anywhere(const struct call *call)
-{
-    uintptr_t at = (uintptr_t)size_of(call) << (call->which & 0x3f);
-    struct nh_object object = {.struct_size = sizeof(object)};
-    FUZZ_CHECK(nh_lookup((const void *)at, &object) == 0);
-    FUZZ_CHECK(object.what >= NH_NOTHING && object.what <= NH_REST);
-    (void)nh_node_of((const void *)at);
-}
-
-static void fix_node(const struct call *call)
-{
-    int node = node_of(call);
-    int done = nh_set_thread_node(node);
-    FUZZ_CHECK(done == (node == -1 || is_node(node) ? 0 : -1));
-    if (done == 0)
-        fixed_node = node;
-}
-
-static void tend(const struct call *call)
-{
-    struct nh_placement placement = {.struct_size = sizeof(placement)};
-    struct nh_pair_stats pair = {.struct_size = sizeof(pair)};
-    switch (call->what >> 4 & 7) {
-    case 0:
-        (void)nh_malloc_trim(size_of(call));
-        break;
-    case 1:
-        (void)nh_scavenge(is_node(node_of(call)) ? node_of(call) : -1);
-        break;
-    case 2:
-        look_anywhere(call);
-        break;
-    case 3:
-        fix_node(call);
-        break;
-    case 4:
-        (void)nh_placement_audit(node_of(call), call->low, &placement);
-        break;
-    case 5:
-        (void)nh_pair_stats_read(0, node_of(call), &pair);
-        break;
-    case 6:
-        /* Samples at the least distance: every object has a chance. */
-        if ((call->low & 1) != 0)
-            FUZZ_CHECK(nh_profile_start((size_t)call->high * 64 + 1) == 0);
-        else
-            nh_profile_stop();
-        break;
-    default:
-        FUZZ_CHECK(nh_malloc(SIZE_MAX - size_of(call)) == NULL);
-        nh_free(NULL);
-    }
-}
-
 static void do_call(struct shadow *entry, const struct call *call)
 {
-    if (call->what >= 0xf0 || (call->what & 0x8f) == 0x8f)
-        tend(call);
+    errno = 0;
+    if (whole_is(call))
+        whole_call(call, &fixed_node);
     else if (entry->at == NULL)
         add(entry, call);
     else
@@ -392,8 +307,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < SHADOW_OBJECTS; i++)
         if (shadows[i].at != NULL)
             drop(&shadows[i], &calls[0]);
-    shadow_check_all();
-    nh_profile_stop();
+    shadow_check_none();
+    whole_restore();
     (void)nh_set_thread_node(-1);
     fixed_node = SHADOW_ANY;
     return 0;

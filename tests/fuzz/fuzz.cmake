@@ -4,10 +4,16 @@
 # goes on from there for some seconds, where its libFuzzer is.
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
-set(calls_sources calls.c shadow.c)
+set(calls_sources calls.c live.c shadow.c whole.c)
 set(options_sources options.c)
 set(topology_sources topology.c)
 set(machine_sources machine.c ../../tools/machine_checks.c)
+set(answer_sources answer.c ../../tools/ctl_answer.c)
+set(commands_sources commands.c live.c)
+set(page_sources page.c)
+foreach(part export page residence text values)
+    list(APPEND page_sources ../../tools/top_${part}.c)
+endforeach()
 
 include(CheckCSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS "-fsanitize=fuzzer")
@@ -30,7 +36,7 @@ if(NEARHEAP_HAVE_LIBFUZZER)
         COMPILE_OPTIONS "-fno-sanitize-coverage=trace-cmp")
 endif()
 
-foreach(target calls options topology machine)
+foreach(target calls options topology machine commands answer page)
     list(TRANSFORM ${target}_sources PREPEND ${here}/)
     add_executable(fuzz_${target} ${${target}_sources})
     target_include_directories(fuzz_${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
@@ -43,6 +49,9 @@ foreach(target calls options topology machine)
             -fno-sanitize-recover=undefined)
         target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer,undefined)
         target_link_libraries(fuzz_${target} PRIVATE nearheap_fuzzed)
+        if(target STREQUAL calls)
+            target_sources(fuzz_calls PRIVATE ${here}/mutate.c)
+        endif()
         set(replay_${target} -runs=0 ${here}/corpus/${target})
         # Not topologies: there are some with which hwloc is busy for minutes, and whether one
         # is met is chance.
@@ -64,6 +73,8 @@ run(calls_replay_4_nodes fuzz 120 COMMAND fuzz_calls ${replay_calls}
 
 run(calls_replay_hardened fuzz 120 COMMAND fuzz_calls ${replay_calls}
     ENVIRONMENT "NEARHEAP_HARDEN=1")
+run(calls_replay_guarded fuzz 120 COMMAND fuzz_calls ${replay_calls}
+    ENVIRONMENT "NEARHEAP_GUARD=64;NEARHEAP_TOPOLOGY=${topology_4}")
 
 find_program(PYTHON3 python3)
 if(PYTHON3)

@@ -9,6 +9,7 @@
 #ifndef NH_TEST_SHADOW_H
 #define NH_TEST_SHADOW_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,13 +22,21 @@ enum shadow_kind { SHADOW_OBJECT, SHADOW_PAGES };
 struct shadow {
     void *at; /* NULL: none */
     size_t size, usable;
+    size_t alignment; /* that was asked for; 0: none */
     uint64_t seed;
     enum shadow_kind kind;
     bool finalizer;
 };
 extern struct shadow shadows[SHADOW_OBJECTS];
 
-/* A new object, of `node` if that is known; fills it. */
+/* Set before options change with which it is so, until they are as before: nodes have limits,
+ * so that an object may be refused; where objects are is not known. */
+extern _Atomic bool shadow_scarce, shadow_anywhere;
+
+/* Whether there is an object; aborts where a missing one, for which errno is ENOMEM, has no
+ * reason. */
+bool shadow_granted(const void *at);
+/* A new object that was granted or not, of `node` if that is known; fills it. */
 void shadow_add(struct shadow *entry, void *at, size_t size, size_t alignment, int node,
                 enum shadow_kind kind);
 /* Before it is freed or given to realloc: its contents, and what nh_lookup says at `offset`. */
@@ -44,5 +53,7 @@ void shadow_finalizer(void *ptr, void *entry);
 /* That no two overlap, that a walk finds these objects and no others, and that their bytes are
  * in the statistics. */
 void shadow_check_all(void);
+/* That by the statistics nothing is held. */
+void shadow_check_none(void);
 
 #endif

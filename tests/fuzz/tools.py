@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Damages profiles and traces in many ways and has the tools read them: each says what is
-wrong and ends, or shows what it found; never a traceback.
+"""Damages profiles, traces and dumps in many ways and has the tools read them: each says what
+is wrong and ends, or shows what it found; never a traceback.
 
     tools.py CORPUS [--seconds N | --runs N] [--seed N]
 
@@ -15,6 +15,7 @@ import importlib.util
 import io
 import os
 import random
+import re
 import resource
 import shutil
 import sys
@@ -29,12 +30,14 @@ sys.path.insert(0, TOOLS)
 import trace_format
 
 MOST_MEMORY = 2 << 30  # what a few damaged bytes may make a tool want, and more
-INPUT = "input"
+INPUT, OUTPUT = "input", "output"
 TARGETS = {  # by folder of the corpus: what reads it
     "profile": (("nearheap-profile", "crossnode", INPUT),
                 ("nearheap-profile", "names", INPUT, os.devnull),
                 ("nearheap-profile", "totals", "--json", INPUT)),
     "trace": (("trace", "show", INPUT), ("trace", "show", "--json", INPUT)),
+    "dump": (("nearheap-map", "--classes", "0", INPUT), ("nearheap-map", "--json", INPUT),
+             ("nearheap-map", "-o", OUTPUT, INPUT)),
 }
 
 
@@ -68,7 +71,7 @@ def damage(chance, data):
     data = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 5, 20))):
         at = chance.randrange(len(data) + 1)
-        how = chance.randrange(6)
+        how = chance.randrange(7)
         if how == 0:
             del data[at:at + chance.randrange(1, 9)]
         elif how == 1:
@@ -83,10 +86,15 @@ def damage(chance, data):
             data[there:there] = piece
         elif how == 5 and chance.random() < 0.1:
             del data[at:]
+        elif how == 6 and (number := re.compile(rb"-?[0-9a-f]+").search(data, at)):
+            data[number.start():number.end()] = chance.choice(
+                (b"0", b"-1", b"1", b"ffff", b"65536", b"18446744073709551616", b"9" * 30))
     return bytes(data)
 
 
 def unpacked(kind, data):
+    if kind == "dump":
+        return data
     if kind == "profile":
         return gzip.decompress(data)
     length, at = trace_format.get_number(data, len(trace_format.MAGIC))
@@ -94,6 +102,8 @@ def unpacked(kind, data):
 
 
 def packed(kind, data):
+    if kind == "dump":
+        return data
     if kind == "profile":
         return gzip.compress(data, 1)
     head = bytearray(trace_format.MAGIC)
@@ -126,14 +136,15 @@ def main():
     end = time.monotonic() + options.seconds if options.seconds else None
     runs = failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, INPUT)
+        path, output = os.path.join(folder, INPUT), os.path.join(folder, OUTPUT)
         while time.monotonic() < end if end else runs < options.runs:
             kind, data = chance.choice(sound)
             with open(path, "wb") as file:
                 file.write(data if runs < len(sound) else damaged(chance, kind, data))
             for tool, *words in TARGETS[kind]:
                 try:
-                    run_tool(tool, *(path if word == INPUT else word for word in words))
+                    run_tool(tool, *({INPUT: path, OUTPUT: output}.get(word, word)
+                                     for word in words))
                 except Exception:
                     failures += 1
                     kept = f"fuzz_found.{kind}.{options.seed}.{runs}"

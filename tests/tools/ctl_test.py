@@ -315,6 +315,47 @@ def nonsense_does_no_harm():
         ctl(program.pid, "get")
 
 
+def answers_that_mean_ill_do_no_harm():
+    """This process answers, as one that is not what it seems to be."""
+    os.makedirs(folder(os.geteuid()), mode=0o700, exist_ok=True)
+    path = socket_of(os.getpid())
+    cases = (
+        (("get",), b"ok\nNEARHEAP_X live \x1b[2J\x07\xff\n", 0,
+         "NEARHEAP_X               live   ?[2J??\n"),
+        (("--json", "get"), b'ok\n"\\\t a\x1b" b"\n', 0,
+         '[\n  {"option": "\\"\\\\?", "live": false, "value": "b\\""}\n]\n'),
+        (("scavenge",), b"ok\nreleased_bytes \x1b[2J\n", 1, "as it should"),
+        (("--json", "scavenge"), b'ok\nreleased_bytes 1, "more": 2\n', 1, "as it should"),
+        (("--json", "scavenge"), b"ok\nreleased_bytes 01\n", 1, "as it should"),
+        (("scavenge",), b"error \x1b]0;\x07\n", 1, "nearheap-ctl: ?]0;?\n"),
+        (("scavenge",), b"\n", 1, "as it should"),
+        (("scavenge",), b"", 1, "as it should"),
+        (("scavenge",), b"ok" * 10000, 1, "as it should"),
+    )
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    try:
+        listener.listen()
+        for words, data, status, expected in cases:
+            def answer():
+                client, _ = listener.accept()
+                with client:
+                    client.recv(4096)
+                    try:
+                        client.sendall(data)
+                    except OSError:
+                        pass  # it has heard enough
+            thread = threading.Thread(target=answer)
+            thread.start()
+            said = ctl(os.getpid(), *words, status=status)
+            thread.join()
+            if expected not in said:
+                fail(f"{words}, answered {data[:40]!r}: {said!r}")
+    finally:
+        listener.close()
+        os.unlink(path)
+
+
 def many_and_slow_clients_are_served():
     with Program() as program:
         slow = [socket.socket(socket.AF_UNIX) for _ in range(12)]
@@ -408,6 +449,7 @@ def main():
         options_have_their_effect(work)
         what_is_wrong_is_named(work)
         nonsense_does_no_harm()
+        answers_that_mean_ill_do_no_harm()
         many_and_slow_clients_are_served()
         sockets_come_and_go()
         others_are_refused(work)

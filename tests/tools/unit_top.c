@@ -7,6 +7,7 @@
 #include "proc_stat.h"
 #include "share_file.h"
 #include "tests/unit.h"
+#include "tools/printable.h"
 #include "tools/top_export.h"
 #include "tools/top_page.h"
 #include "tools/top_residence.h"
@@ -202,8 +203,8 @@ static void random_counters(void **state)
         process.before = page.figures[1];
         process.has_before = i % 2 == 0;
         strcpy(process.command, "evil\033[2J\"\\\n");
-        top_make_printable(process.command);
-        top_make_printable(process.header.release);
+        make_printable(process.command);
+        make_printable(process.header.release);
         print_all(&process);
     }
 }
