@@ -72,17 +72,19 @@ enum span_found span_table_find_again(uintptr_t address, struct span_view *out)
 
 struct span *span_table_next(uintptr_t *address)
 {
-    uintptr_t at = round_down(*address, NH_PAGE);
-    while (at >> TABLE_LEAF_SHIFT < TABLE_LEAVES) {
-        uintptr_t end = ((at >> TABLE_LEAF_SHIFT) + 1) << TABLE_LEAF_SHIFT;
-        for (; at != end && span_table_leaf(at) != NULL; at += NH_PAGE) {
-            struct span *span = span_table_hint(at);
+    uintptr_t high = *address >> TABLE_LEAF_SHIFT;
+    size_t page = span_table_page(*address);
+    for (; high < TABLE_LEAVES; high++, page = 0) {
+        /* Once for all its entries: should it become one for other addresses meanwhile, what
+         * is found is no more stale than it may be. */
+        struct table_leaf *leaf = span_table_leaf(high << TABLE_LEAF_SHIFT);
+        for (; leaf != NULL && page < TABLE_LEAF_PAGES; page++) {
+            struct span *span = atomic_load_explicit(&leaf->span[page], memory_order_acquire);
             if (span != NULL) {
-                *address = at;
+                *address = (high << TABLE_LEAF_SHIFT) + (page << NH_PAGE_SHIFT);
                 return span;
             }
         }
-        at = end;
     }
     return NULL;
 }

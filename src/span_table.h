@@ -133,7 +133,7 @@ NH_INLINE enum span_found span_table_find(uintptr_t address, struct span_view *o
 
 /* The span pointer, possibly stale, of the first page at or after *address that
  * has one; *address becomes that page's.  NULL at the end.  For walks; takes
- * a millisecond for each leaf. */
+ * some tenths of a millisecond for each leaf. */
 struct span *span_table_next(uintptr_t *address);
 
 /* Makes leaves for [base, base + pages), which is memory of ours from now on; false
