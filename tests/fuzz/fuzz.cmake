@@ -29,11 +29,8 @@ if(NEARHEAP_HAVE_LIBFUZZER)
     nearheap_engine(nearheap_fuzzed)
     target_compile_definitions(nearheap_fuzzed PRIVATE NH_DEBUG)
     target_compile_options(nearheap_fuzzed PRIVATE -g -fsanitize=fuzzer-no-link,undefined
-        -fno-sanitize-recover=undefined)
+        -fno-sanitize-recover=undefined -fsanitize-coverage-ignorelist=${here}/uncounted.list)
     target_link_libraries(nearheap_fuzzed PUBLIC Threads::Threads)
-    # A walk looks at every leaf there may be: noting these comparisons takes longer than all else.
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/span_table.c PROPERTIES
-        COMPILE_OPTIONS "-fno-sanitize-coverage=trace-cmp")
 endif()
 
 foreach(target calls options topology machine commands answer page)
