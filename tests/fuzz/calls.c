@@ -13,6 +13,8 @@
 #include "whole.h"
 
 #include "../stamps.h"
+#include "cxx.h"
+#include "fast.h"
 #include "nearheap.h"
 
 #include <errno.h>
@@ -89,6 +91,14 @@ static void add_pages(struct shadow *entry, const struct call *call)
         FUZZ_CHECK(at == NULL && errno == EINVAL);
 }
 
+/* What operator new throws from; here it gives up. */
+void *cxx_new_failed(size_t size)
+{
+    FUZZ_CHECK(size <= CALL_SIZE_MOST);
+    errno = ENOMEM;
+    return NULL;
+}
+
 static void add(struct shadow *entry, const struct call *call)
 {
     size_t size = call_size(call);
@@ -117,6 +127,9 @@ static void add(struct shadow *entry, const struct call *call)
         shadow_add(entry, nh_reallocarray(NULL, size / 3, 3), size / 3 * 3, 16, fixed_node,
                    SHADOW_OBJECT);
         break;
+    case 8:
+        shadow_add(entry, fast_new(size), size, 16, fixed_node, SHADOW_OBJECT);
+        break;
     default:
         shadow_add(entry, nh_malloc(size), size, 16, fixed_node, SHADOW_OBJECT);
     }
@@ -124,18 +137,25 @@ static void add(struct shadow *entry, const struct call *call)
 
 /* ---- Calls on objects ---- */
 
+static void free_as_told(struct shadow *entry, unsigned how)
+{
+    if (entry->kind == SHADOW_PAGES)
+        nh_pages_free(entry->at);
+    else if (how == 1 && entry->alignment != 0)
+        nh_free_aligned_sized(entry->at, entry->alignment, entry->size);
+    else if (how == 1)
+        nh_free_sized(entry->at, entry->size);
+    else if (how == 2 && entry->alignment == 0)
+        fast_free_sized(entry->at, entry->size); /* sized operator delete */
+    else
+        nh_free(entry->at);
+}
+
 static void drop(struct shadow *entry, const struct call *call)
 {
     shadow_check(entry, call_size(call));
     errno = EXDEV;
-    if (entry->kind == SHADOW_PAGES)
-        nh_pages_free(entry->at);
-    else if ((call->what & 0x10) != 0 && entry->alignment != 0)
-        nh_free_aligned_sized(entry->at, entry->alignment, entry->size);
-    else if ((call->what & 0x10) != 0)
-        nh_free_sized(entry->at, entry->size);
-    else
-        nh_free(entry->at);
+    free_as_told(entry, call->what >> 4 & 3);
     FUZZ_CHECK(errno == EXDEV);
     shadow_freed(entry);
 }
@@ -143,9 +163,14 @@ static void drop(struct shadow *entry, const struct call *call)
 static void move(struct shadow *entry, const struct call *call)
 {
     size_t size = call_size(call);
-    if (entry->kind == SHADOW_PAGES || size == 0)
+    if (entry->kind == SHADOW_PAGES)
         return;
     shadow_check(entry, size);
+    if (size == 0) {
+        FUZZ_CHECK(nh_realloc(entry->at, 0) == NULL);
+        shadow_freed(entry);
+        return;
+    }
     void *at = (call->what & 0x10) != 0 ? nh_reallocarray(entry->at, size, 1)
                                         : nh_realloc(entry->at, size);
     if (shadow_granted(at))
