@@ -233,6 +233,12 @@ static void define_cfa(struct machine *it, uint64_t number, int64_t offset)
     it->row.cfa_offset = offset;
 }
 
+/* A factored offset in bytes.  One that is too large is nonsense, but a number. */
+static int64_t in_bytes(const struct machine *it, uint64_t units)
+{
+    return (int64_t)(units * (uint64_t)it->entry->data_unit);
+}
+
 static void advance(struct machine *it, uint64_t units)
 {
     it->at += units * it->entry->code_unit;
@@ -270,7 +276,6 @@ enum { PRIMARY = 0xc0, ADVANCE = 0x40, OFFSET = 0x80, RESTORE = 0xc0 };
 /* Of the CFA; false for what is not known. */
 static bool run_cfa(struct machine *it, struct reader *in, unsigned code)
 {
-    int64_t unit = it->entry->data_unit;
     uint64_t number;
     switch (code) {
     case DEFINE_CFA:
@@ -279,7 +284,7 @@ static bool run_cfa(struct machine *it, struct reader *in, unsigned code)
         return true;
     case DEFINE_CFA_SIGNED:
         number = take_unsigned(in);
-        define_cfa(it, number, take_signed(in) * unit);
+        define_cfa(it, number, in_bytes(it, (uint64_t)take_signed(in)));
         return true;
     case DEFINE_CFA_REGISTER:
         it->row.cfa_register = take_unsigned(in);
@@ -288,7 +293,7 @@ static bool run_cfa(struct machine *it, struct reader *in, unsigned code)
         it->row.cfa_offset = (int64_t)take_unsigned(in);
         return true;
     case DEFINE_CFA_OFFSET_SIGNED:
-        it->row.cfa_offset = take_signed(in) * unit;
+        it->row.cfa_offset = in_bytes(it, (uint64_t)take_signed(in));
         return true;
     case DEFINE_CFA_EXPRESSION:
         skip(in, take_unsigned(in));
@@ -302,14 +307,13 @@ static bool run_cfa(struct machine *it, struct reader *in, unsigned code)
 /* Of other registers; false for what is not known. */
 static bool run_register(struct machine *it, struct reader *in, unsigned code)
 {
-    int64_t unit = it->entry->data_unit;
     uint64_t number = take_unsigned(in);
     switch (code) {
     case OFFSET_EXTENDED:
-        save(it, number, (int64_t)take_unsigned(in) * unit);
+        save(it, number, in_bytes(it, take_unsigned(in)));
         return true;
     case OFFSET_EXTENDED_SIGNED:
-        save(it, number, take_signed(in) * unit);
+        save(it, number, in_bytes(it, (uint64_t)take_signed(in)));
         return true;
     case RESTORE_EXTENDED:
         save_as(it, number, it->first.saved[place_of(number)]);
@@ -378,7 +382,7 @@ static bool run(struct machine *it, struct reader in)
             advance(it, operand);
             break;
         case OFFSET:
-            save(it, operand, (int64_t)take_unsigned(&in) * it->entry->data_unit);
+            save(it, operand, in_bytes(it, take_unsigned(&in)));
             break;
         case RESTORE:
             save_as(it, operand, it->first.saved[place_of(operand)]);
@@ -409,7 +413,8 @@ static struct frame_rule rule_of(const struct row *row)
     if (from->where != BELOW_CFA || from->offset != -(int64_t)FRAME_WORD || !row->is_simple ||
         !in_words(row->cfa_offset, &rule.cfa))
         return (struct frame_rule){.kind = FRAME_ASK};
-    if (fp->where != IN_PLACE && (fp->where != BELOW_CFA || !in_words(-fp->offset, &rule.fp)))
+    if (fp->where != IN_PLACE &&
+        (fp->where != BELOW_CFA || !in_words((int64_t)(0 - (uint64_t)fp->offset), &rule.fp)))
         return (struct frame_rule){.kind = FRAME_ASK};
     if (row->cfa_register == REGISTER_SP)
         rule.kind = FRAME_BY_SP;
