@@ -8,6 +8,7 @@
 #include "live.h"
 #include "shadow.h"
 
+#include "heap.h"
 #include "profile_write.h"
 #include "stats.h"
 
@@ -229,10 +230,22 @@ void whole_call(const struct call *call, int *thread_node)
     }
 }
 
+/* What a node borrowed goes back, as it does in time, so that the next input knows where its
+ * objects are. */
+static void repay(void)
+{
+    (void)nh_malloc_trim(0);
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
+        if (heap_if_exists(slot) != NULL)
+            heap_repay(heap_if_exists(slot));
+}
+
 void whole_restore(void)
 {
     nh_profile_stop();
     live_restore();
+    if (shadow_scarce)
+        repay();
     for (int node = 0; shadow_anywhere && node < nh_node_count(); node++)
         (void)nh_migrate_heap(node, node, NULL);
     shadow_scarce = false;
