@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <hwloc.h>
 #include <hwloc/distances.h>
+#include <sys/auxv.h>
 
 #define HWLOC_LIBRARY "libhwloc.so.15"
 
@@ -160,7 +161,9 @@ bool topology_ask_hwloc(const char *description, struct topology *out)
 {
     struct hwloc lib;
     hwloc_topology_t topology;
-    if (!open_library(&lib) || lib.hwloc_topology_init(&topology) != 0)
+    /* By variables of its own hwloc loads plugins and reads files, also for a program that has
+     * more rights than who started it. */
+    if (getauxval(AT_SECURE) != 0 || !open_library(&lib) || lib.hwloc_topology_init(&topology) != 0)
         return false;
     bool loaded = load(&lib, description, topology);
     if (loaded) {

@@ -34,6 +34,8 @@ NH_STATIC(CONTROL_PATH_ROOM <= sizeof(((struct sockaddr_un *)NULL)->sun_path),
           "a path fits a socket's address");
 
 /* All of this is the attendant's; in fork's child, where there is none yet, its successor's. */
+static bool is_forked;
+static uid_t owner; /* of the folder in which the socket is */
 static struct own_fd listener = {.fd = -1};
 static bool accepting; /* the listener is watched */
 static struct connection {
@@ -68,12 +70,13 @@ static void close_own(struct own_fd *it)
     it->fd = -1;
 }
 
+/* NULL when the program has closed the descriptor, which it may do at any moment. */
 static struct connection *connection_of(int fd)
 {
-    struct connection *at = connections;
-    while (at->socket.fd != fd || !own_fd_is(&at->socket))
-        at++;
-    return at;
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        if (connections[i].socket.fd == fd && own_fd_is(&connections[i].socket))
+            return &connections[i];
+    return NULL;
 }
 
 static struct connection *free_connection(void)
@@ -102,8 +105,11 @@ static void accept_connections(bool accept)
 static void end_connection(struct connection *connection)
 {
     close_own(&connection->file);
-    if (own_fd_is(&connection->socket))
+    if (own_fd_is(&connection->socket)) {
         attendant_drop(connection->socket.fd);
+        /* A child of which we are not told may have it, too. */
+        (void)shutdown(connection->socket.fd, SHUT_RDWR);
+    }
     close_own(&connection->socket);
     accept_connections(listener.fd >= 0);
 }
@@ -121,7 +127,7 @@ static bool is_allowed(int fd)
     struct ucred peer;
     socklen_t length = sizeof peer;
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-           (peer.uid == geteuid() || peer.uid == 0);
+           (peer.uid == owner || peer.uid == 0);
 }
 
 /* Keeps one file of what came, and closes others. */
@@ -168,6 +174,8 @@ static void connection_ready(int fd)
     static char buffer[CONTROL_ANSWER_ROOM];
     struct text text = {.at = buffer, .room = sizeof buffer};
     struct connection *connection = connection_of(fd);
+    if (connection == NULL)
+        return;
     bool open = receive(connection);
     char *end = memchr(connection->line, '\n', connection->used);
     bool full = connection->used == sizeof connection->line;
@@ -251,7 +259,7 @@ static int listen_at(const char *place)
 {
     char unfinished[CONTROL_PATH_ROOM];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    control_path(place, geteuid(), (long)getpid(), true, unfinished);
+    control_path(place, owner, (long)getpid(), true, unfinished);
     if (*path == '\0' || *unfinished == '\0')
         return ENOMEM;
     memcpy(address.sun_path, unfinished, sizeof unfinished);
@@ -276,12 +284,15 @@ static int listen_at(const char *place)
 static int open_in(const char *place)
 {
     char folder_path[SHARE_PATH_ROOM];
-    share_file_folder_path(place, geteuid(), folder_path);
-    control_path(place, geteuid(), (long)getpid(), false, path);
-    int folder = share_file_folder(place, geteuid(), true);
+    owner = geteuid();
+    share_file_folder_path(place, owner, folder_path);
+    control_path(place, owner, (long)getpid(), false, path);
+    int folder = share_file_folder(place, owner, true);
     if (folder < 0)
         return errno;
-    share_file_each(folder, remove_stale, folder_path);
+    /* Servers may have hundreds of children: each of them would connect to all others. */
+    if (!is_forked)
+        share_file_each(folder, remove_stale, folder_path);
     close(folder);
     return listen_at(place);
 }
@@ -342,6 +353,7 @@ void control_fork_child(void)
         close_own(&connections[i].file);
     }
     close_own(&listener);
+    is_forked = true;
     accepting = false;
     own_file_fork_child(&socket_file);
 }

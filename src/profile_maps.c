@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,10 +18,17 @@
 /* Notes of a file that are looked at. */
 #define NOTES_MAX 1024
 
-/* No cancellation points, as in read_file.c. */
+/* What lies at a mapping's path may be anybody's by now, and must not keep us waiting.  No
+ * cancellation points, as in read_file.c. */
 static int open_file(const char *path)
 {
-    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat stat;
+    if (fd >= 0 && (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))) {
+        syscall(SYS_close, fd);
+        return -1;
+    }
+    return fd;
 }
 
 static bool read_at(int fd, void *to, size_t bytes, uint64_t offset)

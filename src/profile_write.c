@@ -254,6 +254,8 @@ static int write_file(const char *pattern)
     text_add_path(&path, pattern);
     if (forked && strstr(pattern, "%p") == NULL)
         text_add(&path, ".%ld", (long)getpid());
+    if (path.used + 1 == path.room) /* cut, it is another file's */
+        return ENAMETOOLONG;
     int fd =
         (int)syscall(SYS_openat, AT_FDCWD, buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A longer path is cut, and cannot be opened. */
 #define PATH_MOST 4096
 
 bool report_file_wanted(const char *where)
@@ -25,7 +24,8 @@ int report_file_open(const char *where, const char *variable)
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
     text_add_path(&path, where);
-    int fd = open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool cut = path.used + 1 == path.room; /* it is another file's */
+    int fd = cut ? -1 : open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         log_line(LOG_ERROR, "cannot write to %s (%s)", buffer, variable);
     return fd;

@@ -33,9 +33,22 @@ void share_file_folder_path(const char *place, uid_t uid, char path[SHARE_PATH_R
     text_add(&text, "%s/" SHARE_FOLDER_PREFIX "%lu", place, (unsigned long)uid);
 }
 
+/* Not while the process acts for another user, whose the files would be: who may cut a page
+ * short may end whoever has it mapped. */
+static bool is_of_one_user(uid_t uid)
+{
+    uid_t real, effective, saved;
+    return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid &&
+           saved == uid;
+}
+
 int share_file_folder(const char *place, uid_t uid, bool make)
 {
     char path[SHARE_PATH_ROOM];
+    if (make && !is_of_one_user(uid)) {
+        errno = EPERM;
+        return -1;
+    }
     share_file_folder_path(place, uid, path);
     if (make && mkdir(path, FOLDER_MODE) != 0 && errno != EEXIST)
         return -1;

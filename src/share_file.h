@@ -29,8 +29,9 @@ extern const char *const share_places[SHARE_PLACES] __attribute__((visibility("h
 
 /* The path of a user's folder. */
 void share_file_folder_path(const char *place, uid_t uid, char path[SHARE_PATH_ROOM]);
-/* Opens that folder, made if `make`; negative if it is not there or is not only the
- * user's (errno says EPERM then). */
+/* Opens that folder; negative if it is not there or is not only the user's (errno says EPERM
+ * then).  With `make` it is made, for the process's own files, which has to be the user's by
+ * real, effective and saved number. */
 int share_file_folder(const char *place, uid_t uid, bool make);
 
 /* The number that a page's name is, or that of an unfinished one; 0 for other names. */

@@ -6,6 +6,18 @@
 
 #include "numa/topology.h"
 
+#include <sys/auxv.h>
+
+/* Whether the process has more rights than who started it. */
+static bool secure;
+
+unsigned long __real_getauxval(unsigned long type);
+unsigned long __wrap_getauxval(unsigned long type);
+unsigned long __wrap_getauxval(unsigned long type)
+{
+    return type == AT_SECURE ? secure : __real_getauxval(type);
+}
+
 static void lists(void **state)
 {
     (void)state;
@@ -109,6 +121,18 @@ static void hwloc_and_boot_agree(void **state)
     assert_ptr_equal(topology_now(), t);
 }
 
+/* It obeys variables that name plugins to load. */
+static void hwloc_is_not_asked_with_more_rights(void **state)
+{
+    (void)state;
+    static struct topology t = {.slots = 4, .synthetic = true};
+    secure = true;
+    assert_false(topology_ask_hwloc("numa:4 core:2 pu:1", &t));
+    secure = false;
+    if (!topology_ask_hwloc("numa:4 core:2 pu:1", &t))
+        skip(); /* no hwloc here */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +140,7 @@ int main(void)
         cmocka_unit_test(descriptions),
         cmocka_unit_test(order_by_distance),
         cmocka_unit_test(hwloc_and_boot_agree),
+        cmocka_unit_test(hwloc_is_not_asked_with_more_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,7 @@ WRAP(int, connect, -1, (int fd, const struct sockaddr *address, socklen_t length
      (fd, address, length))
 WRAP(int, accept4, -1, (int fd, struct sockaddr *address, socklen_t *length, int flags),
      (fd, address, length, flags))
+WRAP(int, shutdown, -1, (int fd, int how), (fd, how))
 WRAP(int, getsockopt, -1, (int fd, int level, int name, void *out, socklen_t *length),
      (fd, level, name, out, length))
 WRAP(ssize_t, recvmsg, -1, (int fd, struct msghdr *out, int flags), (fd, out, flags))

@@ -117,6 +117,14 @@ static void calls(const char *folder)
     snprintf(path, sizeof path, "%s/missing/calls", folder);
     CHECK(nh_profile_write(path) == -1 && errno == ENOENT);
     CHECK(nh_profile_write("/dev/full") == -1 && errno == EIO);
+    /* Cut, it would be another file's, which was there. */
+    char far[5000];
+    size_t used = (size_t)snprintf(far, sizeof far, "%s/", folder);
+    memset(far + used, 'x', sizeof far - 1 - used);
+    for (size_t i = used; i < sizeof far - 1; i += 200)
+        far[i] = '/';
+    far[sizeof far - 1] = '\0';
+    CHECK(nh_profile_write(far) == -1 && errno == ENAMETOOLONG);
 }
 
 /* ---- crossnode: pairs of threads, one on the first node and one on the last ---- */
