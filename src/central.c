@@ -455,7 +455,8 @@ size_t central_drain(struct central *central, bool all)
     uint32_t keep = all ? 0 : central->fulls - central->full_least;
     if (central->full_least != 0 && central->depot_room > NH_DEPOT_FIRST / central->cut.bytes)
         central->depot_room /= 2;
-    while (central->fulls > keep) {
+    /* What others free meanwhile is for the next time, or there might be no end. */
+    for (uint32_t most = central->fulls; most > keep && central->fulls > keep; most--) {
         unsigned any = 0;
         struct magazine *magazine = off_shelf(central, &any);
         moved += magazine->count;

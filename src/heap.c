@@ -15,6 +15,8 @@
 
 /* Depots and outboxes are looked at this many times per decay time. */
 #define TICKS_PER_DECAY 8
+/* But not more often: it takes files of the kernel, and each large object would. */
+#define TICK_LEAST_MS 10
 
 static NH_TOGETHER _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
 static NH_TOGETHER struct lock creation = LOCK_INIT(LOCK_HEAPS);
@@ -193,7 +195,8 @@ size_t heap_waiting_pages(struct heap *heap)
 
 uint64_t heap_tick_ms(void)
 {
-    return (uint64_t)options_get(OPT_DECAY) / TICKS_PER_DECAY;
+    uint64_t period = (uint64_t)options_get(OPT_DECAY) / TICKS_PER_DECAY;
+    return period < TICK_LEAST_MS ? TICK_LEAST_MS : period;
 }
 
 bool heap_tick(struct heap *heap)

@@ -59,6 +59,10 @@ void heap_send(struct heap *home, struct magazine *magazine)
 
 void heap_open_inbox(struct heap *heap, unsigned most)
 {
+    /* What comes meanwhile is for the next time, or there might be no end. */
+    uint32_t waiting = atomic_load_explicit(&heap->inbox.count, memory_order_relaxed);
+    if (most > waiting)
+        most = waiting;
     while (most-- > 0 && atomic_load_explicit(&heap->inbox.count, memory_order_relaxed) != 0) {
         lock_acquire(&heap->inbox.lock);
         struct magazine *magazine = heap->inbox.first;

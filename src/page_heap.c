@@ -94,8 +94,13 @@ void page_heap_note_clean(struct page_heap *heap)
 
 void page_heap_refund(struct page_heap *heap, size_t clean_pages)
 {
-    if (heap->quota != SIZE_MAX)
-        heap->quota += clean_pages;
+    if (heap->quota == SIZE_MAX)
+        return;
+    size_t used = heap->mapped_pages - heap->clean.pages - clean_pages;
+    size_t left = heap->limit_pages > used ? heap->limit_pages - used : 0;
+    heap->quota += clean_pages < SIZE_MAX - heap->quota ? clean_pages : SIZE_MAX - heap->quota;
+    if (heap->quota > left)
+        heap->quota = left;
 }
 
 struct span *page_heap_descriptor(struct page_heap *heap, uintptr_t base, size_t pages)
@@ -154,8 +159,17 @@ static void age_push(struct page_heap *heap, struct span *span)
     age_link(heap, span, NULL, heap->youngest);
 }
 
+/* Sweeps that would go on at `span` go on at `at`. */
+static void move_sweeps(const struct page_heap *heap, const struct span *span, struct span *at)
+{
+    for (struct sweep *sweep = heap->sweeps; nh_unlikely(sweep != NULL); sweep = sweep->next)
+        if (sweep->at == span)
+            sweep->at = at;
+}
+
 static void age_remove(struct page_heap *heap, struct span *span)
 {
+    move_sweeps(heap, span, span->idle.younger);
     if (span->idle.younger != NULL)
         span->idle.younger->idle.older = span->idle.older;
     else
@@ -170,6 +184,7 @@ static void age_inherit(struct page_heap *heap, struct span *span, const struct 
 {
     span->idle.unused_since_ms = from->idle.unused_since_ms;
     age_link(heap, span, from->idle.younger, from->idle.older);
+    move_sweeps(heap, from, span);
 }
 
 void page_heap_remove_free(struct page_heap *heap, struct span *span)

@@ -41,6 +41,7 @@ struct page_heap {
     size_t borrowed_pages;    /* other heaps' pages here */
     uint64_t lends, borrows;  /* runs of pages */
     struct span *youngest, *oldest; /* resident spans by time of free */
+    struct sweep *sweeps;           /* that are under way (page_heap_internal.h) */
     bool may_merge;       /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
     uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */

@@ -8,6 +8,12 @@
 
 #include "page_heap.h"
 
+/* A walk over the resident free spans by age, of which the lock is let go on the way. */
+struct sweep {
+    struct span *at; /* where it goes on, whatever becomes of that span; NULL: at its end */
+    struct sweep *next;
+};
+
 /* Descriptors come and go in the midst of a change (span_change): who is given one
  * describes it further and settles it. */
 
@@ -34,7 +40,8 @@ void page_heap_drop(struct page_heap *heap, struct span *span);
 void page_heap_retire(struct page_heap *heap, struct span *piece);
 /* Clean pages were taken. */
 void page_heap_note_clean(struct page_heap *heap);
-/* Pages that became clean may be taken again. */
+/* Pages that become clean, before they are put among these, may be taken again, but for those
+ * beyond the limit, which may have come down. */
 void page_heap_refund(struct page_heap *heap, size_t clean_pages);
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);

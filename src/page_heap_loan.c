@@ -80,9 +80,9 @@ bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out)
 void page_heap_take_back(struct page_heap *lender, const struct loan *loan)
 {
     lock_acquire(&lender->lock);
-    page_heap_take_in(lender, loan);
-    lender->lent_pages -= loan->pages;
     if (!loan->needzero)
         page_heap_refund(lender, loan->pages);
+    page_heap_take_in(lender, loan);
+    lender->lent_pages -= loan->pages;
     lock_release(&lender->lock);
 }

@@ -104,6 +104,8 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
  * the lock: what an allocation may miss meanwhile. */
 #define RELEASE_BATCH 16
 #define RELEASE_PAGES (4 * NH_HUGE_PAGES)
+/* Spans that are looked at while the lock is held once: most may be such as stay. */
+#define RELEASE_LOOKS 1024
 
 /* Which pages go: the whole system pages of spans that are free for `age_ms`; of a heap that
  * may have huge pages, only the whole ones of these, and the others after DECAY_PATIENCE times
@@ -121,51 +123,90 @@ static size_t whole_units(const struct span *span, size_t unit, uintptr_t *base)
     return end > *base ? (end - *base) >> NH_PAGE_SHIFT : 0;
 }
 
-/* The next spans to give back, oldest first, in state MANUAL. */
-static unsigned take_old(struct page_heap *heap, const struct release *which,
-                         struct span *batch[RELEASE_BATCH])
+/* A span's whole units, at most `most` pages of them, in state MANUAL; the sweep goes on behind
+ * these.  NULL if there are none. */
+static struct span *take_whole(struct page_heap *heap, struct sweep *sweep, size_t unit,
+                               size_t most)
 {
-    unsigned taken = 0;
+    uintptr_t base;
+    struct span *span = sweep->at;
+    size_t pages = whole_units(span, unit, &base);
+    if (pages == 0) {
+        sweep->at = span->idle.younger;
+        return NULL;
+    }
+    bool all = pages <= most;
+    struct span *piece = page_heap_carve(heap, span, base, all ? pages : most, SPAN_MANUAL);
+    if (!all)
+        sweep->at = span_table_hint(span_end(piece)); /* exact at the ends of free spans */
+    else if (sweep->at == span)                       /* what is left of it has no whole one */
+        sweep->at = span->idle.younger;
+    span_table_set(piece->base, 1, piece);
+    span_table_set(span_end(piece) - NH_PAGE, 1, piece);
+    span_settle(piece);
+    return piece;
+}
+
+/* The next spans to give back, oldest first, of which none may be found yet; false when there
+ * are no more behind them. */
+static bool take_old(struct page_heap *heap, const struct release *which, struct sweep *sweep,
+                     struct span *batch[RELEASE_BATCH], unsigned *taken)
+{
+    *taken = 0;
     size_t room = RELEASE_PAGES;
     lock_acquire(&heap->lock);
     uint64_t now = os_now_ms();
-    for (struct span *span = heap->oldest; span != NULL && taken < RELEASE_BATCH && room > 0;) {
-        struct span *next = span->idle.younger;
-        uint64_t age = now - span->idle.unused_since_ms;
-        if (age < which->age_ms || heap->resident.pages <= which->keep)
+    for (unsigned looks = 0; sweep->at != NULL && looks < RELEASE_LOOKS; looks++) {
+        uint64_t age = now - sweep->at->idle.unused_since_ms;
+        if (age < which->age_ms || heap->resident.pages <= which->keep) {
+            sweep->at = NULL;
             break;
-        uintptr_t base;
-        bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
-        size_t pages = whole_units(span, patient ? NH_HUGE : os_page(), &base);
-        if (pages != 0) {
-            if (pages > room)
-                pages = room;
-            struct span *piece = page_heap_carve(heap, span, base, pages, SPAN_MANUAL);
-            span_table_set(piece->base, 1, piece);
-            span_table_set(span_end(piece) - NH_PAGE, 1, piece);
-            span_settle(piece);
-            batch[taken++] = piece;
-            room -= pages;
-            heap->in_release += pages;
         }
-        span = next;
+        if (*taken == RELEASE_BATCH || room == 0)
+            break;
+        bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
+        struct span *piece = take_whole(heap, sweep, patient ? NH_HUGE : os_page(), room);
+        if (piece != NULL) {
+            batch[(*taken)++] = piece;
+            room -= piece->pages;
+            heap->in_release += piece->pages;
+        }
     }
+    bool more = sweep->at != NULL;
     lock_release(&heap->lock);
-    return taken;
+    return more;
+}
+
+static void sweep_begin(struct page_heap *heap, struct sweep *sweep)
+{
+    lock_acquire(&heap->lock);
+    *sweep = (struct sweep){.at = heap->oldest, .next = heap->sweeps};
+    heap->sweeps = sweep;
+    lock_release(&heap->lock);
+}
+
+static void sweep_end(struct page_heap *heap, struct sweep *sweep)
+{
+    lock_acquire(&heap->lock);
+    struct sweep **link = &heap->sweeps;
+    while (*link != sweep)
+        link = &(*link)->next;
+    *link = sweep->next;
+    lock_release(&heap->lock);
 }
 
 static size_t release_spans(struct page_heap *heap, const struct release *which)
 {
     size_t released = 0;
     bool refused = false; /* locked memory; it comes back as the youngest */
-    while (!refused) {
+    bool more = true;
+    struct sweep sweep;
+    sweep_begin(heap, &sweep);
+    while (more && !refused) {
         struct span *batch[RELEASE_BATCH];
+        unsigned taken;
         lock_acquire(&heap->releasing);
-        unsigned taken = take_old(heap, which, batch);
-        if (taken == 0) {
-            lock_release(&heap->releasing);
-            break;
-        }
+        more = take_old(heap, which, &sweep, batch, &taken);
         for (unsigned i = 0; i < taken; i++) {
             if (os_release((void *)batch[i]->base, batch[i]->pages << NH_PAGE_SHIFT)) {
                 released += batch[i]->pages;
@@ -186,6 +227,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
         lock_release(&heap->lock);
         lock_release(&heap->releasing);
     }
+    sweep_end(heap, &sweep);
     if (released != 0) {
         lock_acquire(&heap->lock);
         heap->scavenges++;

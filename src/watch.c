@@ -16,24 +16,33 @@
  * free at the first of them. */
 #define QUIET_TICKS 16
 
-/* Heaps are not looked at more often, whatever the time of decay. */
-#define PERIOD_LEAST_MS 10
-
 /* Relaxed: who finds it stale looks once too often or too late. */
 static _Atomic unsigned quiet = QUIET_TICKS; /* ticks since much was waiting */
+
+/* By whoever has changed `quiet`.  Another one may change it at any moment, and switch before
+ * us: the last of them finds the number that belongs to his switch, for what is exchanged in a
+ * switch orders them all (fast.c). */
+static void switch_watch(void)
+{
+    bool on;
+    do {
+        on = !watch_is_off();
+        fast_use_watch(on);
+    } while (on == watch_is_off());
+}
 
 void watch_begin(void)
 {
     if (atomic_load_explicit(&quiet, memory_order_relaxed) == 0 || options_get(OPT_DECAY) < 0)
         return;
     if (atomic_exchange_explicit(&quiet, 0, memory_order_relaxed) >= QUIET_TICKS)
-        fast_use_watch(true);
+        switch_watch();
 }
 
 void watch_stop(void)
 {
     if (atomic_exchange_explicit(&quiet, QUIET_TICKS, memory_order_relaxed) < QUIET_TICKS)
-        fast_use_watch(false);
+        switch_watch();
 }
 
 bool watch_is_off(void)
@@ -45,10 +54,7 @@ uint32_t watch_look(uint32_t calls)
 {
     static _Atomic uint64_t looked_ms; /* relaxed, as `quiet` */
     uint64_t now = os_now_ms();
-    uint64_t period = heap_tick_ms();
-    if (period < PERIOD_LEAST_MS)
-        period = PERIOD_LEAST_MS;
-    if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < period))
+    if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < heap_tick_ms()))
         return calls < WATCH_CALLS_MOST ? 2 * calls : calls;
     atomic_store_explicit(&looked_ms, now, memory_order_relaxed);
     bool ticked = false;
@@ -61,6 +67,6 @@ uint32_t watch_look(uint32_t calls)
      * next comes from few. */
     cache_give_back();
     if (atomic_fetch_add_explicit(&quiet, 1, memory_order_relaxed) + 1 == QUIET_TICKS)
-        fast_use_watch(false);
+        switch_watch();
     return WATCH_CALLS_LEAST;
 }

@@ -899,6 +899,61 @@ static void decay_by_age(void **state)
 
 /* Where there are no huge pages to break, as in a heap's first mapping, nothing waits
  * longer. */
+static struct span *take_raw(size_t pages)
+{
+    const struct span_request want = {
+        .pages = pages, .align_pages = 1, .state = SPAN_IN_USE, .may_grow = true};
+    struct span *span = page_heap_alloc(bed.heap, &want);
+    assert_non_null(span);
+    return span;
+}
+
+static size_t huge_pages_in(const struct span *span)
+{
+    uintptr_t begin = round_up(span->base, NH_HUGE), end = round_down(span_end(span), NH_HUGE);
+    return end > begin ? (end - begin) >> NH_HUGE_SHIFT : 0;
+}
+
+/* Many that wait for longer lie before some that are due, which are more than is given back at
+ * once. */
+static void a_sweep_passes_what_stays(void **state)
+{
+    enum { SMALL = 3000, LARGE = 3, LARGE_PAGES = 5 * NH_HUGE_PAGES + 7 };
+    static struct span *small[SMALL], *between[SMALL], *large[LARGE], *apart[LARGE];
+    (void)state;
+    only_with_small_system_pages();
+    bed.heap->may_be_huge = true;
+    for (size_t i = 0; i < SMALL; i++) {
+        small[i] = take_raw(1);
+        between[i] = take_raw(1);
+    }
+    for (size_t i = 0; i < LARGE; i++) {
+        large[i] = take_raw(LARGE_PAGES);
+        apart[i] = take_raw(1);
+    }
+    for (size_t i = 0; i < SMALL; i++)
+        page_heap_free(bed.heap, small[i], false);
+    for (size_t i = 0; i < LARGE; i++)
+        page_heap_free(bed.heap, large[i], false);
+    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
+        set_age(span, DECAY_MS + 1000);
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    page_heap_decay(bed.heap);
+    assert_true(bed.heap->resident.pages >= SMALL);
+    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger) {
+        assert_int_equal(huge_pages_in(span), 0);
+        set_age(span, 2 * DECAY_MS + 1000);
+    }
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    page_heap_decay(bed.heap);
+    assert_int_equal(bed.heap->resident.pages, 0);
+    assert_null(bed.heap->sweeps);
+    for (size_t i = 0; i < SMALL; i++)
+        page_heap_free(bed.heap, between[i], false);
+    for (size_t i = 0; i < LARGE; i++)
+        page_heap_free(bed.heap, apart[i], false);
+}
+
 static void decay_without_huge_pages(void **state)
 {
     (void)state;
@@ -1241,6 +1296,7 @@ int main(void)
         cmocka_unit_test_setup(locked_memory_stays_resident, setup),
         cmocka_unit_test_setup(decay_by_age, setup),
         cmocka_unit_test_setup(decay_without_huge_pages, setup),
+        cmocka_unit_test_setup(a_sweep_passes_what_stays, setup),
         cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),

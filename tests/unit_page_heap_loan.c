@@ -84,6 +84,27 @@ static void quota_bounds_what_is_taken(void **state)
     assert_int_equal(page_heap_used(heap), 0);
 }
 
+/* What a program has when its limit comes down it may keep; what it gives back stays away. */
+static void a_limit_that_came_down_is_not_passed_again(void **state)
+{
+    (void)state;
+    struct page_heap *heap = heap_new();
+    page_heap_limit(heap, 100, 100);
+    struct span *a = take(heap, 40, true), *b = take(heap, 40, true);
+    page_heap_limit(heap, 50, 0);
+    page_heap_free(heap, a, false);
+    assert_int_equal(page_heap_release(heap, 0), 40);
+    assert_int_equal(page_heap_used(heap), 40);
+    assert_int_equal(heap->quota, 10);
+    assert_null(take(heap, 11, false));
+    a = take(heap, 10, false);
+    assert_non_null(a);
+    page_heap_free(heap, b, true); /* clean at once */
+    assert_int_equal(heap->quota, 40);
+    page_heap_free(heap, a, true);
+    assert_int_equal(heap->quota, 50);
+}
+
 static void quota_holds_when_kinds_merge_and_spans_grow(void **state)
 {
     (void)state;
@@ -266,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quota_bounds_what_is_taken),
+        cmocka_unit_test(a_limit_that_came_down_is_not_passed_again),
         cmocka_unit_test(quota_holds_when_kinds_merge_and_spans_grow),
         cmocka_unit_test(a_loan_and_its_return),
         cmocka_unit_test(lenders_do_not_mix),
