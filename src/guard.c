@@ -11,12 +11,14 @@
 #include "cache.h"
 #include "guard_fault.h"
 #include "guard_pool.h"
+#include "harden.h"
 #include "options.h"
 #include "os.h"
 #include "profile.h"
 #include "sample.h"
 #include "span_table.h"
 
+#include <string.h>
 #include <unistd.h>
 
 struct slot {
@@ -285,6 +287,9 @@ void guard_free(void *ptr)
     struct heap *heap = heap_of(slot->span);
     heap_count_large(heap, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));
     cache_count_free(heap);
+    /* Free memory of a hardened process is zero, also where it is locked, or its release refused. */
+    if (harden_on())
+        memset(part(slot, cut->lead), 0, cut->room);
     /* Where it cannot be protected, what touches it is not noticed. */
     slot->sealed = os_protect(part(slot, cut->lead), cut->room, OS_ACCESS_NONE);
     slot->empty = os_release(part(slot, cut->lead), cut->room) && slot->empty;

@@ -24,7 +24,11 @@ run(objects_direct_4_nodes guard 60 COMMAND guard_objects_direct
     ENVIRONMENT "${all};${on_4_nodes};TSAN_OPTIONS=die_after_fork=0")
 run(stress_direct_4_nodes guard 300 COMMAND stress_direct --threads ${threads} --seed 5
     ENVIRONMENT "${both};${on_4_nodes}")
-if(NOT NEARHEAP_SANITIZE)
+if(NOT NEARHEAP_SANITIZE) # whose shadows cannot be locked
+    program(guard_locked_direct DIRECT SOURCES guard/locked.c)
+    target_include_directories(guard_locked_direct PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    run(locked_direct guard 60 COMMAND guard_locked_direct
+        ENVIRONMENT "NEARHEAP_HARDEN=1;NEARHEAP_GUARD=4k")
     run(fork_direct guard 300 COMMAND fork_direct ENVIRONMENT "${often}")
 endif()
 if(NOT can_replace)
