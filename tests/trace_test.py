@@ -104,6 +104,10 @@ def test_record(build, program):
         damaged = subprocess.run([TRACE, "show", path], capture_output=True, text=True)
         same(f"status of a damaged trace ({damaged.stderr})",
              (damaged.returncode, damaged.stderr.count("\n")), (1, 1))
+        none = subprocess.run([TRACE, "show", os.path.join(folder, "\33[2J")], capture_output=True,
+                              text=True)
+        same(f"a name that a terminal would obey ({none.stderr!r})",
+             (none.returncode, none.stderr[:-1].isprintable()), (1, True))
 
 
 def test_replay(workload, library=None):

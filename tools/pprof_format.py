@@ -8,6 +8,7 @@ told by name with addr2line, where the mapped files are still there."""
 import collections
 import gzip
 import os
+import re
 import struct
 import subprocess
 import zlib
@@ -207,7 +208,7 @@ class Profile:
                 number_ = functions.setdefault((string(function), string(source)),
                                                len(functions) + 1)
                 value += field(4, field(1, number_) +
-                               field(2, int(line) if line.isdigit() else 0))
+                               field(2, int(line) if re.fullmatch("[0-9]{1,9}", line) else 0))
             elif key == 3:
                 value += field(7, 1)
             out += field(key, value)
@@ -244,7 +245,8 @@ def in_file(mapping, address):
 
 def addr2line(path, addresses):
     try:
-        run = subprocess.run(["addr2line", "-Cfe", path], check=True, text=True,
+        run = subprocess.run(["addr2line", "-Cfe", path], check=True, encoding="utf-8",
+                             errors="replace",
                              input="".join(f"{one:#x}\n" for one in addresses),
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):

@@ -131,14 +131,17 @@ def bad_dumps_are_refused(dump, work):
         wrong = span[:at] + [value] + span[at + 1:]
         if parse(short.replace(lines[spans[0]], " ".join(wrong) + "\n")) is not None:
             fail(f"a span of {wrong} is taken for right")
+    escape = "\33]0;title\7\33[2J"
     for data in (b"", b"\n", b"\0" * 100, generator.randbytes(100000), b"nearheap-dump 2\n",
                  b"nearheap-dump 1\n", b"x" * 10000000, text[:-1].encode(),
-                 text.encode() + b"span", "nearheap-dump 1\nlibrary \u00e4\n".encode()):
+                 text.encode() + b"span", "nearheap-dump 1\nlibrary \u00e4\n".encode(),
+                 f"nearheap-dump 1\n{escape}\n".encode(),
+                 f"nearheap-dump 1\nprocess {escape}\n".encode()):
         with open(bad, "wb") as file:
             file.write(data)
         for arguments in ((bad,), (bad, "--json"), (bad, "-o", os.path.join(work, "bad.html"))):
             _, err = run(*arguments, status=1)
-            if not err.startswith(f"nearheap-map: {bad}: ") or err.count("\n") != 1:
+            if not err.startswith(f"nearheap-map: {bad}: ") or not err[:-1].isprintable():
                 fail(f"of a bad dump is said: {err}")
     equal("no page of a bad dump", os.path.exists(os.path.join(work, "bad.html")), False)
     run(work, status=1)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Profiles that somebody else made: nearheap-profile puts nothing on the terminal that it would
+obey."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = os.path.join(ROOT, "tools", "nearheap-profile")
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from pprof_format import field
+
+ESCAPE = "\33]0;title\7\33[2J\x7f\x9b2J"
+SHOWN = "?]0;title??[2J??2J"
+TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space", "samples")
+BEGIN, ADDRESS = 0x400000, 0x400123
+
+
+def fail(what):
+    sys.exit(f"hostile.py: {what}")
+
+
+def run(*words, status=0, **environment):
+    """What is printed, and said of errors."""
+    done = subprocess.run([TOOL, *words], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment})
+    if done.returncode != status or "Traceback" in done.stderr:
+        fail(f"{words} ended with {done.returncode}: {done.stderr}")
+    for text in done.stdout, done.stderr:
+        if not text.replace("\n", "").isprintable():
+            fail(f"{words} printed {text!r}")
+    return done.stdout, done.stderr
+
+
+def profile(mapped, node="1", value=1):
+    """Of one sample, allocated on node 0 and freed on another."""
+    strings = ["", *TYPES, "bytes", mapped, "alloc_node", "0", "free_node", node, "lifetime", "<1ms"]
+    at = strings.index
+    labels = (("alloc_node", "0"), ("free_node", node), ("lifetime", "<1ms"))
+    out = b"".join(field(1, field(1, at(one)) + field(2, at("bytes"))) for one in TYPES)
+    out += field(2, field(1, 1) + b"".join(field(2, value) for _ in TYPES) + b"".join(
+        field(3, field(1, at(key)) + field(2, at(text))) for key, text in labels))
+    out += field(3, field(1, 1) + field(2, BEGIN) + field(3, 2 * BEGIN) + field(5, at(mapped)))
+    out += field(4, field(1, 1) + field(2, 1) + field(3, ADDRESS))
+    out += b"".join(field(6, one) for one in strings)
+    return out + field(11, field(1, at("bytes"))) + field(12, 4096) + field(14, 1)
+
+
+def write(folder, data):
+    path = os.path.join(folder, "profile")
+    with gzip.open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+# ---- What it prints ----
+
+def escapes_in_paths(folder):
+    path = write(folder, profile(f"/none/{ESCAPE}", node=ESCAPE))
+    for verb in "held", "crossnode":
+        out, _ = run(verb, path)
+        if f"{SHOWN}+0x123" not in out:
+            fail(f"{verb} does not tell the mapping: {out!r}")
+        rows = json.loads(run(verb, "--json", path)[0])["holders" if verb == "held" else "crossings"]
+        if rows[0]["site"][0]["function"] != f"{ESCAPE}+0x123":
+            fail(f"JSON tells another name: {rows}")
+    if f"0>{SHOWN}" not in out:
+        fail(f"crossnode does not tell the node: {out!r}")
+    _, err = run("held", os.path.join(folder, ESCAPE), status=1)
+    if SHOWN not in err:
+        fail(f"of a file that is not there is said: {err!r}")
+
+
+def escapes_in_names(folder):
+    """addr2line tells what the mapped file holds, in whatever encoding."""
+    with open(os.path.join(folder, "addr2line"), "w", encoding="ascii") as file:
+        file.write(r"""#!/bin/sh
+while read -r address; do printf 'name\033[2J\377\n/source\033[2J:\302\262 (\n'; done
+""")
+    os.chmod(file.name, 0o755)
+    there = {"PATH": folder + os.pathsep + os.environ["PATH"]}
+    path = write(folder, profile(os.path.realpath(sys.executable)))
+    out, _ = run("held", path, **there)
+    if "name?[2J" not in out or "/source?[2J" not in out:
+        fail(f"addr2line's name is not told: {out!r}")
+    named = os.path.join(folder, "named")
+    run("names", path, named, **there)
+    run("totals", named)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        escapes_in_paths(folder)
+        escapes_in_names(folder)
+    print("hostile profiles do no harm")
+
+
+main()
