@@ -3,12 +3,16 @@
 with names.
 
 Of profile.proto (github.com/google/pprof) all that such files hold; addresses are
-told by name with addr2line, where the mapped files are still there."""
+told by name with addr2line, where the mapped files are still there.
+
+A profile may come from anywhere: whatever is in it, reading it ends with a Profile or
+with Failed, in time and memory that the bytes in it account for."""
 
 import collections
 import gzip
 import os
 import re
+import stat
 import struct
 import subprocess
 import zlib
@@ -23,17 +27,24 @@ Sample = collections.namedtuple("Sample", "stack values labels")
 Place = collections.namedtuple("Place", "function where")
 
 NUMBER, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+NUMBER_BYTES, NUMBER_MOST = 10, (1 << 64) - 1
+# Of a file, unpacked: 400000 samples of long stacks.  Decoded they take twenty times as much.
+UNPACKED_MOST = 64 << 20
+PIECE = 1 << 20
+PROGRAM_HEADER = 56  # bytes, of an ELF file of 64 bits
 
 
 def number(data, at):
     value = shift = 0
-    while True:
-        byte = data[at]
+    for byte in data[at:at + NUMBER_BYTES]:
         at += 1
         value |= (byte & 0x7f) << shift
         shift += 7
         if byte < 0x80:
+            if value > NUMBER_MOST:
+                break
             return value, at
+    raise Failed("a number is cut off, or of more than 64 bits")
 
 
 def whole(value):
@@ -107,15 +118,24 @@ def field(number_, value):
     return encoded(number_ << 3 | wire) + encoded(value)
 
 
+def unpacked(path):
+    pieces, length = [], 0
+    with gzip.open(path) as file:
+        while piece := file.read(PIECE):
+            pieces.append(piece)
+            length += len(piece)
+            if length > UNPACKED_MOST:
+                raise Failed(f"{path} is of more than {UNPACKED_MOST >> 20} MiB, unpacked")
+    return b"".join(pieces)
+
+
 class Profile:
     """types: names and units of the values; samples: stacks of addresses, innermost
     first, values and labels by name; mappings; strings."""
 
     def __init__(self, path):
         try:
-            with gzip.open(path) as file:
-                data = file.read()
-            self.decode(data)
+            self.decode(unpacked(path))
         except (OSError, EOFError, LookupError, zlib.error) as error:
             raise Failed(f"{path} is no profile: {error}") from error
 
@@ -220,19 +240,32 @@ class Profile:
             file.write(out)
 
 
+def open_regular(path, flags):
+    """An opener of regular files alone: to open another may wait for ever, as a FIFO does, or
+    set a device going."""
+    if stat.S_ISREG(os.stat(path).st_mode):
+        file = os.open(path, flags | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(file).st_mode):  # still
+            return file
+        os.close(file)
+    raise OSError(f"{path} is no regular file")
+
+
 def in_file(mapping, address):
     """The address that the file's linker gave to what is mapped there."""
     offset = address - mapping.begin + mapping.offset
     try:
-        with open(mapping.path, "rb") as file:
-            head = file.read(64)
+        with open(mapping.path, "rb", opener=open_regular) as file:
+            head = file.read(64) or b""  # None where there is nothing yet, as in /proc/kmsg
             if head[:5] != b"\x7fELF\x02":
                 return None
             table, = struct.unpack_from("<Q", head, 32)
             size, count = struct.unpack_from("<HH", head, 54)
+            if size != PROGRAM_HEADER:
+                return None
             file.seek(table)
             segments = file.read(size * count)
-        if len(segments) != size * count or size < 56:
+        if len(segments) != size * count:
             return None
     except (OSError, ValueError, struct.error):  # a path that is none, a file cut off
         return None

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Profiles that somebody else made: nearheap-profile puts nothing on the terminal that it would
-obey."""
+obey, and takes no more time and memory than what is in them accounts for."""
 
 import gzip
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,9 @@ sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.path.join(ROOT, "tools", "nearheap-profile")
 sys.path.insert(0, os.path.join(ROOT, "tools"))
-from pprof_format import field
+from pprof_format import UNPACKED_MOST, field
 
+MOST_MEMORY = 1 << 30
 ESCAPE = "\33]0;title\7\33[2J\x7f\x9b2J"
 SHOWN = "?]0;title??[2J??2J"
 TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space", "samples")
@@ -94,10 +96,54 @@ while read -r address; do printf 'name\033[2J\377\n/source\033[2J:\302\262 (\n';
     run("totals", named)
 
 
+# ---- What it takes ----
+
+def long_numbers(folder):
+    """A number too long, in the file's own place and in a list; the longest that are numbers."""
+    for value in (1 << 64) - 1, 1 << 63:
+        out, _ = run("totals", "--json", write(folder, profile("/none", value=value)))
+        if json.loads(out)["inuse_space"] != value:
+            fail(f"{value} is told as {out}")
+    for value in 1 << 64, 1 << 70, 1 << 2000:
+        _, err = run("held", write(folder, profile("/none", value=value)), status=1)
+        if "64 bits" not in err:
+            fail(f"of a number that is none is said: {err}")
+    _, err = run("held", write(folder, b"\x80" * (1 << 20) + b"\1"), status=1)
+    if "64 bits" not in err:
+        fail(f"of a long number is said: {err}")
+    # One is cut off; one has its zeros written out, and is none either.
+    for data in b"\x80", b"\x80" * 11 + b"\0":
+        run("held", write(folder, data), status=1)
+
+
+def bomb(folder):
+    """Much from little: memory is limited, so that this would fail where it is not bounded."""
+    path = os.path.join(folder, "profile")
+    with open(path, "wb") as file:  # a file of many members is one
+        file.write(gzip.compress(bytes(UNPACKED_MOST), 1) * (2 * MOST_MEMORY // UNPACKED_MOST))
+    _, err = run("held", path, status=1)
+    if f"more than {UNPACKED_MOST >> 20} MiB" not in err:
+        fail(f"of a bomb is said: {err}")
+
+
+def no_regular_files(folder):
+    """Nobody writes to the FIFO: to open it would wait for ever."""
+    fifo = os.path.join(folder, "fifo")
+    os.mkfifo(fifo)
+    for path in fifo, folder, "/dev/zero", os.path.join(folder, "none"), "not\0one":
+        out, _ = run("held", write(folder, profile(path)))
+        if "+0x123" not in out:
+            fail(f"what is mapped from {path} is told as {out}")
+
+
 def main():
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     with tempfile.TemporaryDirectory() as folder:
         escapes_in_paths(folder)
         escapes_in_names(folder)
+        long_numbers(folder)
+        bomb(folder)
+        no_regular_files(folder)
     print("hostile profiles do no harm")
 
 
