@@ -33,6 +33,7 @@ ENDS = {"exit": 3, "_exit": 3, "kill": 128 + 15}
 SHARED = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1"}
 # Events: after malloc(1009) was called, before malloc(LEFT_SIZE) is.
 SKIP = 2300
+MOST_MEMORY = 1 << 30  # of a process that reads a damaged trace
 
 
 def same(what, found, expected):
@@ -79,6 +80,38 @@ def check_counts(path):
          SWAPPERS)
 
 
+def check_hostile(folder):
+    """Traces that ask for more than they hold: each is refused, in little memory."""
+    def numbers(*those):
+        data = bytearray()
+        for one in those:
+            trace_format.put_number(data, one)
+        return bytes(data)
+
+    def packed(*those):
+        data = numbers(*those)
+        return numbers(len(data)) + trace_format.compress(data)
+
+    path = os.path.join(folder, "hostile.trace")
+    kind = (1, 8, 0)
+    for what, data, status in (
+            ("a sound one", packed(1, 1, 1, 1, *kind, 3), 0),
+            ("a long number", b"\x80" * (1 << 20) + b"\1", 1),
+            ("a number of 71 bits", packed(1, 1, 1, 1, 1, 1 << 70, 0, 3), 1),
+            ("a size of 64 bits", packed(1, 1, 1, 1, 1, (1 << 64) - 1, 0, 3), 0),
+            ("more threads than events", packed(1 << 50, 1, 1, 1, *kind, 3), 1),
+            ("an alignment of 2 to the power of 2 to the power of 40",
+             packed(1, 1, 1, 1, 3, 8, 1 << 40, 3), 1),
+            ("a long match", numbers(8, 0) + b"x" + numbers((1 << 50) * 2 + 1, 1), 1),
+            ("long contents", numbers(1 << 50, 0) + b"x" + numbers((1 << 50) * 2 + 1, 1), 1)):
+        with open(path, "wb") as file:
+            file.write(trace_format.MAGIC + data)
+        shown = subprocess.run(["prlimit", f"--as={MOST_MEMORY}", TRACE, "show", path],
+                               capture_output=True, text=True)
+        same(f"status of {what} ({shown.stderr})", shown.returncode, status)
+        same(f"lines said of {what} ({shown.stderr})", shown.stderr.count("\n"), status)
+
+
 def test_record(build, program):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "program.trace")
@@ -104,6 +137,7 @@ def test_record(build, program):
         damaged = subprocess.run([TRACE, "show", path], capture_output=True, text=True)
         same(f"status of a damaged trace ({damaged.stderr})",
              (damaged.returncode, damaged.stderr.count("\n")), (1, 1))
+        check_hostile(folder)
         none = subprocess.run([TRACE, "show", os.path.join(folder, "\33[2J")], capture_output=True,
                               text=True)
         same(f"a name that a terminal would obey ({none.stderr!r})",

@@ -4,7 +4,7 @@ bench/traces/ holds and bench/workloads/trace.c reads.
 
 A compact trace is the 8 bytes of MAGIC, the length of its contents as a number,
 and the contents, compressed.  A number is 7 bits a byte, lowest first, with the
-top bit set in all bytes but the last.  The contents are numbers:
+top bit set in all bytes but the last; of 64 bits at most.  The contents are numbers:
 
   threads, objects, events, kinds
   for each kind: call (1 malloc, 2 calloc, 3 aligned), size in bytes, binary
@@ -34,6 +34,9 @@ CHAIN = 24   # places at which a longest match is looked for
 STEP = 32    # bytes compared at a time
 NOTED = 64   # of a long match, so many first places are remembered
 ONE_BYTE = 127  # the largest number of one byte
+NUMBER_BYTES, NUMBER_BITS = 10, 64
+# Of contents: some sixteen million events, and each takes a hundred bytes when it is read.
+CONTENTS_MOST = 32 << 20
 
 LOG_MAGIC = b"NRACLOG1"
 LOG_HEAD = struct.Struct("<8sQQQQIIQQ")
@@ -125,12 +128,15 @@ def put_number(to, number):
 
 
 def get_number(data, at):
-    """(the number that begins at `at`, where the next one does)."""
-    number, shift = 0, 0
-    while data[at] > ONE_BYTE:
+    """(the number that begins at `at`, where the next one does); IndexError if it is none."""
+    number, shift, last = 0, 0, at + NUMBER_BYTES - 1
+    while data[at] > ONE_BYTE and at < last:
         number |= (data[at] & ONE_BYTE) << shift
         at, shift = at + 1, shift + 7
-    return number | data[at] << shift, at + 1
+    number |= data[at] << shift
+    if number >> NUMBER_BITS:
+        raise IndexError
+    return number, at + 1
 
 
 def match_length(data, left, right):
@@ -187,6 +193,8 @@ def compress(data):
 
 def decompress(packed, at, length):
     """IndexError if the bytes from `at` on are no `length` bytes compressed."""
+    if length > CONTENTS_MOST:
+        raise IndexError
     data = bytearray()
     while len(data) < length:
         control, at = get_number(packed, at)
@@ -197,7 +205,7 @@ def decompress(packed, at, length):
             continue
         count = control // 2 + MATCH_LEAST
         distance, at = get_number(packed, at)
-        if not 0 < distance <= len(data):
+        if not 0 < distance <= len(data) or count > length - len(data):
             raise IndexError
         while count > 0:
             part = data[len(data) - distance:][:count]
@@ -236,6 +244,8 @@ def contents(trace):
 
 def write_trace(trace, path):
     data = contents(trace)
+    if len(data) > CONTENTS_MOST:
+        raise Failed(f"a trace of {len(trace.events)} events is too large: record fewer (--events)")
     head = bytearray(MAGIC)
     put_number(head, len(data))
     with open(path, "wb") as file:
@@ -256,7 +266,8 @@ def parse(data):
 
     threads, objects, count, kind_count = numbers(4)
     kinds = [tuple(numbers(3)) for _ in range(kind_count)]
-    if any(call not in CALLS for call, _, _ in kinds):
+    # A thread is one of some event.
+    if threads > count or any(call not in CALLS or shift >= NUMBER_BITS for call, _, shift in kinds):
         raise IndexError
     current, allocated, events, freed = 0, 0, [], set()
     while len(events) < count:
