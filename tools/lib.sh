@@ -45,6 +45,14 @@ quietly() {
     return $status
 }
 
+# cache_folder: where what was downloaded is kept.  Not in /tmp, where others could have put
+# something for us: whose it is has to be said.
+cache_folder() {
+    [ -n "${XDG_CACHE_HOME-}${HOME-}" ] ||
+        die "set HOME, or XDG_CACHE_HOME: there is no folder for what is downloaded"
+    echo "${XDG_CACHE_HOME:-$HOME/.cache}/nearheap"
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
