@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Damages profiles, traces and dumps in many ways and has the tools read them: each says what
-is wrong and ends, or shows what it found; never a traceback.
+is wrong and ends, or shows what it found; never a traceback, nor what a terminal would obey,
+nor for long.
 
     tools.py CORPUS [--seconds N | --runs N] [--seed N]
 
@@ -30,9 +31,11 @@ sys.path.insert(0, TOOLS)
 import trace_format
 
 MOST_MEMORY = 2 << 30  # what a few damaged bytes may make a tool want, and more
+MOST_SECONDS = 10      # of a processor, where files take milliseconds
 INPUT, OUTPUT = "input", "output"
 TARGETS = {  # by folder of the corpus: what reads it
     "profile": (("nearheap-profile", "crossnode", INPUT),
+                ("nearheap-profile", "held", "--json", INPUT),
                 ("nearheap-profile", "names", INPUT, os.devnull),
                 ("nearheap-profile", "totals", "--json", INPUT)),
     "trace": (("trace", "show", INPUT), ("trace", "show", "--json", INPUT)),
@@ -51,18 +54,30 @@ def arguments():
     return parser.parse_args()
 
 
+class Found(Exception):
+    """What is wrong with what a tool did."""
+
+
 def run_tool(name, *words):
-    """What main of a tool does, in this process.  SystemExit is an orderly end."""
+    """What main of a tool does, in this process.  SystemExit is an orderly end, with words that
+    Python would print."""
     path = os.path.join(TOOLS, name)
     loader = importlib.machinery.SourceFileLoader("tool", path)
     sys.argv = [path, *words]
     out = io.StringIO()
+    begun = time.process_time()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
             loader.exec_module(importlib.util.module_from_spec(
                 importlib.util.spec_from_loader("tool", loader)))
-        except SystemExit:
-            pass
+        except SystemExit as end:
+            print(end)
+    taken = time.process_time() - begun
+    if taken > MOST_SECONDS:
+        raise Found(f"it took {taken:.1f} s of a processor")
+    text = out.getvalue()
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        raise Found(f"it printed {text!r}")
 
 
 # ---- Damage -----------------------------------------------------------------------
