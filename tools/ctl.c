@@ -3,12 +3,15 @@
  * ctl.c - nearheap-ctl: asks a running process about its heap, and changes what may change
  * while it runs.  What is sent and answered, src/control_path.h tells.
  *
- * Reports are written by the process to a file that is opened here and sent along: to
- * the file that was asked for, or where that is no regular one, to memory that is copied.
+ * Reports are written by the process to memory that is sent along, and copied from there
+ * to where they are to go: a process that means ill, when it is root who asks, never holds
+ * a file that is not its own.  What it may do with that memory, `seal` and `copy` bear.
  */
 #include "control_path.h"
 #include "ctl_answer.h"
+#include "log.h"
 #include "options.h"
+#include "printable.h"
 #include "share_file.h"
 
 #include <ctype.h>
@@ -33,9 +36,10 @@
 #define WAIT_S      60
 #define OUTPUT_MODE 0600
 #define DECIMAL     10
+#define BLOCK_BYTES 512 /* of st_blocks */
 
 /* What a command's answer is. */
-enum answer { ANSWER_NONE, ANSWER_OPTIONS, ANSWER_VALUES, ANSWER_FILE };
+enum answer { ANSWER_NONE, ANSWER_OPTIONS, ANSWER_VALUES, ANSWER_TEXT, ANSWER_BINARY };
 
 struct request {
     long pid;
@@ -128,10 +132,14 @@ static const struct {
     bool names;
     enum answer answer;
 } commands[] = {
-    {"get", NULL, 0, 1, true, ANSWER_OPTIONS},      {"set", NULL, 2, 2, true, ANSWER_NONE},
-    {"scavenge", NULL, 0, 1, false, ANSWER_VALUES}, {"stats", NULL, 0, 0, false, ANSWER_FILE},
-    {"dump", NULL, 0, 0, false, ANSWER_FILE},       {"profile", "start", 0, 1, false, ANSWER_NONE},
-    {"profile", "stop", 0, 0, false, ANSWER_NONE},  {"profile", "write", 0, 0, false, ANSWER_FILE},
+    {"get", NULL, 0, 1, true, ANSWER_OPTIONS},
+    {"set", NULL, 2, 2, true, ANSWER_NONE},
+    {"scavenge", NULL, 0, 1, false, ANSWER_VALUES},
+    {"stats", NULL, 0, 0, false, ANSWER_TEXT},
+    {"dump", NULL, 0, 0, false, ANSWER_TEXT},
+    {"profile", "start", 0, 1, false, ANSWER_NONE},
+    {"profile", "stop", 0, 0, false, ANSWER_NONE},
+    {"profile", "write", 0, 0, false, ANSWER_BINARY},
     {"migrate", NULL, 2, 2, false, ANSWER_VALUES},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -310,12 +318,6 @@ static char *receive_answer(const struct request *request, int fd, char answer[C
 
 /* ---- Reports ---- */
 
-static bool is_regular(int fd)
-{
-    struct stat stat;
-    return fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode);
-}
-
 /* Where the report is to go in the end. */
 static int open_output(const char *path)
 {
@@ -327,34 +329,60 @@ static int open_output(const char *path)
     return fd;
 }
 
-static void copy(int from, int to)
+/* For the process to write to: sealable, and a regular file, which it demands. */
+static int open_memory(void)
+{
+    int fd = memfd_create("nearheap-ctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        end(STATUS_REFUSED, "no memory: %s", strerror(errno));
+    return fd;
+}
+
+/* From here on the process can change nothing of it; its length. */
+static off_t seal(const struct request *request, int memory)
+{
+    struct stat stat;
+    if (fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        end(STATUS_REFUSED, "process %ld does not let go of what it wrote: %s", request->pid,
+            strerror(errno));
+    /* Holes cost who makes them nothing, and who copies them a disk. */
+    if (fstat(memory, &stat) != 0 || stat.st_size / BLOCK_BYTES > stat.st_blocks)
+        end_nonsense(request);
+    return stat.st_size;
+}
+
+/* By offsets of our own: the descriptor's place is the process's, too. */
+static void copy(int memory, off_t length, int output, bool text)
 {
     static char buffer[COPY_BYTES];
     ssize_t got;
-    if (lseek(from, 0, SEEK_SET) != 0)
-        end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
-    while ((got = read(from, buffer, sizeof buffer)) > 0)
-        for (ssize_t done = 0, part; done < got; done += part)
-            if ((part = write(to, buffer + done, (size_t)(got - done))) < 0)
-                end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+    for (off_t at = 0; at < length; at += got) {
+        got = pread(memory, buffer, sizeof buffer, at);
+        if (got <= 0)
+            end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
+        if (text)
+            make_lines_printable(buffer, (size_t)got);
+        if (!log_write_all(output, buffer, (size_t)got))
+            end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+    }
 }
 
 static void run(struct request *request)
 {
     static char answer[CONTROL_ANSWER_ROOM];
-    int output = -1, file = -1;
+    int output = -1, memory = -1;
     int fd = connect_to(request);
-    if (request->answer == ANSWER_FILE) {
+    if (request->answer == ANSWER_TEXT || request->answer == ANSWER_BINARY) {
         output = open_output(request->output);
-        file = is_regular(output) ? output : memfd_create("nearheap-ctl", MFD_CLOEXEC);
-        if (file < 0)
-            end(STATUS_REFUSED, "no memory: %s", strerror(errno));
+        memory = open_memory();
     }
+    if (request->answer == ANSWER_BINARY && isatty(output))
+        end(STATUS_USAGE, "that is not for a terminal: say where to by --output");
     strcat(request->command, "\n"); /* add_word has left room */
-    send_command(fd, request->command, file);
+    send_command(fd, request->command, memory);
     char *rest = receive_answer(request, fd, answer);
-    if (file != output)
-        copy(file, output);
+    if (memory >= 0)
+        copy(memory, seal(request, memory), output, request->answer == ANSWER_TEXT);
     if (request->answer == ANSWER_OPTIONS)
         ctl_answer_options(stdout, rest, request->json);
     else if (request->answer == ANSWER_VALUES && !ctl_answer_values(stdout, rest, request->json))

@@ -6,7 +6,9 @@ do no harm; forks and programs that close descriptors."""
 
 import array
 import json
+import mmap
 import os
+import pty
 import random
 import re
 import shutil
@@ -356,6 +358,93 @@ def answers_that_mean_ill_do_no_harm():
         os.unlink(path)
 
 
+def reports_that_mean_ill_do_no_harm(work):
+    """This process is sent what to write a report to, and does with it what it can."""
+    kept, output = [], os.path.join(work, "output")
+
+    def write(data):
+        return lambda fd: os.write(fd, data)
+
+    def map_it(fd):
+        os.write(fd, bytes(mmap.PAGESIZE))
+        kept.append(mmap.mmap(fd, mmap.PAGESIZE))
+
+    def spoil_output(fd):
+        os.ftruncate(fd, 0)
+        os.write(fd, b"report\n")
+        os.lseek(fd, 3, os.SEEK_SET)
+
+    raw = b"a\x1b[2J\x07\x00\t\xff\xc3\xa9\nb\n"
+    printable = b"a?[2J??????\nb\n"
+    path = socket_of(os.getpid())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+
+    def ask(words, act, **more):
+        """What nearheap-ctl does when the process does that, and the memory it sent."""
+        held = []
+
+        def answer():
+            client, _ = listener.accept()
+            with client:
+                _, files, _, _ = socket.recv_fds(client, 4096, 1)
+                held.extend(files)
+                act(files[0])
+                client.sendall(b"ok\n")
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = subprocess.run([CTL, str(os.getpid()), *words], check=False,
+                              **{"capture_output": True, **more})
+        thread.join()
+        return done, held[0]
+
+    def expect(what, words, act, status, stdout, said=b""):
+        done, fd = ask(words, act)
+        os.close(fd)
+        equal(what, (done.returncode, done.stdout), (status, stdout))
+        if said not in done.stderr:
+            fail(f"{what}: {done.stderr}")
+
+    try:
+        listener.listen()
+        for command in ("stats", "dump"):
+            expect(f"{command}, printed", (command,), write(raw), 0, printable)
+        expect("a profile", ("profile", "write"), write(raw), 0, raw)
+        long = b"x" * 200000 + b"\x1b"
+        expect("a long report", ("stats",), write(long), 0, long[:-1] + b"?")
+        expect("holes", ("stats", "-o", "/dev/null"), lambda fd: os.ftruncate(fd, 1 << 33), 1, b"",
+               b"as it should")
+        expect("memory that is mapped", ("stats",), map_it, 1, b"", b"does not let go")
+
+        # A file that is appended to keeps what it has, and is not the process's.
+        for words, start in ((("stats",), b"kept\n"), (("stats", "-o", output), b"")):
+            with open(output, "wb") as file:
+                file.write(b"kept\n")
+            with open(output, "ab") as file:
+                done, fd = ask(words, spoil_output, capture_output=False, stdout=file)
+            equal("appending", done.returncode, 0)
+            with open(output, "rb") as file:
+                equal("the output", file.read(), start + b"report\n")
+                equal("is the process's", os.path.sameopenfile(fd, file.fileno()), False)
+            try:
+                os.write(fd, b"more")
+                fail("what was sent can be written to when it has been copied")
+            except PermissionError:
+                pass
+            os.close(fd)
+
+        # A terminal is sent no bytes of a profile.
+        terminal, end = pty.openpty()
+        done = subprocess.run([CTL, str(os.getpid()), "profile", "write"], stdout=end,
+                              stderr=subprocess.PIPE, check=False)
+        os.close(terminal)
+        os.close(end)
+        equal("a profile on a terminal", (done.returncode, b"--output" in done.stderr), (2, True))
+    finally:
+        listener.close()
+        os.unlink(path)
+
+
 def many_and_slow_clients_are_served():
     with Program() as program:
         slow = [socket.socket(socket.AF_UNIX) for _ in range(12)]
@@ -450,6 +539,7 @@ def main():
         what_is_wrong_is_named(work)
         nonsense_does_no_harm()
         answers_that_mean_ill_do_no_harm()
+        reports_that_mean_ill_do_no_harm(work)
         many_and_slow_clients_are_served()
         sockets_come_and_go()
         others_are_refused(work)
