@@ -211,7 +211,7 @@ static void read_arguments(int argc, char **argv, struct request *request)
 
 /* ---- The process ---- */
 
-/* Its user's number, whose the folder is, unless it was another's when it began. */
+/* Its user's number. */
 static uid_t user_of(long pid)
 {
     char path[CONTROL_PATH_ROOM];
@@ -222,12 +222,25 @@ static uid_t user_of(long pid)
     return stat_of_process.st_uid;
 }
 
-/* Whether it is the process itself that listens there: anybody may make such a folder. */
-static bool is_process(int fd, long pid)
+/* Whether it is the process itself that listens there, and began to as that user: its number
+ * may have been another's, who left the socket open to somebody. */
+static bool is_process(int fd, long pid, uid_t uid)
 {
     struct ucred peer;
     socklen_t length = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == pid;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == pid &&
+           peer.uid == uid;
+}
+
+/* Whether that user's folder is there, and no other's of its name, who could keep waiting
+ * who connects to what lies in it; if not (errno). */
+static bool is_users_folder(const char *place, uid_t uid)
+{
+    int folder = share_file_folder(place, uid, false);
+    if (folder < 0)
+        return false;
+    close(folder);
+    return true;
 }
 
 /* A connection to the process's socket in a user's folder; negative (errno) if none. */
@@ -236,6 +249,8 @@ static int connect_in(const char *place, uid_t uid, const struct request *reques
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval wait = {.tv_sec = request->wait_s};
     char path[CONTROL_PATH_ROOM];
+    if (!is_users_folder(place, uid))
+        return -1;
     control_path(place, uid, request->pid, false, path);
     memcpy(address.sun_path, path, sizeof path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -243,7 +258,7 @@ static int connect_in(const char *place, uid_t uid, const struct request *reques
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
         end(STATUS_REFUSED, "no socket: %s", strerror(errno));
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
-        if (is_process(fd, request->pid))
+        if (is_process(fd, request->pid, uid))
             return fd;
         errno = ENOENT;
     }
@@ -256,6 +271,7 @@ static int connect_in(const char *place, uid_t uid, const struct request *reques
 /* Ends the program where there is none to be had. */
 static int connect_to(const struct request *request)
 {
+    /* It may have been another's when it began: ours, or root's, whose rights it gave up. */
     const uid_t users[] = {user_of(request->pid), geteuid(), 0};
     int error = ENOENT;
     for (size_t user = 0; user < sizeof users / sizeof users[0]; user++)
@@ -270,6 +286,10 @@ static int connect_to(const struct request *request)
         end(STATUS_REFUSED,
             "process %ld cannot be asked: it was not started with NEARHEAP_SHARE=1 on nearheap, or "
             "only just now",
+            request->pid);
+    if (error == EPERM)
+        end(STATUS_REFUSED,
+            "process %ld cannot be asked: the folder for its socket is not its user's alone",
             request->pid);
     end(STATUS_REFUSED, "process %ld cannot be asked: %s", request->pid, strerror(error));
 }

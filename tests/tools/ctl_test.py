@@ -491,13 +491,87 @@ def others_are_refused(work):
         equal("its user", as_user(NOBODY).returncode, 0)
         refused = as_user(OTHER)
         equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))
-        # Were the folder open, the process itself would look who it is.
+        # Were the folder open, nearheap-ctl would not go there, and the process itself would
+        # look who it is.
         os.chmod(folder(NOBODY), 0o755)
         os.chmod(path, 0o666)
         refused = as_user(OTHER)
+        client = subprocess.run([sys.executable, "-c", CLIENT, path, str(OTHER)], text=True,
+                                capture_output=True, check=True)
         os.chmod(folder(NOBODY), 0o700)
-        equal("another, by the process", (refused.returncode, refused.stderr),
-              (1, "nearheap-ctl: the process is another user's\n"))
+        equal("another, where it is open", (refused.returncode, "alone" in refused.stderr),
+              (1, True))
+        equal("another, by the process", client.stdout,
+              "error the process is another user's\n")
+
+
+# Asks as that user, without looking where.
+CLIENT = """import os, socket, sys
+client = socket.socket(socket.AF_UNIX)
+os.setuid(int(sys.argv[2]))
+client.connect(sys.argv[1])
+try:
+    client.sendall(b"get\\n")
+except BrokenPipeError:
+    pass  # it has heard enough
+print(client.recv(4096).decode(), end="")"""
+
+# Listens with the rights of one user in the folder of another, till it is killed.
+IMPOSTOR = """import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+path = sys.argv[1] % os.getpid()
+listener.bind(path)
+os.seteuid(int(sys.argv[2]))
+listener.listen()
+os.seteuid(0)
+print("ready", flush=True)
+while True:
+    client, _ = listener.accept()
+    client.recv(4096)
+    client.sendall(b"ok\\n")
+    client.close()"""
+
+
+def others_folders_are_left_alone():
+    """A stranger's, of another user's name; and a socket that another than the folder's user
+    listens at, as whose number is the process's by now may have left it."""
+    if os.geteuid() != 0:
+        return
+    strangers = folder(OTHER)
+    os.mkdir(strangers)
+    os.chown(strangers, NOBODY, NOBODY)
+    waiting = []
+    try:
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=OTHER) as asked, \
+                socket.socket(socket.AF_UNIX) as listener:
+            path = socket_of(asked.pid, OTHER)
+            listener.bind(path)
+            listener.listen(0)
+            try:
+                while True:  # until who connects must wait
+                    waiting.append(socket.socket(socket.AF_UNIX))
+                    waiting[-1].setblocking(False)
+                    waiting[-1].connect(path)
+            except BlockingIOError:
+                pass
+            said = ctl(asked.pid, "--wait", "1", "get", status=1)
+            if "not its user's alone" not in said:
+                fail(f"in a stranger's folder: {said}")
+    finally:
+        for client in waiting:
+            client.close()
+        shutil.rmtree(strangers)
+    os.makedirs(folder(0), mode=0o700, exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", IMPOSTOR, f"{folder(0)}/%d.sock", str(OTHER)],
+                          stdout=subprocess.PIPE, text=True) as impostor:
+        try:
+            equal("the impostor", impostor.stdout.readline(), "ready\n")
+            said = ctl(impostor.pid, "get", status=1)
+            if "NEARHEAP_SHARE=1" not in said:
+                fail(f"a socket of another user's: {said}")
+        finally:
+            impostor.kill()
+            os.unlink(socket_of(impostor.pid))
 
 
 # ---- The process's life ----
@@ -543,6 +617,7 @@ def main():
         many_and_slow_clients_are_served()
         sockets_come_and_go()
         others_are_refused(work)
+        others_folders_are_left_alone()
 
 
 main()
