@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ctl_strangers.py: who means ill, and who is another user, for ctl_test.py: processes that
+answer nearheap-ctl, clients, folders that are not what they seem."""
+
+import mmap
+import os
+import pty
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+
+from ctl_asked import BUILD, CTL, PROGRAM, Program, ctl, equal, fail, folder, socket_of
+
+NOBODY, OTHER = 65534, 65533
+# One who has no folder, and is not met by a test that runs at the same time.
+NEWCOMER = 60000 + os.getpid() % 5000
+
+# Asks as that user, without looking where.
+CLIENT = """import os, socket, sys
+client = socket.socket(socket.AF_UNIX)
+os.setuid(int(sys.argv[2]))
+client.connect(sys.argv[1])
+try:
+    client.sendall(b"get\\n")
+except BrokenPipeError:
+    pass  # it has heard enough
+print(client.recv(4096).decode(), end="")"""
+
+# Listens with the rights of one user in the folder of another, till it is killed.
+IMPOSTOR = """import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+path = sys.argv[1] % os.getpid()
+listener.bind(path)
+os.seteuid(int(sys.argv[2]))
+listener.listen()
+os.seteuid(0)
+print("ready", flush=True)
+while True:
+    client, _ = listener.accept()
+    client.recv(4096)
+    client.sendall(b"ok\\n")
+    client.close()"""
+
+
+# ---- Those who answer ----
+
+def answers_that_mean_ill_do_no_harm():
+    """This process answers, as one that is not what it seems to be."""
+    os.makedirs(folder(os.geteuid()), mode=0o700, exist_ok=True)
+    path = socket_of(os.getpid())
+    cases = (
+        (("get",), b"ok\nNEARHEAP_X live \x1b[2J\x07\xff\n", 0,
+         "NEARHEAP_X               live   ?[2J??\n"),
+        (("--json", "get"), b'ok\n"\\\t a\x1b" b"\n', 0,
+         '[\n  {"option": "\\"\\\\?", "live": false, "value": "b\\""}\n]\n'),
+        (("scavenge",), b"ok\nreleased_bytes \x1b[2J\n", 1, "as it should"),
+        (("--json", "scavenge"), b'ok\nreleased_bytes 1, "more": 2\n', 1, "as it should"),
+        (("--json", "scavenge"), b"ok\nreleased_bytes 01\n", 1, "as it should"),
+        (("scavenge",), b"error \x1b]0;\x07\n", 1, "nearheap-ctl: ?]0;?\n"),
+        (("scavenge",), b"\n", 1, "as it should"),
+        (("scavenge",), b"", 1, "as it should"),
+        (("scavenge",), b"ok" * 10000, 1, "as it should"),
+    )
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    try:
+        listener.listen()
+        for words, data, status, expected in cases:
+            def answer():
+                client, _ = listener.accept()
+                with client:
+                    client.recv(4096)
+                    try:
+                        client.sendall(data)
+                    except OSError:
+                        pass  # it has heard enough
+            thread = threading.Thread(target=answer)
+            thread.start()
+            said = ctl(os.getpid(), *words, status=status)
+            thread.join()
+            if expected not in said:
+                fail(f"{words}, answered {data[:40]!r}: {said!r}")
+    finally:
+        listener.close()
+        os.unlink(path)
+
+
+def reports_that_mean_ill_do_no_harm(work):
+    """This process is sent what to write a report to, and does with it what it can."""
+    kept, output = [], os.path.join(work, "output")
+
+    def write(data):
+        return lambda fd: os.write(fd, data)
+
+    def map_it(fd):
+        os.write(fd, bytes(mmap.PAGESIZE))
+        kept.append(mmap.mmap(fd, mmap.PAGESIZE))
+
+    def spoil_output(fd):
+        os.ftruncate(fd, 0)
+        os.write(fd, b"report\n")
+        os.lseek(fd, 3, os.SEEK_SET)
+
+    raw = b"a\x1b[2J\x07\x00\t\xff\xc3\xa9\nb\n"
+    printable = b"a?[2J??????\nb\n"
+    path = socket_of(os.getpid())
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+
+    def ask(words, act, **more):
+        """What nearheap-ctl does when the process does that, and the memory it sent."""
+        held = []
+
+        def answer():
+            client, _ = listener.accept()
+            with client:
+                _, files, _, _ = socket.recv_fds(client, 4096, 1)
+                held.extend(files)
+                act(files[0])
+                client.sendall(b"ok\n")
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = subprocess.run([CTL, str(os.getpid()), *words], check=False,
+                              **{"capture_output": True, **more})
+        thread.join()
+        return done, held[0]
+
+    def expect(what, words, act, status, stdout, said=b""):
+        done, fd = ask(words, act)
+        os.close(fd)
+        equal(what, (done.returncode, done.stdout), (status, stdout))
+        if said not in done.stderr:
+            fail(f"{what}: {done.stderr}")
+
+    try:
+        listener.listen()
+        for command in ("stats", "dump"):
+            expect(f"{command}, printed", (command,), write(raw), 0, printable)
+        expect("a profile", ("profile", "write"), write(raw), 0, raw)
+        long = b"x" * 200000 + b"\x1b"
+        expect("a long report", ("stats",), write(long), 0, long[:-1] + b"?")
+        expect("holes", ("stats", "-o", "/dev/null"), lambda fd: os.ftruncate(fd, 1 << 33), 1, b"",
+               b"as it should")
+        expect("memory that is mapped", ("stats",), map_it, 1, b"", b"does not let go")
+
+        # A file that is appended to keeps what it has, and is not the process's.
+        for words, start in ((("stats",), b"kept\n"), (("stats", "-o", output), b"")):
+            with open(output, "wb") as file:
+                file.write(b"kept\n")
+            with open(output, "ab") as file:
+                done, fd = ask(words, spoil_output, capture_output=False, stdout=file)
+            equal("appending", done.returncode, 0)
+            with open(output, "rb") as file:
+                equal("the output", file.read(), start + b"report\n")
+                equal("is the process's", os.path.sameopenfile(fd, file.fileno()), False)
+            try:
+                os.write(fd, b"more")
+                fail("what was sent can be written to when it has been copied")
+            except PermissionError:
+                pass
+            os.close(fd)
+
+        # A terminal is sent no bytes of a profile.
+        terminal, end = pty.openpty()
+        done = subprocess.run([CTL, str(os.getpid()), "profile", "write"], stdout=end,
+                              stderr=subprocess.PIPE, check=False)
+        os.close(terminal)
+        os.close(end)
+        equal("a profile on a terminal", (done.returncode, b"--output" in done.stderr), (2, True))
+    finally:
+        listener.close()
+        os.unlink(path)
+
+
+# ---- Others ----
+
+def others_are_refused(work):
+    """Where we are root, and can be others."""
+    built = os.path.join(BUILD, "libnearheap.so.0")
+    if os.geteuid() != 0 or not os.path.exists(built):
+        return
+    os.chmod(work, 0o755)
+    program_path = shutil.copy(PROGRAM, work)
+    library = shutil.copy(os.path.realpath(built), os.path.join(work, "libnearheap.so.0"))
+    ctl_path = shutil.copy(CTL, work)
+    for path in program_path, library, ctl_path:
+        os.chmod(path, 0o755)
+    with Program(user=NOBODY, program=program_path, LD_LIBRARY_PATH=work) as program:
+        path = socket_of(program.pid, NOBODY)
+        equal("its mode", os.stat(path).st_mode & 0o777, 0o600)
+        equal("its folder's", os.stat(folder(NOBODY)).st_mode & 0o777, 0o700)
+        ctl(program.pid, "get")  # root may
+
+        def as_user(uid):
+            return subprocess.run([ctl_path, str(program.pid), "get"], user=uid,
+                                  capture_output=True, text=True, check=False)
+        equal("its user", as_user(NOBODY).returncode, 0)
+        refused = as_user(OTHER)
+        equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))
+        # Were the folder open, nearheap-ctl would not go there, and the process itself would
+        # look who it is.
+        os.chmod(folder(NOBODY), 0o755)
+        os.chmod(path, 0o666)
+        refused = as_user(OTHER)
+        client = subprocess.run([sys.executable, "-c", CLIENT, path, str(OTHER)], text=True,
+                                capture_output=True, check=True)
+        os.chmod(folder(NOBODY), 0o700)
+        equal("another, where it is open", (refused.returncode, "alone" in refused.stderr),
+              (1, True))
+        equal("another, by the process", client.stdout,
+              "error the process is another user's\n")
+
+
+def others_folders_are_left_alone():
+    """A stranger's, of another user's name; and a socket that another than the folder's user
+    listens at, as whose number is the process's by now may have left it."""
+    if os.geteuid() != 0:
+        return
+    strangers = folder(NEWCOMER)
+    os.mkdir(strangers)
+    os.chown(strangers, NOBODY, NOBODY)
+    waiting = []
+    try:
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=NEWCOMER) as asked, \
+                socket.socket(socket.AF_UNIX) as listener:
+            path = socket_of(asked.pid, NEWCOMER)
+            listener.bind(path)
+            listener.listen(0)
+            try:
+                while True:  # until who connects must wait
+                    waiting.append(socket.socket(socket.AF_UNIX))
+                    waiting[-1].setblocking(False)
+                    waiting[-1].connect(path)
+            except BlockingIOError:
+                pass
+            said = ctl(asked.pid, "--wait", "1", "get", status=1)
+            if "not its user's alone" not in said:
+                fail(f"in a stranger's folder: {said}")
+    finally:
+        for client in waiting:
+            client.close()
+        shutil.rmtree(strangers)
+    os.makedirs(folder(0), mode=0o700, exist_ok=True)
+    with subprocess.Popen([sys.executable, "-c", IMPOSTOR, f"{folder(0)}/%d.sock", str(OTHER)],
+                          stdout=subprocess.PIPE, text=True) as impostor:
+        try:
+            equal("the impostor", impostor.stdout.readline(), "ready\n")
+            said = ctl(impostor.pid, "get", status=1)
+            if "NEARHEAP_SHARE=1" not in said:
+                fail(f"a socket of another user's: {said}")
+        finally:
+            impostor.kill()
+            os.unlink(socket_of(impostor.pid))
