@@ -16,6 +16,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -316,12 +317,23 @@ static int show(struct request *request, struct top_list *list)
 }
 #endif
 
+/* Each process takes one: many of one user's must leave some for others'. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct top_list list;
     struct request request;
     parse(argc, argv, &request);
     if (request.all) {
+        take_descriptors();
         top_list_find(&list);
     } else {
         enum top_found found = top_list_add(&list, request.pid);

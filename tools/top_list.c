@@ -26,20 +26,29 @@ static void *enough(void *memory)
     return memory;
 }
 
-enum top_found top_list_add(struct top_list *list, long pid)
+static struct top_process *new_process(void)
 {
-    struct top_process *process = enough(malloc(sizeof *process));
-    enum top_found found = top_open(pid, process);
-    if (found != TOP_FOUND) {
-        free(process);
-        return found;
-    }
+    return enough(malloc(sizeof(struct top_process)));
+}
+
+static void append(struct top_list *list, struct top_process *process)
+{
     if (list->count == list->room) {
         list->room = list->room * 2 + 1;
         list->item = enough(realloc(list->item, list->room * sizeof list->item[0]));
     }
     list->item[list->count++] = process;
-    return TOP_FOUND;
+}
+
+enum top_found top_list_add(struct top_list *list, long pid)
+{
+    struct top_process *process = new_process();
+    enum top_found found = top_open(pid, process);
+    if (found == TOP_FOUND)
+        append(list, process);
+    else
+        free(process);
+    return found;
 }
 
 static void drop(struct top_process *process)
@@ -48,13 +57,24 @@ static void drop(struct top_process *process)
     free(process);
 }
 
-static void add_if_new(long pid, void *arg)
+static bool add_if_new(const struct top_page *page, void *arg)
 {
     struct top_list *list = arg;
-    for (size_t i = 0; i < list->count; i++)
-        if (list->item[i]->header.pid == pid)
-            return;
-    (void)top_list_add(list, pid);
+    unsigned of_user = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->item[i]->header.pid == page->pid)
+            return false;
+        of_user += list->item[i]->user == page->user;
+    }
+    if (of_user >= TOP_LIST_OF_USER)
+        return false;
+    struct top_process *process = new_process();
+    if (top_read(page, process) != TOP_FOUND) {
+        free(process);
+        return false;
+    }
+    append(list, process);
+    return true;
 }
 
 void top_list_find(struct top_list *list)

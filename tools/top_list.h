@@ -7,6 +7,9 @@
 
 #include "top_page.h"
 
+/* Each has a descriptor and memory: of one user there are no more, whoever starts how many. */
+#define TOP_LIST_OF_USER 1024
+
 struct top_list {
     struct top_process **item; /* by number */
     size_t count, room;
@@ -14,8 +17,8 @@ struct top_list {
 
 /* Adds one process; what became of that. */
 enum top_found top_list_add(struct top_list *list, long pid);
-/* Adds those whose pages the caller may read and that are not in it; drops those that have
- * ended. */
+/* Adds those whose pages the caller may read and that are not in it, as far as the system
+ * gives descriptors for them; drops those that have ended. */
 void top_list_find(struct top_list *list);
 /* Reads all again. */
 void top_list_refresh(struct top_list *list);

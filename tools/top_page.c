@@ -24,8 +24,7 @@
 #define STATUS_ROOM 4096
 #define UIDS_KEY    "\nUid:" /* real, effective, saved */
 #define UIDS        3
-#define PIDS_MAX    65536 /* of pages; more are left out */
-#define COPIES_MOST 16    /* each takes less time than lies between two of the writer's */
+#define COPIES_MOST 16 /* each takes less time than lies between two of the writer's */
 
 /* ---- A page ---- */
 
@@ -109,23 +108,38 @@ static bool is_its_users(long pid, uid_t owner)
     return owner == real || owner == effective || owner == saved;
 }
 
-static enum top_found read_page(int fd, long pid, struct top_process *out)
+/* Whether what lies there under a process's number is a page of that process, which runs. */
+static enum top_found check_page(int fd, long pid, struct share_header *header, uid_t *user)
 {
     struct stat stat;
-    uint64_t generation;
-    if (!share_file_header(fd, &out->header) || out->header.pid != pid || fstat(fd, &stat) != 0 ||
-        !top_copy_figures(fd, &out->now, &generation))
+    if (!share_file_header(fd, header) || header->pid != pid || fstat(fd, &stat) != 0)
         return TOP_BAD;
-    if (out->header.pid_namespace != share_file_namespace() || share_file_is_stale(&out->header) ||
+    if (header->pid_namespace != share_file_namespace() || share_file_is_stale(header) ||
         !is_its_users(pid, stat.st_uid))
         return TOP_NO_PAGE;
+    *user = stat.st_uid;
+    return TOP_FOUND;
+}
+
+static enum top_found read_page(int fd, long pid, struct top_process *out)
+{
+    uint64_t generation;
+    enum top_found found = check_page(fd, pid, &out->header, &out->user);
+    if (found != TOP_FOUND)
+        return found;
+    if (!top_copy_figures(fd, &out->now, &generation))
+        return TOP_BAD;
     out->header.generation = generation;
     make_printable(out->header.release);
-    out->user = stat.st_uid;
     out->has_before = false;
     out->fd = fd;
     read_command(out);
     return TOP_FOUND;
+}
+
+enum top_found top_read(const struct top_page *page, struct top_process *out)
+{
+    return read_page(page->fd, page->pid, out);
 }
 
 /* ---- Folders ---- */
@@ -136,19 +150,26 @@ struct search {
     bool denied; /* there was a folder that may not be entered */
 };
 
+bool top_folder_user(const char *name, uid_t *user)
+{
+    char whole[SHARE_NAME_ROOM];
+    if (strncmp(name, SHARE_FOLDER_PREFIX, sizeof SHARE_FOLDER_PREFIX - 1) != 0)
+        return false;
+    *user = (uid_t)strtoul(name + sizeof SHARE_FOLDER_PREFIX - 1, NULL, 10);
+    /* No zeros before it, no sign, and nothing that is cut off. */
+    snprintf(whole, sizeof whole, SHARE_FOLDER_PREFIX "%lu", (unsigned long)*user);
+    return strcmp(name, whole) == 0;
+}
+
 static void look_in_place(const char *place, struct search *search)
 {
     DIR *folders = opendir(place);
     const struct dirent *entry;
     while (folders != NULL && (entry = readdir(folders)) != NULL) {
-        char *end;
-        if (strncmp(entry->d_name, SHARE_FOLDER_PREFIX, sizeof SHARE_FOLDER_PREFIX - 1) != 0)
+        uid_t user;
+        if (!top_folder_user(entry->d_name, &user))
             continue;
-        const char *digits = entry->d_name + sizeof SHARE_FOLDER_PREFIX - 1;
-        unsigned long user = strtoul(digits, &end, 10);
-        if (*digits < '0' || *digits > '9' || *end != '\0' || user != (uid_t)user)
-            continue;
-        int folder = share_file_folder(place, (uid_t)user, false);
+        int folder = share_file_folder(place, user, false);
         if (folder >= 0) {
             search->look(folder, search->arg);
             close(folder);
@@ -207,42 +228,38 @@ void top_close(struct top_process *process)
     close(process->fd);
 }
 
-struct pids {
-    long pid[PIDS_MAX];
-    size_t count;
+struct visit {
+    bool (*fn)(const struct top_page *page, void *arg);
+    void *arg;
 };
 
-static void add_pid(int folder, const char *name, void *arg)
+/* A name is worth no more than one look, here where it was found: anybody may make many. */
+static void visit_name(int folder, const char *name, void *arg)
 {
-    (void)folder;
-    struct pids *pids = arg;
+    const struct visit *visit = arg;
+    struct share_header header;
     bool unfinished;
-    long pid = share_file_pid(name, &unfinished);
-    if (pid > 0 && !unfinished && pid != getpid() && pids->count < PIDS_MAX)
-        pids->pid[pids->count++] = pid;
+    struct top_page page = {.pid = share_file_pid(name, &unfinished)};
+    if (page.pid == 0 || unfinished || page.pid == getpid())
+        return;
+    page.fd = share_file_open(folder, name);
+    if (page.fd < 0)
+        return;
+    if (check_page(page.fd, page.pid, &header, &page.user) != TOP_FOUND ||
+        !visit->fn(&page, visit->arg))
+        close(page.fd);
 }
 
-static void add_pids(int folder, void *arg)
+static void visit_folder(int folder, void *arg)
 {
-    share_file_each(folder, add_pid, arg);
+    share_file_each(folder, visit_name, arg);
 }
 
-static int compare_pids(const void *a, const void *b)
+void top_each(bool (*fn)(const struct top_page *page, void *arg), void *arg)
 {
-    long left = *(const long *)a, right = *(const long *)b;
-    return (left > right) - (left < right);
-}
-
-void top_each(void (*fn)(long pid, void *arg), void *arg)
-{
-    static struct pids pids;
-    pids.count = 0;
-    struct search search = {.look = add_pids, .arg = &pids};
+    struct visit visit = {.fn = fn, .arg = arg};
+    struct search search = {.look = visit_folder, .arg = &visit};
     look_everywhere(&search);
-    qsort(pids.pid, pids.count, sizeof pids.pid[0], compare_pids);
-    for (size_t i = 0; i < pids.count; i++)
-        if (i == 0 || pids.pid[i] != pids.pid[i - 1])
-            fn(pids.pid[i], arg);
 }
 
 /* ---- Time ---- */

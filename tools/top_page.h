@@ -47,8 +47,18 @@ double top_age(const struct top_process *process);
 /* Between the two sets of figures; 0 if there is one. */
 double top_seconds(const struct top_process *process);
 
-/* Calls fn with the number of each process whose page the caller may read, in order. */
-void top_each(void (*fn)(long pid, void *arg), void *arg);
+/* A page that the caller may read, of a process that runs and whose user made it. */
+struct top_page {
+    long pid;
+    uid_t user; /* whose file it is */
+    int fd;
+};
+
+/* Calls fn with each; it returns whether it keeps the descriptor.  Of a process there may be
+ * two, where it was another user's. */
+void top_each(bool (*fn)(const struct top_page *page, void *arg), void *arg);
+/* Reads such a one, whose descriptor is *out's when it is found to be right. */
+enum top_found top_read(const struct top_page *page, struct top_process *out);
 
 /* ---- Parts, tested alone ---- */
 
@@ -57,5 +67,7 @@ bool top_check_figures(const struct share_figures *figures);
 /* Copies the newest figures of a page whose header is right; false if they are not whole,
  * or not right. */
 bool top_copy_figures(int fd, struct share_figures *out, uint64_t *generation);
+/* Whether that is the name of a user's folder, of which each has one; whose. */
+bool top_folder_user(const char *name, uid_t *user);
 
 #endif

@@ -10,6 +10,7 @@ import os
 import pty
 import random
 import re
+import resource
 import select
 import shutil
 import signal
@@ -28,6 +29,11 @@ FOLDER = f"/dev/shm/nearheap-{os.geteuid()}"
 FOUR_NODES = "synthetic:numa:4 core:2 pu:1"
 PATIENCE = 60
 NOBODY = 65534
+# Users who have no folder, and are not met by a test that runs at the same time.
+NEWCOMERS = [60000 + os.getpid() % 1000 * 3 + i for i in range(3)]
+NAMES = range(10000000, 10070000)  # of no processes
+LIST_OF_USER = 1024  # as top_list.h has it
+DESCRIPTORS = 256
 SKIPPED = 77
 FORMS = ("--once", "--json", "--prometheus")
 
@@ -405,6 +411,64 @@ class Hostile(unittest.TestCase):
                 self.assertEqual(top("--json", subject.pid).returncode, 1)
             finally:
                 os.unlink(path)
+
+    def others_folder(self, place, user):
+        """Which goes with the test."""
+        if os.geteuid() != 0:
+            self.skipTest("only root may make files of another user")
+        folder = f"{place}/nearheap-{user}"
+        os.mkdir(folder, 0o700)
+        self.addCleanup(shutil.rmtree, folder)
+        os.chown(folder, user, user)
+        return folder
+
+    def test_empty_files_take_no_place(self):
+        """Of a page in the folder between theirs, whichever comes first."""
+        folders = [self.others_folder("/dev/shm", user) for user in NEWCOMERS]
+        with Subject() as subject:
+            os.rename(path_of(subject.pid), f"{folders[1]}/{subject.pid}")
+            for folder in folders[0], folders[2]:
+                for name in NAMES:
+                    os.mknod(f"{folder}/{name}")
+            found = json.loads(top("--all", "--json", "--no-residence").stdout)
+            self.assertIn(subject.pid, [process["pid"] for process in found])
+
+    def test_many_processes_of_one_user(self):
+        """They are bounded, and there are descriptors left for another's."""
+        folder = self.others_folder("/tmp", NEWCOMERS[0])
+        with Subject() as subject:
+            with open(path_of(subject.pid), "rb") as file:
+                page = bytearray(file.read())
+            start = (f"i=0; while [ $i -lt {LIST_OF_USER + 20} ]; do sleep {PATIENCE * 10} "
+                     ">/dev/null & echo $!; i=$((i + 1)); done; wait")
+            with subprocess.Popen(["sh", "-c", start], stdout=subprocess.PIPE, text=True,
+                                  user=NEWCOMERS[0], start_new_session=True) as flood:
+                try:
+                    pids = [int(flood.stdout.readline()) for _ in range(LIST_OF_USER + 20)]
+                    for pid in pids:
+                        self.write_page_of(pid, page, f"{folder}/{pid}")
+                    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                    ran = top("--all", "--json", "--no-residence", preexec_fn=lambda:
+                              resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard)))
+                finally:
+                    os.killpg(flood.pid, signal.SIGKILL)
+            found = {process["pid"] for process in json.loads(ran.stdout)}
+            self.assertEqual(len(found & set(pids)), LIST_OF_USER)
+            self.assertIn(subject.pid, found)
+
+    @staticmethod
+    def write_page_of(pid, page, path):
+        """As that process would; what is zero takes no memory."""
+        with open(f"/proc/{pid}/stat") as file:
+            started = int(file.read().rsplit(")", 1)[1].split()[19])
+        struct.pack_into("=q", page, 40, pid)
+        struct.pack_into("=Q", page, 56, started)
+        with open(path, "wb") as file:
+            for at in range(0, len(page), 4096):
+                if any(page[at:at + 4096]):
+                    os.pwrite(file.fileno(), page[at:at + 4096], at)
+            os.truncate(file.fileno(), len(page))
+            os.chown(file.fileno(), NEWCOMERS[0], NEWCOMERS[0])
 
     def test_what_is_no_file(self):
         path = path_of(os.getpid())

@@ -223,6 +223,43 @@ static void names_of_files(void **state)
         assert_int_equal(share_file_pid(others[i], &unfinished), 0);
 }
 
+/* Of a user there is one: others would be looked at again and again. */
+static void names_of_folders(void **state)
+{
+    (void)state;
+    uid_t user;
+    assert_true(top_folder_user("nearheap-0", &user));
+    assert_int_equal(user, 0);
+    assert_true(top_folder_user("nearheap-65534", &user));
+    assert_int_equal(user, 65534);
+    assert_true(top_folder_user("nearheap-4294967295", &user));
+    const char *const others[] = {"",
+                                  "nearheap",
+                                  "nearheap-",
+                                  "nearheap-x",
+                                  "nearheap-00065534",
+                                  "nearheap-+65534",
+                                  "nearheap- 65534",
+                                  "nearheap--1",
+                                  "nearheap-65534x",
+                                  "nearheap-65534 ",
+                                  "nearheap-0x1",
+                                  "nearheap-4295032830",
+                                  "nearheap-99999999999999999999999999999",
+                                  "Nearheap-65534"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(top_folder_user(others[i], &user));
+}
+
+/* Bytes that end nowhere. */
+static void lines(void **state)
+{
+    (void)state;
+    char text[] = "a\033[2J\n\0\t\377~ \n\033";
+    make_lines_printable(text, sizeof text - 2);
+    assert_memory_equal(text, "a?[2J\n???~ \n\033", sizeof text);
+}
+
 static void a_process_as_told(void **state)
 {
     (void)state;
@@ -325,7 +362,8 @@ int main(void)
         cmocka_unit_test(whole_page),      cmocka_unit_test(truncated),
         cmocka_unit_test(random_bytes),    cmocka_unit_test(wrong_headers),
         cmocka_unit_test(wrong_figures),   cmocka_unit_test(random_counters),
-        cmocka_unit_test(names_of_files),  cmocka_unit_test(a_process_as_told),
+        cmocka_unit_test(names_of_files),  cmocka_unit_test(names_of_folders),
+        cmocka_unit_test(lines),           cmocka_unit_test(a_process_as_told),
         cmocka_unit_test(where_memory_is), cmocka_unit_test(bars),
         cmocka_unit_test(numbers),
     };
