@@ -8,9 +8,7 @@ import fcntl
 import json
 import os
 import pty
-import random
 import re
-import resource
 import select
 import shutil
 import signal
@@ -23,84 +21,13 @@ import termios
 import time
 import unittest
 
-TOP, LIBRARY, PROGRAM, DASHBOARD = sys.argv[1:5]
+sys.dont_write_bytecode = True
+from top_strangers import Hostile
+from top_subject import (DASHBOARD, FOLDER, FOUR_NODES, LIBRARY, NOBODY, PATIENCE, PROGRAM, TOP,
+                         Subject, generation, path_of, top, until)
+
 VM = sys.argv[5:]
-FOLDER = f"/dev/shm/nearheap-{os.geteuid()}"
-FOUR_NODES = "synthetic:numa:4 core:2 pu:1"
-PATIENCE = 60
-NOBODY = 65534
-# Users who have no folder, and are not met by a test that runs at the same time.
-NEWCOMERS = [60000 + os.getpid() % 1000 * 3 + i for i in range(3)]
-NAMES = range(10000000, 10070000)  # of no processes
-LIST_OF_USER = 1024  # as top_list.h has it
-DESCRIPTORS = 256
 SKIPPED = 77
-FORMS = ("--once", "--json", "--prometheus")
-
-
-def until(what, condition):
-    """Waits until the condition's value is true, and returns it."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {PATIENCE} s")
-
-
-def top(*arguments, **more):
-    return subprocess.run([TOP, *map(str, arguments)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, **more)
-
-
-def path_of(pid):
-    return f"{FOLDER}/{pid}"
-
-
-def generation(pid):
-    with open(path_of(pid), "rb") as page:
-        return struct.unpack_from("=Q", page.read(96), 88)[0]
-
-
-class Subject:
-    """The program, on nearheap, with a page; ends when its standard input is closed."""
-
-    def __init__(self, mode="hold", page=True, wait=True, **environment):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARHEAP_")} | {
-            "LD_PRELOAD": LIBRARY, "NEARHEAP_SHARE": str(int(page))} | environment
-        self.process = subprocess.Popen([PROGRAM, mode], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env=environment)
-        self.pid, self.child, self.ended = self.process.pid, None, False
-        for line in self.process.stdout:
-            if line.startswith("child "):
-                self.child = int(line.split()[1])
-            if line == "ready\n":
-                break
-        if page and wait:
-            until("a page", lambda: os.path.exists(path_of(self.pid)))
-
-    def settle(self):
-        """Until the page has figures that were begun when it was all done."""
-        seen = generation(self.pid)
-        until("newer figures", lambda: generation(self.pid) > seen + 1)
-
-    def end(self):
-        self.ended = True
-        self.process.stdin.close()
-        status = self.process.wait()
-        self.process.stdout.close()
-        with self.process.stderr:
-            return status, self.process.stderr.read()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if not self.ended:
-            self.process.kill()
-            self.end()
 
 
 def parse_prometheus(text):
@@ -356,131 +283,6 @@ class Forms(unittest.TestCase):
         ran = top(gone.pid)
         self.assertEqual((ran.returncode, ran.stdout), (1, ""))
         self.assertIn("no process", ran.stderr)
-
-
-class Hostile(unittest.TestCase):
-    """Pages whose makers mean ill crash nothing, and are no reason to wait."""
-
-    def test_pages(self):
-        chance = random.Random(1)
-        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
-            with open(path_of(subject.pid), "rb") as file:
-                good = file.read()
-        # This process's number is put in, and its start, so that the page is looked at.
-        with open("/proc/self/stat") as file:
-            started = int(file.read().rsplit(")", 1)[1].split()[19])
-        good = bytearray(good)
-        struct.pack_into("=q", good, 40, os.getpid())
-        struct.pack_into("=Q", good, 56, started)
-        path = path_of(os.getpid())
-        self.addCleanup(lambda: os.path.lexists(path) and os.unlink(path))
-        taken = 0
-        for i in range(60):
-            page = bytearray(good)
-            for _ in range(i * i):
-                page[chance.randrange(0 if i % 2 else 96, 30000)] = chance.randrange(256)
-            if i % 4 == 3:
-                del page[chance.randrange(len(page)):]
-            with open(path, "wb") as file:
-                file.write(page)
-            ran = top(FORMS[i % 3], "--no-residence", os.getpid())
-            self.assertIn(ran.returncode, (0, 1), ran)
-            self.assertTrue(ran.stdout.isascii())
-            taken += ran.returncode == 0
-        self.assertGreater(taken, 0)
-        self.assertIn(top("--all").returncode, (0,))
-
-    def test_page_of_anothers_process(self):
-        if os.geteuid() != 0:
-            self.skipTest("only root may make files of another user")
-        folder = f"/dev/shm/nearheap-{NOBODY}"
-        with Subject() as subject:
-            with open(path_of(subject.pid), "rb") as file:
-                page = file.read()
-            os.unlink(path_of(subject.pid))
-            self.assertEqual(top("--json", subject.pid).returncode, 1)
-            if not os.path.exists(folder):
-                os.mkdir(folder, 0o700)
-                os.chown(folder, NOBODY, NOBODY)
-            path = f"{folder}/{subject.pid}"
-            with open(path, "wb") as file:
-                file.write(page)
-            try:
-                self.assertEqual(top("--json", subject.pid).returncode, 0)  # root's own
-                os.chown(path, NOBODY, NOBODY)
-                self.assertEqual(top("--json", subject.pid).returncode, 1)
-            finally:
-                os.unlink(path)
-
-    def others_folder(self, place, user):
-        """Which goes with the test."""
-        if os.geteuid() != 0:
-            self.skipTest("only root may make files of another user")
-        folder = f"{place}/nearheap-{user}"
-        os.mkdir(folder, 0o700)
-        self.addCleanup(shutil.rmtree, folder)
-        os.chown(folder, user, user)
-        return folder
-
-    def test_empty_files_take_no_place(self):
-        """Of a page in the folder between theirs, whichever comes first."""
-        folders = [self.others_folder("/dev/shm", user) for user in NEWCOMERS]
-        with Subject() as subject:
-            os.rename(path_of(subject.pid), f"{folders[1]}/{subject.pid}")
-            for folder in folders[0], folders[2]:
-                for name in NAMES:
-                    os.mknod(f"{folder}/{name}")
-            found = json.loads(top("--all", "--json", "--no-residence").stdout)
-            self.assertIn(subject.pid, [process["pid"] for process in found])
-
-    def test_many_processes_of_one_user(self):
-        """They are bounded, and there are descriptors left for another's."""
-        folder = self.others_folder("/tmp", NEWCOMERS[0])
-        with Subject() as subject:
-            with open(path_of(subject.pid), "rb") as file:
-                page = bytearray(file.read())
-            start = (f"i=0; while [ $i -lt {LIST_OF_USER + 20} ]; do sleep {PATIENCE * 10} "
-                     ">/dev/null & echo $!; i=$((i + 1)); done; wait")
-            with subprocess.Popen(["sh", "-c", start], stdout=subprocess.PIPE, text=True,
-                                  user=NEWCOMERS[0], start_new_session=True) as flood:
-                try:
-                    pids = [int(flood.stdout.readline()) for _ in range(LIST_OF_USER + 20)]
-                    for pid in pids:
-                        self.write_page_of(pid, page, f"{folder}/{pid}")
-                    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-                    ran = top("--all", "--json", "--no-residence", preexec_fn=lambda:
-                              resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard)))
-                finally:
-                    os.killpg(flood.pid, signal.SIGKILL)
-            found = {process["pid"] for process in json.loads(ran.stdout)}
-            self.assertEqual(len(found & set(pids)), LIST_OF_USER)
-            self.assertIn(subject.pid, found)
-
-    @staticmethod
-    def write_page_of(pid, page, path):
-        """As that process would; what is zero takes no memory."""
-        with open(f"/proc/{pid}/stat") as file:
-            started = int(file.read().rsplit(")", 1)[1].split()[19])
-        struct.pack_into("=q", page, 40, pid)
-        struct.pack_into("=Q", page, 56, started)
-        with open(path, "wb") as file:
-            for at in range(0, len(page), 4096):
-                if any(page[at:at + 4096]):
-                    os.pwrite(file.fileno(), page[at:at + 4096], at)
-            os.truncate(file.fileno(), len(page))
-            os.chown(file.fileno(), NEWCOMERS[0], NEWCOMERS[0])
-
-    def test_what_is_no_file(self):
-        path = path_of(os.getpid())
-        os.makedirs(FOLDER, 0o700, exist_ok=True)
-        for make, remove in ((os.mkfifo, os.unlink), (os.mkdir, os.rmdir),
-                             (lambda at: os.symlink("/dev/zero", at), os.unlink)):
-            make(path)
-            try:
-                self.assertEqual(top("--once", os.getpid()).returncode, 1)
-                self.assertEqual(top("--all").returncode, 0)
-            finally:
-                remove(path)
 
 
 class Screen(unittest.TestCase):
