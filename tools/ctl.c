@@ -3,9 +3,9 @@
  * ctl.c - nearheap-ctl: asks a running process about its heap, and changes what may change
  * while it runs.  What is sent and answered, src/control_path.h tells.
  *
- * Reports are written by the process to memory that is sent along, and copied from there
- * to where they are to go: a process that means ill, when it is root who asks, never holds
- * a file that is not its own.  What it may do with that memory, `seal` and `copy` bear.
+ * Reports are written by the process to a file without a name that is sent along, and copied
+ * from there to where they are to go: a process that means ill, when it is root who asks, never
+ * holds a file that is not its own.
  */
 #include "control_path.h"
 #include "ctl_answer.h"
@@ -37,6 +37,8 @@
 #define OUTPUT_MODE 0600
 #define DECIMAL     10
 #define BLOCK_BYTES 512 /* of st_blocks */
+/* One that is longer cannot be opened again. */
+#define FILE_PATH_ROOM 4096
 
 /* What a command's answer is. */
 enum answer { ANSWER_NONE, ANSWER_OPTIONS, ANSWER_VALUES, ANSWER_TEXT, ANSWER_BINARY };
@@ -349,35 +351,55 @@ static int open_output(const char *path)
     return fd;
 }
 
-/* For the process to write to: sealable, and a regular file, which it demands. */
-static int open_memory(void)
+/* A file without a name in the folder of one that is open; negative if none can be made. */
+static int open_beside(int output)
 {
-    int fd = memfd_create("nearheap-ctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    char link[CONTROL_PATH_ROOM], path[FILE_PATH_ROOM];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", output);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length <= 0)
+        return -1;
+    path[length] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return -1;
+    slash[slash == path] = '\0'; /* the root's name is its slash */
+    return open(path, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, OUTPUT_MODE);
+}
+
+/* For the process to write to, a regular file, which it demands.  Where the report goes to one
+ * it is a file, too: of a large heap's dump memory would be much, and count as the process's. */
+static int open_scratch(int output)
+{
+    struct stat stat;
+    int fd = -1;
+    if (fstat(output, &stat) == 0 && S_ISREG(stat.st_mode))
+        fd = open_beside(output);
+    if (fd < 0)
+        fd = memfd_create("nearheap-ctl", MFD_CLOEXEC);
     if (fd < 0)
         end(STATUS_REFUSED, "no memory: %s", strerror(errno));
     return fd;
 }
 
-/* From here on the process can change nothing of it; its length. */
-static off_t seal(const struct request *request, int memory)
+/* How much was written.  What the process, which may mean ill, writes from now on does not
+ * make it more. */
+static off_t length_of(const struct request *request, int scratch)
 {
     struct stat stat;
-    if (fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
-        end(STATUS_REFUSED, "process %ld does not let go of what it wrote: %s", request->pid,
-            strerror(errno));
     /* Holes cost who makes them nothing, and who copies them a disk. */
-    if (fstat(memory, &stat) != 0 || stat.st_size / BLOCK_BYTES > stat.st_blocks)
+    if (fstat(scratch, &stat) != 0 || stat.st_size / BLOCK_BYTES > stat.st_blocks)
         end_nonsense(request);
     return stat.st_size;
 }
 
 /* By offsets of our own: the descriptor's place is the process's, too. */
-static void copy(int memory, off_t length, int output, bool text)
+static void copy(int scratch, off_t length, int output, bool text)
 {
     static char buffer[COPY_BYTES];
     ssize_t got;
     for (off_t at = 0; at < length; at += got) {
-        got = pread(memory, buffer, sizeof buffer, at);
+        got = pread(scratch, buffer, sizeof buffer, at);
         if (got <= 0)
             end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
         if (text)
@@ -390,19 +412,19 @@ static void copy(int memory, off_t length, int output, bool text)
 static void run(struct request *request)
 {
     static char answer[CONTROL_ANSWER_ROOM];
-    int output = -1, memory = -1;
+    int output = -1, scratch = -1;
     int fd = connect_to(request);
     if (request->answer == ANSWER_TEXT || request->answer == ANSWER_BINARY) {
         output = open_output(request->output);
-        memory = open_memory();
+        scratch = open_scratch(output);
     }
     if (request->answer == ANSWER_BINARY && isatty(output))
         end(STATUS_USAGE, "that is not for a terminal: say where to by --output");
     strcat(request->command, "\n"); /* add_word has left room */
-    send_command(fd, request->command, memory);
+    send_command(fd, request->command, scratch);
     char *rest = receive_answer(request, fd, answer);
-    if (memory >= 0)
-        copy(memory, seal(request, memory), output, request->answer == ANSWER_TEXT);
+    if (scratch >= 0)
+        copy(scratch, length_of(request, scratch), output, request->answer == ANSWER_TEXT);
     if (request->answer == ANSWER_OPTIONS)
         ctl_answer_options(stdout, rest, request->json);
     else if (request->answer == ANSWER_VALUES && !ctl_answer_values(stdout, rest, request->json))
