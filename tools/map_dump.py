@@ -125,8 +125,7 @@ class Dump:
         counters = {name: number(value, 0, 1 << 64)
                     for name, value in zip(rest[1::2], rest[2::2])}
         # A heap that has moved is on a node that has one already.
-        self.nodes[node] = collections.Counter(self.nodes.get(node, {})) + \
-            collections.Counter(counters)
+        self.nodes.setdefault(node, collections.Counter()).update(counters)
 
     def _read_class(self, rest):
         values = [number(one) for one in fields(rest, 4)]
