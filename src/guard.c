@@ -287,8 +287,7 @@ void guard_free(void *ptr)
     struct heap *heap = heap_of(slot->span);
     heap_count_large(heap, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));
     cache_count_free(heap);
-    /* Free memory of a hardened process is zero, also where it is locked, or its release refused.
-     */
+    /* Free memory of a hardened process is zero, also where it is locked. */
     if (harden_on())
         memset(part(slot, cut->lead), 0, cut->room);
     /* Where it cannot be protected, what touches it is not noticed. */
