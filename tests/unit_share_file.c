@@ -61,7 +61,7 @@ static void the_users_own_is_made_and_found(void **state)
 /* 0 when none is made for a process with these numbers that is then asked for one. */
 static int status_of(uid_t real, uid_t effective, uid_t saved)
 {
-    int status;
+    int status = -1;
     pid_t child = fork();
     if (child == 0) {
         if (setresuid(real, effective, saved) != 0)
