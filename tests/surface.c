@@ -287,8 +287,11 @@ static void what_goes_home_is_not_live(void **state)
     enum { OBJECTS = 300, SIZE = 200 };
     void *objects[OBJECTS];
     (void)state;
-    for (int node = 0; node < nh_node_count(); node++) {
-        free(nh_malloc_on_node(SIZE, node)); /* it has a heap, and memory for magazines */
+    for (int node = 0; node < 64; node++) { /* numbers may be sparse */
+        void *first = nh_malloc_on_node(SIZE, node);
+        if (first == NULL)
+            continue;
+        free(first); /* it has a heap, and memory for magazines */
         uint64_t before = live_of(node);
         for (size_t i = 0; i < OBJECTS; i++)
             assert_non_null(objects[i] = nh_malloc_on_node(SIZE, node));
