@@ -16,7 +16,7 @@
 
 static void text_add_va(struct text *text, const char *format, va_list args)
 {
-    if (text->used + 1 >= text->room)
+    if (text_is_full(text))
         return;
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers start it */
     int n = vsnprintf(text->at + text->used, text->room - text->used, format, args);
@@ -38,7 +38,7 @@ void text_add(struct text *text, const char *format, ...)
 
 static void text_add_char(struct text *text, char c)
 {
-    if (text->used + 1 >= text->room)
+    if (text_is_full(text))
         return;
     text->at[text->used++] = c;
     text->at[text->used] = '\0';

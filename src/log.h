@@ -25,6 +25,12 @@ struct text {
 };
 void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether all room is taken: something may have been cut, and a path be another one's. */
+NH_INLINE bool text_is_full(const struct text *text)
+{
+    return text->used + 1 >= text->room;
+}
+
 /* A path in which %p becomes the process id, so that children do not overwrite their
  * parents' files. */
 void text_add_path(struct text *text, const char *pattern);

@@ -31,11 +31,16 @@ void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota)
     lock_release(&heap->lock);
 }
 
+/* What the limit leaves to a heap of so many pages that are not clean. */
+static size_t left_of_limit(const struct page_heap *heap, size_t used)
+{
+    return heap->limit_pages > used ? heap->limit_pages - used : 0;
+}
+
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most)
 {
     lock_acquire(&heap->lock);
-    size_t used = heap->mapped_pages - heap->clean.pages;
-    size_t left = heap->limit_pages > used ? heap->limit_pages - used : 0;
+    size_t left = left_of_limit(heap, heap->mapped_pages - heap->clean.pages);
     /* The system may have told of these already, and they will be refunded. */
     if (room != SIZE_MAX)
         room -= heap->in_release < room ? heap->in_release : room;
@@ -96,8 +101,7 @@ void page_heap_refund(struct page_heap *heap, size_t clean_pages)
 {
     if (heap->quota == SIZE_MAX)
         return;
-    size_t used = heap->mapped_pages - heap->clean.pages - clean_pages;
-    size_t left = heap->limit_pages > used ? heap->limit_pages - used : 0;
+    size_t left = left_of_limit(heap, heap->mapped_pages - heap->clean.pages - clean_pages);
     heap->quota += clean_pages < SIZE_MAX - heap->quota ? clean_pages : SIZE_MAX - heap->quota;
     if (heap->quota > left)
         heap->quota = left;

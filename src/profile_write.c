@@ -254,7 +254,7 @@ static int write_file(const char *pattern)
     text_add_path(&path, pattern);
     if (forked && strstr(pattern, "%p") == NULL)
         text_add(&path, ".%ld", (long)getpid());
-    if (path.used + 1 == path.room) /* cut, it is another file's */
+    if (text_is_full(&path))
         return ENAMETOOLONG;
     int fd =
         (int)syscall(SYS_openat, AT_FDCWD, buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -24,8 +24,8 @@ int report_file_open(const char *where, const char *variable)
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
     text_add_path(&path, where);
-    bool cut = path.used + 1 == path.room; /* it is another file's */
-    int fd = cut ? -1 : open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd =
+        text_is_full(&path) ? -1 : open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         log_line(LOG_ERROR, "cannot write to %s (%s)", buffer, variable);
     return fd;

@@ -10,12 +10,6 @@
 
 #include <stdbool.h>
 
-static void check_text(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        FUZZ_CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
-}
-
 static void print(const uint8_t *data, size_t size, bool values, bool json)
 {
     char answer[CONTROL_ANSWER_ROOM], *text = NULL;
@@ -25,7 +19,7 @@ static void print(const uint8_t *data, size_t size, bool values, bool json)
     char *rest = ctl_answer_read(answer, &why);
     if (rest == NULL) {
         if (why != NULL)
-            check_text(why, strlen(why));
+            fuzz_check_text(why, strlen(why));
         return;
     }
     FILE *to = open_memstream(&text, &length);
@@ -37,7 +31,7 @@ static void print(const uint8_t *data, size_t size, bool values, bool json)
         ctl_answer_options(to, rest, json);
     FUZZ_CHECK(fclose(to) == 0);
     FUZZ_CHECK(printed || length == 0);
-    check_text(text, length);
+    fuzz_check_text(text, length);
     free(text);
 }
 

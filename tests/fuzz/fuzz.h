@@ -31,4 +31,11 @@ static inline void fuzz_text(const uint8_t *data, size_t size, char *text, size_
         }                                                                                          \
     } while (0)
 
+/* What is printed for a person has no control characters but the ends of lines. */
+static inline void fuzz_check_text(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        FUZZ_CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
+}
+
 #endif

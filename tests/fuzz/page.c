@@ -78,8 +78,7 @@ static size_t change(const uint8_t *data, size_t size)
 
 static void check_text(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        FUZZ_CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
+    fuzz_check_text(text, length);
     /* Numbers that are none. */
     FUZZ_CHECK(strstr(text, "nan") == NULL && strstr(text, " inf") == NULL &&
                strstr(text, "-inf") == NULL);
