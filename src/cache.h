@@ -100,7 +100,8 @@ void cache_fix_slot(unsigned slot);
  * the last two calls of cache_collect_idle, goes back to its spans. */
 void cache_give_back(void);
 
-/* Gives back all that the calling thread and all CPUs cache. */
+/* Gives back all that the calling thread and all CPUs cache, but for CPUs' outboxes: for these
+ * cache_collect_outboxes. */
 void cache_flush(void);
 
 /* Called with the thread's cache when the thread ends. */
@@ -114,10 +115,13 @@ void cache_init(void);
 /* A CPU's cache of a node, found or made; NULL without memory.  The caller holds
  * the registry's lock. */
 struct cache *cache_for_cpu(struct heap *heap, uint32_t cpu);
-/* Gives back all that a cache holds that nobody else uses meanwhile: where others find
- * it as it is, or so that spans may become free. */
-enum cache_to { CACHE_TO_DEPOTS, CACHE_TO_SPANS };
-void cache_empty(struct cache *cache, enum cache_to to);
+/* Empties a cache that nobody else uses meanwhile: into depots, where others find it as it is,
+ * and what is other nodes' goes home. */
+void cache_empty(struct cache *cache);
+/* The same without its outboxes, and soon done: into a list, which the caller gives to
+ * heap_unpack_all where memory may go back to the system, with no lock held.  (A child that is
+ * forked meanwhile by another thread does not get back what is in the list.) */
+void cache_take_out(struct cache *cache, struct magazine **list);
 NH_INLINE struct heap *cache_heap_of(const struct cache *cache)
 {
     return atomic_load_explicit(&cache->heap, memory_order_relaxed);
@@ -125,15 +129,15 @@ NH_INLINE struct heap *cache_heap_of(const struct cache *cache)
 
 /* ---- cache_registry.c: all caches, from any thread ---- */
 
-/* These, to empty_cpus: the caller holds the lock below. */
+/* These, to take_out: the caller holds the lock below. */
 void cache_register(struct cache *cache);
 void cache_unregister(struct cache *cache);
 /* The cache of a CPU and node, or NULL. */
 struct cache *cache_registry_find(const struct heap *heap, uint32_t cpu);
 /* Whether a CPU's cache is idle and has something. */
 bool cache_registry_has_idle_cpus(void);
-/* Empties CPUs' caches, which are closed: all, or those that are idle. */
-void cache_registry_empty_cpus(bool idle_only, enum cache_to to);
+/* cache_take_out of CPUs' caches, which are closed: of all, or of those that are idle. */
+void cache_registry_take_out(bool idle_only, struct magazine **list);
 /* The option about caches has changed, and so have the lists' rounds: all fit in what it says
  * from now on.  Takes the lock. */
 void cache_registry_fit(void);

@@ -43,28 +43,34 @@ void cache_init(void)
 
 /* ---- Nodes ---- */
 
-static void put_away(const struct cache *cache, unsigned cls, struct magazine *magazine,
-                     enum cache_to to)
+/* Takes the loaded magazine of a class, and then the spare; NULL when there is none. */
+static struct magazine *take_own(struct cache *cache, unsigned cls)
 {
-    if (to == CACHE_TO_SPANS)
-        heap_unpack(magazine);
-    else
-        central_retire(heap_central(cache_heap_of(cache), cls), magazine, cache_shelf(cache));
+    struct row *row = &cache->rows[cache_heap_of(cache)->slot];
+    void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
+    if (top == NO_TOP)
+        return cache_take_spare(cache, cls);
+    atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
+    return magazine_unload(top);
 }
 
-void cache_empty(struct cache *cache, enum cache_to to)
+void cache_take_out(struct cache *cache, struct magazine **list)
 {
-    struct heap *heap = cache_heap_of(cache);
-    struct row *row = &cache->rows[heap->slot];
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-        void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
-        atomic_store_explicit(&row->bin[cls], NO_TOP, memory_order_relaxed);
-        struct magazine *spare = cache_take_spare(cache, cls);
-        if (top != NO_TOP)
-            put_away(cache, cls, magazine_unload(top), to);
-        if (spare != NULL)
-            put_away(cache, cls, spare, to);
-    }
+    struct magazine *magazine;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        while ((magazine = take_own(cache, cls)) != NULL) {
+            magazine->next = *list;
+            *list = magazine;
+        }
+    cache_share_clear(&cache->share);
+}
+
+void cache_empty(struct cache *cache)
+{
+    struct magazine *magazine;
+    for (unsigned cls = 1; cls < NH_CLASSES; cls++)
+        while ((magazine = take_own(cache, cls)) != NULL)
+            central_retire(heap_central(cache_heap_of(cache), cls), magazine, cache_shelf(cache));
     cache_share_clear(&cache->share);
     for (unsigned slot = 0; slot < topology_now()->slots; slot++) {
         struct magazine *outbox = cache_take_outbox(cache, slot);
@@ -101,7 +107,7 @@ void cache_follow_thread(struct cache *cache)
     struct heap *heap = heap_get(present_slot(topology_now(), cache->thread_number));
     if (heap == NULL || heap == cache_heap_of(cache))
         return;
-    cache_empty(cache, CACHE_TO_DEPOTS);
+    cache_empty(cache);
     open_row(cache, heap);
     nh_thread.row = &cache->rows[heap->slot];
 }
@@ -185,7 +191,7 @@ void cache_end(void)
     cache_registry_lock();
     cache_unregister(cache);
     cache_registry_unlock();
-    cache_empty(cache, CACHE_TO_DEPOTS);
+    cache_empty(cache);
     fixalloc_put(&cache->birthplace->caches, cache);
 }
 
@@ -231,27 +237,31 @@ void cache_fix_slot(unsigned slot)
 
 void cache_give_back(void)
 {
+    struct magazine *taken = NULL;
     if (nh_thread.cache != NULL)
-        cache_empty(nh_thread.cache, CACHE_TO_SPANS);
+        cache_take_out(nh_thread.cache, &taken);
     cache_registry_lock();
     if (cache_registry_has_idle_cpus() && cpu_cache_close()) {
-        cache_registry_empty_cpus(true, CACHE_TO_SPANS);
+        cache_registry_take_out(true, &taken);
         cpu_cache_open();
     }
     cache_registry_unlock();
+    heap_unpack_all(taken);
 }
 
 void cache_flush(void)
 {
     struct cache *cache = nh_thread.cache;
     if (cache != NULL) {
-        cache_empty(cache, CACHE_TO_DEPOTS);
+        cache_empty(cache);
         cache_follow_thread(cache);
     }
+    struct magazine *taken = NULL;
     cache_registry_lock();
     if (cpu_cache_close()) {
-        cache_registry_empty_cpus(false, CACHE_TO_DEPOTS);
+        cache_registry_take_out(false, &taken);
         cpu_cache_open();
     }
     cache_registry_unlock();
+    heap_unpack_all(taken);
 }

@@ -107,11 +107,11 @@ void cache_registry_reset_sampling(void)
         row_sampling_reset(&cache->rows[cache_heap_of(cache)->slot].sampling);
 }
 
-void cache_registry_empty_cpus(bool idle_only, enum cache_to to)
+void cache_registry_take_out(bool idle_only, struct magazine **list)
 {
     for (struct cache *cache = first; cache != NULL; cache = cache->next)
         if (idle_only ? is_idle_cpu(cache) : cache->cpu != CACHE_NO_CPU)
-            cache_empty(cache, to);
+            cache_take_out(cache, list);
 }
 
 void cache_registry_only(struct cache *own)
@@ -136,15 +136,6 @@ static void take(_Atomic(struct magazine *) *slot, struct magazine **list)
     }
 }
 
-static void unpack_all(struct magazine *list)
-{
-    while (list != NULL) {
-        struct magazine *next = list->next;
-        heap_unpack(list);
-        list = next;
-    }
-}
-
 /* Takes spares under the lock, empties them without it. */
 static void collect_spares(struct heap *heap, bool idle_only)
 {
@@ -164,7 +155,7 @@ static void collect_spares(struct heap *heap, bool idle_only)
     }
     count_caches(heap, count);
     lock_release(&lock);
-    unpack_all(taken);
+    heap_unpack_all(taken);
 }
 
 void cache_collect_outboxes(void)
@@ -251,7 +242,7 @@ void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
             each_stored(&cache->outbox[slot], &displaced, fn, arg);
     }
     lock_release(&lock);
-    unpack_all(displaced);
+    heap_unpack_all(displaced);
     harden_each_object(fn, arg);
 }
 
@@ -292,7 +283,7 @@ void cache_count(struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSE
             objects[cls] += count_objects(cache, &cache->rows[heap->slot], cls);
     }
     lock_release(&lock);
-    unpack_all(displaced);
+    heap_unpack_all(displaced);
     heap_inbox_each(heap, count_object, objects);
     harden_count(heap, objects);
 }

@@ -153,6 +153,7 @@ static NH_SLOW struct cache *renew(void)
     cache_registry_lock();
     struct cache *before = atomic_load_explicit(&open_table->cache[cpu], memory_order_relaxed);
     struct cache *cache = before;
+    struct magazine *taken = NULL;
     if (before == NULL || cache_heap_of(before) != heap)
         cache = cache_for_cpu(heap, cpu);
     /* What a CPU without a cache has may change under everybody's eyes: all of the old
@@ -161,7 +162,7 @@ static NH_SLOW struct cache *renew(void)
     if (before != NULL && cache != before && !closed)
         cache = before;
     if (closed)
-        cache_empty(before, CACHE_TO_DEPOTS);
+        cache_take_out(before, &taken);
     if (cache != NULL && cache != before) {
         /* Its bins, before those who find them here without a load of ours to pair
          * with: they depend on the address. */
@@ -176,6 +177,7 @@ static NH_SLOW struct cache *renew(void)
     if (cache != NULL)
         atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
     cache_registry_unlock();
+    heap_unpack_all(taken);
     return cache;
 }
 

@@ -99,6 +99,7 @@ void heap_open_all_inboxes(void);
 void heap_inbox_each(struct heap *heap, void (*fn)(void *object, void *arg), void *arg);
 /* Puts objects of any homes into their spans at once, and the magazine back. */
 void heap_unpack(struct magazine *magazine);
+void heap_unpack_all(struct magazine *list);
 
 /* ---- heap_span.c ---- */
 

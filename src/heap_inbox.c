@@ -41,6 +41,15 @@ void heap_unpack(struct magazine *magazine)
     fixalloc_put(&heap_if_exists(magazine->maker)->magazines, magazine);
 }
 
+void heap_unpack_all(struct magazine *list)
+{
+    while (list != NULL) {
+        struct magazine *next = list->next;
+        heap_unpack(list);
+        list = next;
+    }
+}
+
 void heap_send(struct heap *home, struct magazine *magazine)
 {
     atomic_fetch_add_explicit(&home->freed_from[magazine->maker], magazine->count,
