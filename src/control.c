@@ -9,6 +9,7 @@
 #include "os.h"
 #include "own_fd.h"
 #include "own_file.h"
+#include "process.h"
 #include "share.h"
 #include "share_file.h"
 
@@ -34,7 +35,6 @@ NH_STATIC(CONTROL_PATH_ROOM <= sizeof(((struct sockaddr_un *)NULL)->sun_path),
           "a path fits a socket's address");
 
 /* All of this is the attendant's; in fork's child, where there is none yet, its successor's. */
-static bool is_forked;
 static uid_t owner; /* of the folder in which the socket is */
 static struct own_fd listener = {.fd = -1};
 static bool accepting; /* the listener is watched */
@@ -291,7 +291,7 @@ static int open_in(const char *place)
     if (folder < 0)
         return errno;
     /* Servers may have hundreds of children: each of them would connect to all others. */
-    if (!is_forked)
+    if (!process_is_forked())
         share_file_each(folder, remove_stale, folder_path);
     close(folder);
     return listen_at(place);
@@ -353,7 +353,6 @@ void control_fork_child(void)
         close_own(&connections[i].file);
     }
     close_own(&listener);
-    is_forked = true;
     accepting = false;
     own_file_fork_child(&socket_file);
 }

@@ -32,7 +32,14 @@ static NH_TOGETHER _Atomic bool started;
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 
+static NH_TOGETHER bool is_forked; /* written in the child, while it has one thread */
+
 static NH_TOGETHER bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
+
+bool process_is_forked(void)
+{
+    return is_forked;
+}
 
 static void fork_prepare(void)
 {
@@ -81,6 +88,7 @@ static void fork_release(void)
 
 static void fork_child(void)
 {
+    is_forked = true;
     harden_fork_child();
     cache_registry_only(nh_thread.cache);
     if (cpu_caches_used() && !cpus_closed)

@@ -15,4 +15,7 @@ bool process_boot(void);
  * that has not run yet, the first nh_ call that asks about nodes. */
 void process_start(void);
 
+/* Whether it is a fork's child, or a child's child; known before that runs anything. */
+bool process_is_forked(void);
+
 #endif

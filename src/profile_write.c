@@ -11,6 +11,7 @@
 #include "options.h"
 #include "os.h"
 #include "pprof.h"
+#include "process.h"
 #include "profile.h"
 #include "profile_maps.h"
 #include "sampling.h"
@@ -102,9 +103,6 @@ static struct writer {
 } writer;
 
 static _Atomic bool writing, asked;
-/* In a child of fork: where a path names no process, the child's number is added, so that
- * it does not write over its parent's. */
-static bool forked;
 
 /* ---- Parts of the file ---- */
 
@@ -252,7 +250,8 @@ static int write_file(const char *pattern)
     char buffer[PATH_BYTES];
     struct text path = {.at = buffer, .room = sizeof buffer};
     text_add_path(&path, pattern);
-    if (forked && strstr(pattern, "%p") == NULL)
+    /* A child does not write over its parent's. */
+    if (process_is_forked() && strstr(pattern, "%p") == NULL)
         text_add(&path, ".%ld", (long)getpid());
     if (text_is_full(&path))
         return ENAMETOOLONG;
@@ -338,6 +337,5 @@ void profile_at_exit(void)
 
 void profile_fork_child(void)
 {
-    forked = true;
     atomic_store(&writing, false);
 }

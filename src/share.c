@@ -10,6 +10,7 @@
 #include "os.h"
 #include "own_file.h"
 #include "proc_stat.h"
+#include "process.h"
 #include "share_file.h"
 #include "stats.h"
 
@@ -23,8 +24,6 @@
 #define PAGE_MODE 0600
 
 static struct share_page *page; /* the attendant's; NULL: there is none */
-/* Written in fork's child alone, before its attendant starts. */
-static bool is_forked;
 
 static char path[SHARE_PATH_ROOM + SHARE_NAME_ROOM];
 static struct own_file page_file = {.path = path};
@@ -178,7 +177,7 @@ static int share_in(const char *place)
     if (folder < 0)
         return errno;
     /* Servers may have hundreds of children: each of them would look at all pages. */
-    if (!is_forked)
+    if (!process_is_forked())
         share_file_clean(folder);
     int error = make_page(folder);
     close(folder);
@@ -212,6 +211,5 @@ void share_end(void)
 void share_fork_child(void)
 {
     page = NULL;
-    is_forked = true;
     own_file_fork_child(&page_file);
 }
