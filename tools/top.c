@@ -335,6 +335,11 @@ int main(int argc, char **argv)
     if (request.all) {
         take_descriptors();
         top_list_find(&list);
+        if (list.left_out != 0 && request.form != SCREEN)
+            fprintf(stderr,
+                    "nearheap-top: %zu processes are left out: more than %d of one user share "
+                    "counters; give their numbers, one at a time\n",
+                    list.left_out, TOP_LIST_OF_USER);
     } else {
         enum top_found found = top_list_add(&list, request.pid);
         if (found != TOP_FOUND)

@@ -66,8 +66,10 @@ static bool add_if_new(const struct top_page *page, void *arg)
             return false;
         of_user += list->item[i]->user == page->user;
     }
-    if (of_user >= TOP_LIST_OF_USER)
+    if (of_user >= TOP_LIST_OF_USER) {
+        list->left_out++;
         return false;
+    }
     struct top_process *process = new_process();
     if (top_read(page, process) != TOP_FOUND) {
         free(process);
@@ -86,6 +88,7 @@ void top_list_find(struct top_list *list)
         else
             list->item[kept++] = list->item[i];
     list->count = kept;
+    list->left_out = 0;
     top_each(add_if_new, list);
     sort(list);
 }

@@ -13,6 +13,7 @@
 struct top_list {
     struct top_process **item; /* by number */
     size_t count, room;
+    size_t left_out; /* pages of users who have too many, at the last top_list_find */
 };
 
 /* Adds one process; what became of that. */

@@ -145,7 +145,10 @@ static void print_process(FILE *to, struct state *state)
 
 static void print_list(FILE *to, const struct top_list *list)
 {
-    fprintf(to, "%zu process%s sharing counters\n\n", list->count, list->count == 1 ? "" : "es");
+    fprintf(to, "%zu process%s sharing counters", list->count, list->count == 1 ? "" : "es");
+    if (list->left_out != 0)
+        fprintf(to, ", %zu left out: more than %d of one user", list->left_out, TOP_LIST_OF_USER);
+    fputs("\n\n", to);
     top_print_list_head(to);
     for (size_t i = 0; i < list->count; i++)
         top_print_list_line(to, list->item[i]);

@@ -119,6 +119,7 @@ class Hostile(unittest.TestCase):
             found = {process["pid"] for process in json.loads(ran.stdout)}
             self.assertEqual(len(found & set(pids)), LIST_OF_USER)
             self.assertIn(subject.pid, found)
+            self.assertIn("20 processes are left out", ran.stderr)
 
     @staticmethod
     def write_page_of(pid, page, path):
