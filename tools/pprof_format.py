@@ -32,6 +32,9 @@ NUMBER_BYTES, NUMBER_MOST = 10, (1 << 64) - 1
 UNPACKED_MOST = 64 << 20
 PIECE = 1 << 20
 PROGRAM_HEADER = 56  # bytes, of an ELF file of 64 bits
+PROGRAM_LOADED = 1
+# Whose symbols are looked at, which takes a process each.
+FILES_MOST = 1024
 
 
 def number(data, at):
@@ -188,20 +191,23 @@ class Profile:
 
     def name(self, addresses):
         """Asks for the names of addresses, all at once; `place` has them then."""
-        wanted = collections.defaultdict(list)
+        wanted = collections.defaultdict(list)  # of a file: pairs of an address and its offset
         for address in set(addresses) - self.names.keys():
             mapping = self.mapping_of.get(address)
             place = f"{address:#x}"
             if mapping is not None:
-                place = f"{os.path.basename(mapping.path)}+{address - mapping.begin + mapping.offset:#x}"
-                wanted[mapping].append(address)
+                offset = address - mapping.begin + mapping.offset
+                place = f"{os.path.basename(mapping.path)}+{offset:#x}"
+                wanted[mapping.path].append((address, offset))
             self.names[address] = Place(place, "")
-        for mapping, some in wanted.items():
-            linked = [in_file(mapping, address) for address in some]
-            if None not in linked:
-                for address, place in zip(some, addr2line(mapping.path, linked)):
-                    if place.function != "??":
-                        self.names[address] = place
+        for path in sorted(wanted)[:FILES_MOST]:
+            loaded = segments(path)
+            some = [(address, one) for address, offset in wanted[path]
+                    if (one := linked_at(loaded, offset)) is not None]
+            places = addr2line(path, [one for _, one in some]) if some else []
+            for (address, _), place in zip(some, places):
+                if place.function != "??":
+                    self.names[address] = place
 
     def place(self, address):
         return self.names[address]
@@ -251,29 +257,35 @@ def open_regular(path, flags):
     raise OSError(f"{path} is no regular file")
 
 
-def in_file(mapping, address):
-    """The address that the file's linker gave to what is mapped there."""
-    offset = address - mapping.begin + mapping.offset
+def segments(path):
+    """Of an ELF file what of it is loaded: pairs of a range of offsets, and what is added to one
+    there to have the address that the linker gave to it."""
     try:
-        with open(mapping.path, "rb", opener=open_regular) as file:
+        with open(path, "rb", opener=open_regular) as file:
             head = file.read(64) or b""  # None where there is nothing yet, as in /proc/kmsg
             if head[:5] != b"\x7fELF\x02":
-                return None
+                return []
             table, = struct.unpack_from("<Q", head, 32)
             size, count = struct.unpack_from("<HH", head, 54)
             if size != PROGRAM_HEADER:
-                return None
+                return []
             file.seek(table)
-            segments = file.read(size * count)
-        if len(segments) != size * count:
-            return None
+            headers = file.read(size * count)
+        if len(headers) != size * count:
+            return []
     except (OSError, ValueError, struct.error):  # a path that is none, a file cut off
-        return None
-    for i in range(count):
-        kind, _, start, linked, _, length = struct.unpack_from("<IIQQQQ", segments, i * size)
-        if kind == 1 and start <= offset < start + length:
-            return offset - start + linked
-    return None
+        return []
+    found = []
+    for at in range(0, len(headers), PROGRAM_HEADER):
+        kind, _, start, linked, _, length = struct.unpack_from("<IIQQQQ", headers, at)
+        if kind == PROGRAM_LOADED:
+            found.append((range(start, start + length), linked - start))
+    return found
+
+
+def linked_at(loaded, offset):
+    """The address that the file's linker gave to what is at that offset; None when nothing is."""
+    return next((offset + more for offsets, more in loaded if offset in offsets), None)
 
 
 def addr2line(path, addresses):

@@ -15,13 +15,13 @@ sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.path.join(ROOT, "tools", "nearheap-profile")
 sys.path.insert(0, os.path.join(ROOT, "tools"))
-from pprof_format import UNPACKED_MOST, field
+from pprof_format import FILES_MOST, UNPACKED_MOST, field
 
 MOST_MEMORY = 1 << 30
 ESCAPE = "\33]0;title\7\33[2J\x7f\x9b2J"
 SHOWN = "?]0;title??[2J??2J"
 TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space", "samples")
-BEGIN, ADDRESS = 0x400000, 0x400123
+BEGIN, OFFSET = 0x400000, 0x123
 
 
 def fail(what):
@@ -40,18 +40,22 @@ def run(*words, status=0, **environment):
     return done.stdout, done.stderr
 
 
-def profile(mapped, node="1", value=1):
-    """Of one sample, allocated on node 0 and freed on another."""
-    strings = ["", *TYPES, "bytes", mapped, "alloc_node", "0", "free_node", node, "lifetime", "<1ms"]
-    at = strings.index
+def profile(*mapped, node="1", value=1):
+    """Of a sample in each of these files, allocated on node 0 and freed on another."""
+    strings = ["", *TYPES, "bytes", "alloc_node", "0", "free_node", node, "lifetime", "<1ms"]
+    at = {text: i for i, text in enumerate(strings)}
+    strings += mapped
     labels = (("alloc_node", "0"), ("free_node", node), ("lifetime", "<1ms"))
-    out = b"".join(field(1, field(1, at(one)) + field(2, at("bytes"))) for one in TYPES)
-    out += field(2, field(1, 1) + b"".join(field(2, value) for _ in TYPES) + b"".join(
-        field(3, field(1, at(key)) + field(2, at(text))) for key, text in labels))
-    out += field(3, field(1, 1) + field(2, BEGIN) + field(3, 2 * BEGIN) + field(5, at(mapped)))
-    out += field(4, field(1, 1) + field(2, 1) + field(3, ADDRESS))
+    out = b"".join(field(1, field(1, at[one]) + field(2, at["bytes"])) for one in TYPES)
+    for i, _ in enumerate(mapped):
+        begin = (2 * i + 1) * BEGIN
+        out += field(2, field(1, i + 1) + b"".join(field(2, value) for _ in TYPES) + b"".join(
+            field(3, field(1, at[key]) + field(2, at[text])) for key, text in labels))
+        out += field(3, field(1, i + 1) + field(2, begin) + field(3, begin + BEGIN) +
+                     field(5, len(strings) - len(mapped) + i))
+        out += field(4, field(1, i + 1) + field(2, i + 1) + field(3, begin + OFFSET))
     out += b"".join(field(6, one) for one in strings)
-    return out + field(11, field(1, at("bytes"))) + field(12, 4096) + field(14, 1)
+    return out + field(11, field(1, at["bytes"])) + field(12, 4096) + field(14, 1)
 
 
 def write(folder, data):
@@ -79,14 +83,19 @@ def escapes_in_paths(folder):
         fail(f"of a file that is not there is said: {err!r}")
 
 
+def with_addr2line(folder, script):
+    """The environment in which that is addr2line."""
+    with open(os.path.join(folder, "addr2line"), "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n" + script)
+    os.chmod(file.name, 0o755)
+    return {"PATH": folder + os.pathsep + os.environ["PATH"]}
+
+
 def escapes_in_names(folder):
     """addr2line tells what the mapped file holds, in whatever encoding."""
-    with open(os.path.join(folder, "addr2line"), "w", encoding="ascii") as file:
-        file.write(r"""#!/bin/sh
+    there = with_addr2line(folder, r"""
 while read -r address; do printf 'name\033[2J\377\n/source\033[2J:\302\262 (\n'; done
 """)
-    os.chmod(file.name, 0o755)
-    there = {"PATH": folder + os.pathsep + os.environ["PATH"]}
     path = write(folder, profile(os.path.realpath(sys.executable)))
     out, _ = run("held", path, **there)
     if "name?[2J" not in out or "/source?[2J" not in out:
@@ -126,6 +135,20 @@ def bomb(folder):
         fail(f"of a bomb is said: {err}")
 
 
+def many_mappings(folder):
+    """Of one file, for which it is asked once; and of more files than it asks about."""
+    asked = os.path.join(folder, "asked")
+    there = with_addr2line(folder, f"cat >/dev/null; echo >>'{asked}'\n")
+    program = os.path.realpath(sys.executable)
+    many = FILES_MOST + 10
+    for names in [program] * many, ["/" * i + program for i in range(many)]:
+        open(asked, "w", encoding="ascii").close()
+        run("names", write(folder, profile(*names)), os.path.join(folder, "named"), **there)
+        expected = min(len(set(names)), FILES_MOST)
+        if os.path.getsize(asked) != expected:
+            fail(f"addr2line ran {os.path.getsize(asked)} times, not {expected}")
+
+
 def no_regular_files(folder):
     """Nobody writes to the FIFO: to open it would wait for ever."""
     fifo = os.path.join(folder, "fifo")
@@ -143,6 +166,7 @@ def main():
         escapes_in_names(folder)
         long_numbers(folder)
         bomb(folder)
+        many_mappings(folder)
         no_regular_files(folder)
     print("hostile profiles do no harm")
 
