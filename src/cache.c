@@ -77,11 +77,12 @@ NH_INLINE void stow(struct cache *cache, unsigned cls, void **top)
         put_spare(cache, cls, magazine_unload(top));
 }
 
-/* Makes a magazine loaded, with as many rounds as its class has now, or objects. */
-NH_INLINE void **top_of(const struct cache *cache, unsigned cls, struct magazine *magazine)
+/* Makes a magazine loaded, with as many rounds as its class has now, or `least`: what it has,
+ * or will have.  (What others change at any moment: it may be fewer than it was just now.) */
+NH_INLINE void **top_of(const struct cache *cache, unsigned cls, struct magazine *magazine,
+                        unsigned least)
 {
     unsigned rounds = cache_share_rounds(&cache->share, cls);
-    unsigned least = magazine->count > 1 ? magazine->count : 1;
     return magazine_load(magazine, rounds > least ? rounds : least);
 }
 
@@ -173,12 +174,12 @@ void *cache_refill(unsigned cls)
             full = exchange_empty(cache, central, empty, want != 0 ? want : 1);
             if (nh_unlikely(full == NULL)) {
                 if (empty != NULL)
-                    stow(cache, cls, top_of(cache, cls, empty));
+                    stow(cache, cls, top_of(cache, cls, empty, 1));
                 if (spare != NULL)
                     put_spare(cache, cls, spare);
                 return NULL;
             }
-            top = top_of(cache, cls, full);
+            top = top_of(cache, cls, full, full->count);
         }
     }
     void *object = *top;
@@ -238,13 +239,14 @@ static void free_local(struct cache *cache, unsigned cls, void *object)
             into = central_new_magazine(central);
         if (nh_unlikely(into == NULL)) {
             if (loaded != NULL)
-                stow(cache, cls, top_of(cache, cls, loaded));
+                stow(cache, cls, top_of(cache, cls, loaded, loaded->count));
             central_put(central, &object, 1);
             return;
         }
         spare = loaded;
-        top = top_of(cache, cls, into);
+        top = top_of(cache, cls, into, into->count + 1U);
     }
+    nh_assert(!magazine_top_full(top));
     *--top = object;
     stow(cache, cls, top);
     if (spare != NULL)
