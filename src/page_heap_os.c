@@ -123,8 +123,8 @@ static size_t whole_units(const struct span *span, size_t unit, uintptr_t *base)
     return end > *base ? (end - *base) >> NH_PAGE_SHIFT : 0;
 }
 
-/* A span's whole units, at most `most` pages of them, in state MANUAL; the sweep goes on behind
- * these.  NULL if there are none. */
+/* A span's whole units, at most `most` pages of them, which are whole units too, in state MANUAL;
+ * the sweep goes on behind these.  NULL if there are none. */
 static struct span *take_whole(struct page_heap *heap, struct sweep *sweep, size_t unit,
                                size_t most)
 {
@@ -162,10 +162,12 @@ static bool take_old(struct page_heap *heap, const struct release *which, struct
             sweep->at = NULL;
             break;
         }
-        if (*taken == RELEASE_BATCH || room == 0)
-            break;
         bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
-        struct span *piece = take_whole(heap, sweep, patient ? NH_HUGE : os_page(), room);
+        size_t unit = patient ? NH_HUGE : os_page();
+        size_t most = unit <= NH_PAGE ? room : round_down(room, unit >> NH_PAGE_SHIFT);
+        if (*taken == RELEASE_BATCH || most == 0)
+            break;
+        struct span *piece = take_whole(heap, sweep, unit, most);
         if (piece != NULL) {
             batch[(*taken)++] = piece;
             room -= piece->pages;

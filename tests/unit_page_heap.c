@@ -954,6 +954,29 @@ static void a_sweep_passes_what_stays(void **state)
         page_heap_free(bed.heap, apart[i], false);
 }
 
+/* Before a span of which huge pages are due, but nothing less, lies an older one of odd length:
+ * what fits beside that in a batch is no number of huge pages. */
+static void a_sweep_breaks_no_huge_page(void **state)
+{
+    enum { ODD = 900, WHOLE = 10 * NH_HUGE_PAGES + 1 };
+    (void)state;
+    only_with_small_system_pages();
+    bed.heap->may_be_huge = true;
+    struct span *odd = take_raw(ODD);
+    struct span *whole = take_raw(WHOLE); /* has clean pages behind it */
+    assert_int_not_equal(span_end(whole), odd->base);
+    size_t huge = huge_pages_in(whole) * NH_HUGE_PAGES;
+    page_heap_free(bed.heap, odd, false);
+    page_heap_free(bed.heap, whole, false);
+    set_age(odd, 2 * DECAY_MS + 1000);
+    set_age(whole, DECAY_MS + 1000);
+    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
+    page_heap_decay(bed.heap);
+    assert_int_equal(bed.heap->resident.pages, WHOLE - huge);
+    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
+        assert_int_equal(huge_pages_in(span), 0);
+}
+
 static void decay_without_huge_pages(void **state)
 {
     (void)state;
@@ -1295,6 +1318,7 @@ int main(void)
         cmocka_unit_test_setup(release_many, setup),
         cmocka_unit_test_setup(locked_memory_stays_resident, setup),
         cmocka_unit_test_setup(decay_by_age, setup),
+        cmocka_unit_test_setup(a_sweep_breaks_no_huge_page, setup),
         cmocka_unit_test_setup(decay_without_huge_pages, setup),
         cmocka_unit_test_setup(a_sweep_passes_what_stays, setup),
         cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
