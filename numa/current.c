@@ -69,7 +69,7 @@ unsigned current_slot(const struct topology *topology, uint32_t thread_number, u
             pu += (uint64_t)topology->cpus * thread_number;
         return topology->slot_of_pu[pu % topology->pus];
     }
-    if (here < TOPOLOGY_CPUS_MAX && topology->slot_of_cpu[here] != TOPOLOGY_SLOT_UNKNOWN)
+    if (here < NH_CPUS_MAX && topology->slot_of_cpu[here] != TOPOLOGY_SLOT_UNKNOWN)
         return usable_slot(topology->slot_of_cpu[here]);
     int saved = errno;
     unsigned slot = ask(&here, &node) ? slot_of_node(topology, node) : 0;

@@ -76,7 +76,7 @@ static bool indexes_fit(const char *at)
         at += strlen(indexes);
         for (unsigned long n = 0; *at != '\0' && *at != ')' && *at != ' '; at++) {
             n = *at >= '0' && *at <= '9' ? n * 10 + (unsigned long)(*at - '0') : 0;
-            if (n >= TOPOLOGY_CPUS_MAX)
+            if (n >= NH_CPUS_MAX)
                 return false;
         }
     }
@@ -112,9 +112,9 @@ unsigned topology_synthetic_nodes(const char *at)
             bool numa = is_numa(type, (size_t)(at - type));
             unsigned long count = 0;
             for (at++; *at >= '0' && *at <= '9'; at++)
-                if (count <= TOPOLOGY_CPUS_MAX)
+                if (count <= NH_CPUS_MAX)
                     count = count * 10 + (unsigned long)(*at - '0');
-            if (count == 0 || count > TOPOLOGY_CPUS_MAX || product * count > TOPOLOGY_CPUS_MAX)
+            if (count == 0 || count > NH_CPUS_MAX || product * count > NH_CPUS_MAX)
                 return 0;
             product *= count;
             if (numa)
@@ -146,7 +146,7 @@ static void refuse(const char *spec)
     log_line(LOG_ERROR,
              "NEARHEAP_TOPOLOGY=%s is not \"synthetic:\" and an hwloc synthetic description with 1 "
              "to %d NUMA nodes and at most %d processors; using the machine's own",
-             spec, NH_NODES_MAX, TOPOLOGY_CPUS_MAX);
+             spec, NH_NODES_MAX, NH_CPUS_MAX);
 }
 
 /* ---- Order ---- */

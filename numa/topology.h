@@ -14,7 +14,6 @@
 
 #include <stdatomic.h>
 
-#define TOPOLOGY_CPUS_MAX     4096
 #define TOPOLOGY_SLOT_UNKNOWN 0xff
 /* Distances are relative to 10, a node's own memory, as in ACPI's SLIT. */
 #define TOPOLOGY_LOCAL   10
@@ -29,8 +28,8 @@ struct topology {
     int os_node[NH_NODES_MAX]; /* the system's number of a slot's node; ascending */
     /* By the system's number of a CPU: the slot of its node or of the nearest
      * with memory, or TOPOLOGY_SLOT_UNKNOWN.  Not used with one slot. */
-    uint8_t slot_of_cpu[TOPOLOGY_CPUS_MAX];
-    uint8_t slot_of_pu[TOPOLOGY_CPUS_MAX]; /* synthetic only */
+    uint8_t slot_of_cpu[NH_CPUS_MAX];
+    uint8_t slot_of_pu[NH_CPUS_MAX]; /* synthetic only */
     /* From each slot: the distance of each other, and all slots by rising
      * distance, itself first; equally far ones by slot number, going around,
      * so that neighbours do not all lean on the same node. */
@@ -77,7 +76,7 @@ bool topology_discover(const char *spec);
 int topology_parse_list(const char *text, int most, int *numbers, int room);
 
 /* NUMA nodes in an hwloc synthetic description, 0 if it cannot tell, or has more processors
- * or larger indexes than TOPOLOGY_CPUS_MAX. */
+ * or larger indexes than NH_CPUS_MAX. */
 unsigned topology_synthetic_nodes(const char *description);
 
 /* Fills nearest from slots and distance. */

@@ -135,7 +135,7 @@ static void read_nodes(const struct hwloc *lib, hwloc_topology_t topology, struc
     int pu_depth = lib->hwloc_get_type_depth(topology, HWLOC_OBJ_PU);
     unsigned pus = lib->hwloc_get_nbobjs_by_depth(topology, pu_depth);
     unsigned nodes = lib->hwloc_get_nbobjs_by_depth(topology, HWLOC_TYPE_DEPTH_NUMANODE);
-    for (unsigned p = 0; p < pus && p < TOPOLOGY_CPUS_MAX; p++) {
+    for (unsigned p = 0; p < pus && p < NH_CPUS_MAX; p++) {
         const struct hwloc_obj *pu = lib->hwloc_get_obj_by_depth(topology, pu_depth, p);
         for (unsigned i = 0; pu != NULL && i < nodes; i++) {
             const struct hwloc_obj *node =
@@ -148,13 +148,13 @@ static void read_nodes(const struct hwloc *lib, hwloc_topology_t topology, struc
                 continue; /* the kernel is asked for this CPU when a thread runs there */
             if (out->synthetic)
                 out->slot_of_pu[p] = (uint8_t)slot;
-            else if (pu->os_index < TOPOLOGY_CPUS_MAX)
+            else if (pu->os_index < NH_CPUS_MAX)
                 out->slot_of_cpu[pu->os_index] = (uint8_t)slot;
             break;
         }
     }
     if (out->synthetic)
-        out->pus = pus < TOPOLOGY_CPUS_MAX ? pus : TOPOLOGY_CPUS_MAX;
+        out->pus = pus < NH_CPUS_MAX ? pus : NH_CPUS_MAX;
 }
 
 bool topology_ask_hwloc(const char *description, struct topology *out)

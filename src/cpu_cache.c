@@ -15,7 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-NH_STATIC(CPUS_MAX >= TOPOLOGY_CPUS_MAX, "the table has all CPUs that topologies know");
+/* Larger than any number of a CPU that a kernel may tell of. */
+#define CPU_NUMBERS (1 << 20)
 
 #define POSSIBLE_CPUS "/sys/devices/system/cpu/possible"
 
@@ -42,15 +43,17 @@ static bool membarrier(int command)
     return done;
 }
 
-/* One more than the highest number of a CPU; 0 if it is not known. */
+/* One more than the highest number of a CPU; 0 if it is not known, or beyond the table. */
 static unsigned possible_cpus(void)
 {
     char text[256];
-    static int numbers[TOPOLOGY_CPUS_MAX];
+    static int numbers[NH_CPUS_MAX];
     if (read_file(POSSIBLE_CPUS, text, sizeof text) <= 0)
         return 0;
-    int count = topology_parse_list(text, TOPOLOGY_CPUS_MAX, numbers, TOPOLOGY_CPUS_MAX);
-    return count > 0 && count <= TOPOLOGY_CPUS_MAX ? (unsigned)numbers[count - 1] + 1 : 0;
+    int count = topology_parse_list(text, CPU_NUMBERS, numbers, NH_CPUS_MAX);
+    if (count <= 0 || count > NH_CPUS_MAX || numbers[count - 1] >= NH_CPUS_MAX)
+        return 0;
+    return (unsigned)numbers[count - 1] + 1;
 }
 
 /* What CPUs need to have caches; false where they cannot. */
@@ -156,6 +159,10 @@ static NH_SLOW struct cache *renew(void)
     struct magazine *taken = NULL;
     if (before == NULL || cache_heap_of(before) != heap)
         cache = cache_for_cpu(heap, cpu);
+    if (cache == NULL) { /* the CPU keeps what it has, which is not this node's */
+        cache_registry_unlock();
+        return NULL;
+    }
     /* What a CPU without a cache has may change under everybody's eyes: all of the old
      * and new goes together. */
     bool closed = before != NULL && cache != before && cpu_cache_close();
@@ -163,7 +170,7 @@ static NH_SLOW struct cache *renew(void)
         cache = before;
     if (closed)
         cache_take_out(before, &taken);
-    if (cache != NULL && cache != before) {
+    if (cache != before) {
         /* Its bins, before those who find them here without a load of ours to pair
          * with: they depend on the address. */
         atomic_thread_fence(memory_order_release);
@@ -174,8 +181,7 @@ static NH_SLOW struct cache *renew(void)
     }
     if (closed)
         cpu_cache_open();
-    if (cache != NULL)
-        atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
+    atomic_store_explicit(&cache->changes_seen, changes, memory_order_relaxed);
     cache_registry_unlock();
     heap_unpack_all(taken);
     return cache;

@@ -14,14 +14,12 @@
 struct row;
 struct cache;
 
-#define CPUS_MAX ((size_t)1 << 12)
-
 /* By CPU number, what each has: so in three arrays, for an index that an
  * instruction can scale.  Of these, pages are touched for the CPUs there are. */
 struct cpu_table {
-    struct row *own[CPUS_MAX];  /* malloc's: of the CPU's node */
-    struct row *rows[CPUS_MAX]; /* free's: row of slot 0 */
-    struct cache *_Atomic cache[CPUS_MAX];
+    struct row *own[NH_CPUS_MAX];  /* malloc's: of the CPU's node */
+    struct row *rows[NH_CPUS_MAX]; /* free's: row of slot 0 */
+    struct cache *_Atomic cache[NH_CPUS_MAX];
 };
 
 /* Read at each malloc and free: a cache line that is hardly ever written. */

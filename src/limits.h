@@ -86,6 +86,10 @@
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512
 
+/* Processors that are told apart, by number.  Where there may be more, the machine's nodes are
+ * still known of these, and only threads have caches. */
+#define NH_CPUS_MAX 4096
+
 /* Nodes with a heap.  Nodes beyond share the last heap. */
 #define NH_NODES_MAX 64
 /* All heaps: one a node, and one whose memory is interleaved over nodes. */

@@ -48,7 +48,7 @@ struct node {
 struct machine {
     const struct topology *topology;
     struct node nodes[NH_NODES_MAX];
-    uint8_t slot_of_cpu[TOPOLOGY_CPUS_MAX]; /* as the engine finds it; not of made-up ones */
+    uint8_t slot_of_cpu[NH_CPUS_MAX]; /* as the engine finds it; not of made-up ones */
     uint64_t cgroup;                        /* what its limit leaves, in bytes; ROOM_BOUNDLESS */
     bool hwloc;                             /* it answers */
     int64_t kernel_ns;                      /* how long it took to ask for nodes */
@@ -89,7 +89,7 @@ static bool is_cpu_of(const struct machine *machine, unsigned cpu, unsigned slot
 static unsigned cpu_count(void)
 {
     long count = sysconf(_SC_NPROCESSORS_CONF);
-    return count < 1 ? 1 : count > TOPOLOGY_CPUS_MAX ? TOPOLOGY_CPUS_MAX : (unsigned)count;
+    return count < 1 ? 1 : count > NH_CPUS_MAX ? NH_CPUS_MAX : (unsigned)count;
 }
 
 /* What the engine knows of CPUs; of others, such as those of nodes that the cpuset
@@ -97,7 +97,7 @@ static unsigned cpu_count(void)
 static void look_at_cpus(struct machine *machine)
 {
     const struct topology *topology = machine->topology;
-    static int cpus[TOPOLOGY_CPUS_MAX];
+    static int cpus[NH_CPUS_MAX];
     char path[PATH_ROOM], text[FILE_ROOM];
     if (topology->slots > 1)
         memcpy(machine->slot_of_cpu, topology->slot_of_cpu, sizeof machine->slot_of_cpu);
@@ -106,7 +106,7 @@ static void look_at_cpus(struct machine *machine)
                  topology->os_node[slot]);
         if (read_file(path, text, sizeof text) < 0)
             continue;
-        int count = topology_parse_list(text, TOPOLOGY_CPUS_MAX, cpus, TOPOLOGY_CPUS_MAX);
+        int count = topology_parse_list(text, NH_CPUS_MAX, cpus, NH_CPUS_MAX);
         for (int i = 0; i < count; i++)
             if (machine->slot_of_cpu[cpus[i]] == TOPOLOGY_SLOT_UNKNOWN)
                 machine->slot_of_cpu[cpus[i]] = (uint8_t)slot;

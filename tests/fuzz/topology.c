@@ -18,12 +18,12 @@ static void parse_list(const char *text)
 {
     int numbers[LIST_ROOM + 1];
     numbers[LIST_ROOM] = -77;
-    int found = topology_parse_list(text, TOPOLOGY_CPUS_MAX, numbers, LIST_ROOM);
-    FUZZ_CHECK(found >= -1 && found <= TOPOLOGY_CPUS_MAX);
+    int found = topology_parse_list(text, NH_CPUS_MAX, numbers, LIST_ROOM);
+    FUZZ_CHECK(found >= -1 && found <= NH_CPUS_MAX);
     FUZZ_CHECK(numbers[LIST_ROOM] == -77);
     for (int i = 0; i < found && i < LIST_ROOM; i++)
         FUZZ_CHECK(numbers[i] >= (i == 0 ? 0 : numbers[i - 1] + 1) &&
-                   numbers[i] < TOPOLOGY_CPUS_MAX);
+                   numbers[i] < NH_CPUS_MAX);
 }
 
 /* What hwloc makes of a description that has been taken for one. */
@@ -35,7 +35,7 @@ static void ask_hwloc(const char *description, unsigned nodes)
         topology.os_node[slot] = (int)slot;
     if (!topology_ask_hwloc(description, &topology))
         return;
-    FUZZ_CHECK(topology.slots == nodes && topology.pus <= TOPOLOGY_CPUS_MAX);
+    FUZZ_CHECK(topology.slots == nodes && topology.pus <= NH_CPUS_MAX);
     for (unsigned pu = 0; pu < topology.pus; pu++)
         FUZZ_CHECK(topology.slot_of_pu[pu] < nodes);
     topology_sort_nearest(&topology);
