@@ -195,14 +195,15 @@ size_t heap_waiting_pages(struct heap *heap)
 
 uint64_t heap_tick_ms(void)
 {
-    uint64_t period = (uint64_t)options_get(OPT_DECAY) / TICKS_PER_DECAY;
+    long decay = options_get(OPT_DECAY);
+    if (decay < 0) /* nothing goes back to the system, but time has other work */
+        decay = options_row(OPT_DECAY)->dflt;
+    uint64_t period = (uint64_t)decay / TICKS_PER_DECAY;
     return period < TICK_LEAST_MS ? TICK_LEAST_MS : period;
 }
 
 bool heap_tick(struct heap *heap)
 {
-    if (options_get(OPT_DECAY) < 0)
-        return false;
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
     if (now - last < heap_tick_ms())

@@ -14,12 +14,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 /* An errno that nothing here sets. */
 #define UNTOUCHED EXDEV
+/* For what comes with time: many times what it takes. */
+#define PATIENCE_S 60
 
 static void is_zero(const unsigned char *p, size_t n)
 {
@@ -302,6 +305,41 @@ static void what_goes_home_is_not_live(void **state)
     }
 }
 
+static uint64_t freed_for(int node)
+{
+    struct nh_node_stats stats = {.struct_size = sizeof(stats)};
+    assert_int_equal(nh_node_stats_read(node, &stats), 0);
+    return stats.remote_frees;
+}
+
+/* A batch that is not full is sent by whoever takes large memory when its time has come. */
+static void few_go_home_in_time(void **state)
+{
+    (void)state;
+    for (int node = 0; node < 64; node++) {
+        void *object = nh_malloc_on_node(100, node);
+        if (object == NULL)
+            continue;
+        nh_free(object);
+        nh_malloc_trim(0);
+        assert_int_equal(nh_set_thread_node(node), 0);
+        for (int other = 0; other < 64; other++) {
+            if (other == node || (object = nh_malloc_on_node(100, other)) == NULL)
+                continue;
+            uint64_t before = freed_for(other);
+            nh_free(object);
+            time_t end = time(NULL) + PATIENCE_S;
+            while (freed_for(other) == before) {
+                assert_true(time(NULL) < end);
+                nh_free(nh_malloc(100000));
+            }
+            break;
+        }
+        break; /* one pair of them */
+    }
+    assert_int_equal(nh_set_thread_node(-1), 0);
+}
+
 static void memory_goes_back(void **state)
 {
     (void)state;
@@ -337,6 +375,7 @@ int main(void)
         cmocka_unit_test(pages_for_pools),
         cmocka_unit_test(statistics),
         cmocka_unit_test(what_goes_home_is_not_live),
+        cmocka_unit_test(few_go_home_in_time),
         cmocka_unit_test(interleaved_objects), /* whose heap the sums then count, too */
         cmocka_unit_test(memory_goes_back),
     };
