@@ -61,7 +61,8 @@ static bool span_drop(struct heap *heap, struct span *span, bool zeroed)
 struct heap *large_heap(size_t size)
 {
     long threshold = options_get(OPT_INTERLEAVE);
-    if (nh_unlikely(threshold != 0) && size >= (size_t)threshold)
+    /* Small ones come here for their alignment; they are never spread. */
+    if (nh_unlikely(threshold != 0) && size >= (size_t)threshold && size > NH_CLASS_MAX)
         return heap_get(NH_HEAP_INTERLEAVED);
     return cache_heap();
 }
@@ -151,6 +152,20 @@ size_t large_usable_size(const void *ptr)
     return span != NULL ? span_end(span) - (uintptr_t)ptr : 0;
 }
 
+/* Puts a span's pages where another's are, which has as many; false when they are to be copied. */
+static bool move_pages(const struct span *span, const struct span *new)
+{
+    if (new->lender != span->lender || new->pages < span->pages)
+        return false;
+    size_t bytes = span->pages << NH_PAGE_SHIFT;
+    if (bytes < NH_MREMAP_MIN ||
+        atomic_load_explicit(&moves, memory_order_relaxed) >= NH_MREMAP_LIMIT ||
+        !os_move_pages((void *)span->base, (void *)new->base, bytes))
+        return false;
+    atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
+    return true;
+}
+
 /* To a new span, with room to grow. */
 static void *move(struct span *span, struct heap *from, size_t size, size_t pages)
 {
@@ -166,16 +181,9 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
         return NULL;
 
     size_t bytes = span->pages << NH_PAGE_SHIFT;
-    bool moved = false;
     /* Moved pages stay on the node they are on: only within a node. */
-    if (to == from && new->lender == span->lender &&
-        bytes >= NH_MREMAP_MIN &&bytes <=
-            new->pages << NH_PAGE_SHIFT &&atomic_load_explicit(&moves, memory_order_relaxed) <
-            NH_MREMAP_LIMIT)
-        moved = os_move_pages((void *)span->base, (void *)new->base, bytes);
-    if (moved)
-        atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
-    else
+    bool moved = to == from && move_pages(span, new);
+    if (!moved)
         memcpy((void *)new->base, (void *)span->base, bytes < size ? bytes : size);
     void *at = (void *)new->base;
     (void)span_drop(from, span, moved);

@@ -8,6 +8,7 @@
  *   hold BYTES   allocates them on the last node, and touches them
  *   drop         frees those
  *   large        allocates 2 MiB and frees them: "interleaved" or the node
+ *   aligned      the same of few bytes at a large alignment
  *   map          allocates 64 MiB, which are not freed: their address
  *   bad          frees what malloc did not return
  *   fork         the child's number; from then on the child obeys, until "end", and then
@@ -31,6 +32,8 @@
 #define HOLD_PIECE  ((size_t)128 << 10)
 #define HOLD_MOST   4096
 #define LARGE       ((size_t)2 << 20)
+#define ALIGNED     ((size_t)5000)
+#define ALIGNED_TO  ((size_t)64 << 10)
 #define MAPPED      ((size_t)64 << 20)
 #define DESCRIPTORS 1024
 #define LINE_ROOM   64
@@ -75,14 +78,23 @@ static void drop(void)
     say("done");
 }
 
-static void large(void)
+static void tell_node(void *object)
 {
-    void *object = malloc(LARGE);
     errno = 0;
     int node = nh_node_of(object);
     printf(node < 0 && errno == ENODATA ? "interleaved\n" : "%d\n", node);
     fflush(stdout);
     free(object);
+}
+
+static void large(void)
+{
+    tell_node(malloc(LARGE));
+}
+
+static void aligned(void)
+{
+    tell_node(aligned_alloc(ALIGNED_TO, ALIGNED));
 }
 
 static void map(void)
@@ -125,8 +137,8 @@ int main(void)
         const char *word;
         void (*run)(void);
     } orders[] = {
-        {"cycle\n", cycle}, {"drop\n", drop},       {"large\n", large},        {"map\n", map},
-        {"bad\n", bad},     {"fork\n", fork_child}, {"close\n", close_others},
+        {"cycle\n", cycle},     {"drop\n", drop}, {"large\n", large},     {"map\n", map},
+        {"aligned\n", aligned}, {"bad\n", bad},   {"fork\n", fork_child}, {"close\n", close_others},
     };
     char line[LINE_ROOM];
     /* One byte at a time is read, so that what follows is a child's, if there is one. */

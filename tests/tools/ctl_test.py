@@ -63,6 +63,8 @@ def options_have_their_effect(work):
         equal("a large object", program.order("large").isdigit(), True)
         ctl(program.pid, "set", "INTERLEAVE", "1m")
         equal("the next", program.order("large"), "interleaved")
+        ctl(program.pid, "set", "INTERLEAVE", "4k")
+        equal("a small one of that size", program.order("aligned").isdigit(), True)
         ctl(program.pid, "set", "INTERLEAVE", "0")
 
         # CACHE: how often it is filled in a cycle of 4000 objects.
