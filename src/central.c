@@ -223,7 +223,8 @@ static void add_span(struct central *central, struct span *span)
 /* What a batch of returned objects leaves to be done without the lock. */
 struct aftermath {
     struct span *empty; /* all-free spans, out of the list, linked by next */
-    void *bad;          /* a pointer that was no live object, or NULL */
+    unsigned bads;
+    void *bad[MAGAZINE_ROUNDS]; /* pointers that were no live objects */
 };
 
 /* Marks one object of a span free. */
@@ -232,14 +233,14 @@ static void put_in_span(struct central *central, void *object, struct span *span
 {
     if (nh_unlikely(span == NULL || span_state(span) != SPAN_IN_USE ||
                     span->index_magic != central->cut.index_magic)) {
-        after->bad = object; /* freed twice, and the span went meanwhile */
+        after->bad[after->bads++] = object; /* freed twice, and the span went meanwhile */
         return;
     }
     size_t offset = (uintptr_t)object - span->base;
     unsigned index = size_class_index(span->index_magic, offset);
     if (nh_unlikely((size_t)index * span->bytes != offset || index >= span->objects ||
                     !object_bits_put(&span->bits, &span->cursor, index))) {
-        after->bad = object;
+        after->bad[after->bads++] = object;
         return;
     }
     unsigned before = span->free_objects++;
@@ -281,8 +282,8 @@ static void settle(struct central *central, const struct aftermath *after)
         heap_span_free(central->heap, span, false);
         span = next;
     }
-    if (nh_unlikely(after->bad != NULL))
-        bad_pointer_report("free", after->bad);
+    for (unsigned i = 0; nh_unlikely(i < after->bads); i++)
+        bad_pointer_report("free", after->bad[i]);
 }
 
 /* Objects off another's shelf are in its CPU's cache, perhaps: the program writes them now one by
@@ -350,7 +351,9 @@ void central_put(struct central *central, void *const *objects, unsigned count)
         fetch_to_write(span[i]);
         fetch_to_write((const void *)((uintptr_t)span[i] + NH_CACHE_LINE));
     }
-    struct aftermath after = {.empty = NULL, .bad = NULL};
+    struct aftermath after;
+    after.empty = NULL;
+    after.bads = 0;
     lock_acquire(&central->lock);
     for (unsigned i = 0; i < count; i++)
         put_in_span(central, objects[i], span[i], &after);

@@ -33,7 +33,8 @@ void heap_unpack(struct magazine *magazine)
         magazine->count = (uint16_t)kept;
         unsigned cls = row_home_class(word);
         if (nh_unlikely(cls == 0 || cls >= NH_CLASSES)) { /* its span went meanwhile */
-            bad_pointer_report("free", batch[0]);
+            for (unsigned i = 0; i < n; i++)
+                bad_pointer_report("free", batch[i]);
             continue;
         }
         central_put(heap_central(heap_if_exists(row_home_slot(word)), cls), batch, n);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# run.sh HOW PROGRAM REGEX: runs PROGRAM; its stderr must be exactly one line,
-# all of which matches the extended regular expression ("silence": no line), and it
+# run.sh HOW PROGRAM REGEX: runs PROGRAM; its stderr must be exactly one line, or WANT_LINES,
+# all of which match the extended regular expression ("silence": no line), and it
 # must end as HOW says: "abort", "fault" (SIGSEGV), or "on" (it goes on and ends with status 0).
 set -euo pipefail
 how=$1 program=$2 regex=$3
@@ -20,7 +20,8 @@ if [ "$status" != "$want" ]; then
 fi
 if [ "$regex" = silence ]; then
     [ -z "$err" ] || { echo "it said: $err" >&2; exit 1; }
-elif [ "$(printf '%s\n' "$err" | wc -l)" != 1 ] || ! printf '%s\n' "$err" | grep -qxE "$regex"; then
-    printf 'it said:\n%s\nwanted one line that matches:\n%s\n' "$err" "$regex" >&2
+elif [ "$(printf '%s\n' "$err" | wc -l)" != "${WANT_LINES:-1}" ] ||
+    printf '%s\n' "$err" | grep -qvxE "$regex"; then
+    printf 'it said:\n%s\nwanted %s line(s) that match:\n%s\n' "$err" "${WANT_LINES:-1}" "$regex" >&2
     exit 1
 fi
