@@ -187,7 +187,7 @@ size_t nh_scavenge(int node)
     if (node == -1)
         return scavenge_all(0);
     unsigned slot;
-    if (!api_find_slot(node, &slot) || heap_if_exists(slot) == NULL)
+    if (!api_find_any_slot(node, &slot) || heap_if_exists(slot) == NULL)
         return 0;
     cache_flush();
     (void)harden_drain();

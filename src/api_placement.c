@@ -141,7 +141,7 @@ static void ask(struct questions *q)
 int nh_placement_audit(int node, size_t samples, struct nh_placement *out)
 {
     unsigned slot = NH_HEAPS;
-    if (node != -1 && !api_find_slot(node, &slot))
+    if (node != -1 && !api_find_any_slot(node, &slot))
         return -1;
     uint64_t step = samples == 0 ? 1 : pages_used(slot) / samples;
     size_t stride = (size_t)(step == 0 ? 1 : step) * NH_SYSTEM_PAGE;

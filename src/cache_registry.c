@@ -251,8 +251,12 @@ static size_t count_objects(const struct cache *cache, const struct row *row, un
 {
     void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
     size_t objects = 0;
-    if (top != NULL && top != NO_TOP)
-        objects = magazine_rounds(magazine_of(top)) - (size_t)(top - magazine_of(top)->slot);
+    if (top != NULL && top != NO_TOP) {
+        /* It may be another's by now, with fewer rounds. */
+        size_t rounds = magazine_rounds(magazine_of(top));
+        size_t empty = (size_t)(top - magazine_of(top)->slot);
+        objects = rounds > empty ? rounds - empty : 0;
+    }
     if (atomic_load_explicit(&cache->spare[cls], memory_order_relaxed) != NULL)
         objects += atomic_load_explicit(&cache->spare_count[cls], memory_order_relaxed);
     return objects;
