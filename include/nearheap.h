@@ -66,8 +66,8 @@ NH_API int nh_malloc_trim(size_t pad);
 /* Number of NUMA nodes with memory that the process may use now; at least 1. */
 NH_API int nh_node_count(void);
 
-/* The node of the CPU the calling thread runs on now.  The thread may have
- * moved by the time the call returns. */
+/* The node that the calling thread's memory comes from now: the one it is fixed to, or that of the
+ * CPU it runs on.  The thread may have moved by the time the call returns. */
 NH_API int nh_current_node(void);
 
 /* The home node of the object that `ptr` points to or into: where its memory is

@@ -7,7 +7,8 @@
  * ATTENDANT_AFTER_MS, so that processes which end or exec at once never see its duties
  * begin, and then waits for the next beat and for the descriptors of its duties.  It is
  * named "nearheap", has all signals blocked and a small stack, takes the engine's locks
- * one at a time as any thread does, and allocates nothing.  It ends with the process;
+ * one at a time as any thread does, and allocates nothing but what walks stacks, where it is told
+ * to begin a profile.  It ends with the process;
  * where all of the program's threads end by pthread_exit, it ends, too, so that the
  * process does; and where it is not let wait, as if the process did.
  *

@@ -11,7 +11,7 @@
 
 #include "base.h"
 
-/* "bad <call> of 0x…: <what it is>"; `call` is "free" or "realloc". */
+/* "bad <call> of 0x…: <what it is>"; `call` is "free", "realloc" or "nh_pages_free". */
 NH_SLOW void bad_pointer_report(const char *call, const void *ptr);
 /* free_sized with a size of another class. */
 NH_SLOW void bad_pointer_size(const void *ptr, size_t object, size_t claimed);

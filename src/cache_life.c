@@ -26,7 +26,7 @@ _Thread_local struct thread_state nh_thread = {.row = &row_boot,
 
 static NH_TOGETHER pthread_key_t end_key;
 static NH_TOGETHER bool have_end_key;
-static NH_TOGETHER _Atomic uint32_t caches_begun;
+static NH_TOGETHER _Atomic uint32_t caches_begun; /* relaxed: a number for each */
 
 size_t cache_bytes(void)
 {

@@ -31,7 +31,7 @@ struct central {
     uint8_t cls;            /* constant */
     _Atomic uint8_t rounds; /* most objects of this class in a magazine loaded anew; relaxed */
     uint32_t home;          /* home word of its spans' pages (span_table.h); constant */
-    uint32_t full_least;    /* fewest full magazines since the last decay */
+    uint32_t full_least;    /* fewest full magazines since the last decay; guarded by lock */
     struct heap *heap;      /* constant */
     struct size_class cut;  /* constant */
     /* Guarded by lock: */

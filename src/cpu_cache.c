@@ -31,8 +31,8 @@ NH_TOGETHER struct cpu_access cpu_access;
  * only from no cache to one. */
 static NH_TOGETHER struct cpu_table *open_table, *closed_table;
 static NH_TOGETHER unsigned cpu_count; /* CPUs there may ever be; constant while caches are used */
-/* Most threads with caches; UINT32_MAX where CPUs can have none.  Changed under the
- * registry's lock; relaxed: a look tells whether to take it. */
+/* Most threads with caches; UINT32_MAX where CPUs can have none.  Set at boot, and then changed
+ * under the registry's lock; relaxed: a look tells whether to take it. */
 static _Atomic uint32_t threads_most = UINT32_MAX;
 
 static bool membarrier(int command)

@@ -21,6 +21,8 @@
 #define PATHS_BYTES 8192
 
 /* The thread that writes a report, or 0. */
+/* The thread whose turn it is, or 0.  Acquired by who takes it over, and released at the end of a
+ * report, so that each finds `report` as the last one left it. */
 static _Atomic int reporter;
 
 /* All of this is the reporter's: signal stacks are small. */

@@ -4,8 +4,9 @@
  * it was, where, of which object, and the calls that allocated and freed it, each with the file
  * that its code is in and the place there that addr2line takes.
  *
- * No lock, no malloc, errno may change; for signal handlers.  One report at a time: a thread
- * whose turn it is not waits for the others'.
+ * No malloc, errno may change; for signal handlers: it takes the lock of guarded objects, with
+ * which held nothing can go wrong that would be reported.  One report at a time: a thread whose
+ * turn it is not waits for the others'.
  */
 #ifndef NH_GUARD_REPORT_H
 #define NH_GUARD_REPORT_H

@@ -55,12 +55,9 @@ static uint64_t bound_room(struct heap *heap, uint64_t room)
     if (room == ROOM_BOUNDLESS)
         return room;
     uint64_t used = page_heap_used(&heap->pages) << NH_PAGE_SHIFT;
-    uint64_t most = atomic_load_explicit(&heap->bound_most, memory_order_relaxed);
-    if (most < room) {
-        most = room + (most == 0 ? used : 0);
-        atomic_store_explicit(&heap->bound_most, most, memory_order_relaxed);
-    }
-    uint64_t left = most > used ? most - used : 0;
+    if (heap->bound_most < room)
+        heap->bound_most = room + (heap->bound_most == 0 ? used : 0);
+    uint64_t left = heap->bound_most > used ? heap->bound_most - used : 0;
     return left < room ? left : room;
 }
 

@@ -25,7 +25,7 @@
 /* Shrinking in place is worth the lock from this part of the object on. */
 #define SHRINK_SHIFT 2
 
-static _Atomic size_t moves; /* of pages, in this process */
+static _Atomic size_t moves; /* of pages, in this process; relaxed */
 
 static bool pages_of(size_t size, size_t *pages)
 {

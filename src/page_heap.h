@@ -15,7 +15,8 @@
  * Pages that another heap lent are free spans of a third kind, joined only with
  * pages of the same lender.
  *
- * The lock is short: no system call is made under it but those of growth.
+ * The lock is short: no system call is made under it but those of growth, of the heap or, each
+ * some thousand spans, of its descriptors.
  */
 #ifndef NH_PAGE_HEAP_H
 #define NH_PAGE_HEAP_H
@@ -30,7 +31,8 @@ struct page_heap {
      * memory at any price waits for it.  Taken before `lock`. */
     struct lock releasing;
     struct lock lock;
-    unsigned slot; /* home of all its spans; constant */
+    unsigned slot;             /* home of all its spans; constant */
+    _Atomic uint64_t swept_ms; /* last decay; relaxed, without the lock */
     /* Guarded by lock: */
     struct free_set clean, resident;
     struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
@@ -45,7 +47,6 @@ struct page_heap {
     bool may_merge;       /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
     uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */
-    uint64_t swept_ms;    /* last decay; atomic, without the lock */
     uint64_t frees_swept; /* span_frees then */
     size_t watch_pages;   /* resident free pages that are much (watch.h) */
     size_t clean_least;   /* fewest clean pages since trimmed_ms */

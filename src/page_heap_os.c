@@ -277,15 +277,16 @@ void page_heap_decay(struct page_heap *heap)
     if (decay < 0)
         return;
     uint64_t now = os_now_ms();
-    uint64_t last = __atomic_load_n(&heap->swept_ms, __ATOMIC_RELAXED);
+    uint64_t last = atomic_load_explicit(&heap->swept_ms, memory_order_relaxed);
     if (decay != 0 && now - last < (uint64_t)decay / DECAY_STEPS)
         return;
-    /* One thread sweeps; the exchange decides which.  It orders no other
-     * memory. */
-    if (!__atomic_compare_exchange_n(&heap->swept_ms, &last, now, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED))
+    /* One thread sweeps; the exchange decides which.  It orders no other memory.  (Without a
+     * time of decay all that free in the same millisecond do.) */
+    if (!atomic_compare_exchange_strong_explicit(&heap->swept_ms, &last, now, memory_order_relaxed,
+                                                 memory_order_relaxed))
         return;
     release_spans(heap, &(struct release){.age_ms = (uint64_t)decay});
-    judge_frees(heap, last == 0);
+    if (decay != 0)
+        judge_frees(heap, last == 0);
     page_heap_trim_idle(heap);
 }

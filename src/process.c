@@ -27,8 +27,8 @@
 #include <pthread.h>
 
 static NH_TOGETHER struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
-static NH_TOGETHER _Atomic bool booted; /* release after boot; acquire pairs with it */
-static NH_TOGETHER _Atomic bool started;
+static NH_TOGETHER _Atomic bool booted;  /* release after boot; acquire pairs with it */
+static NH_TOGETHER _Atomic bool started; /* process_start: one goes on, and nobody waits for it */
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 

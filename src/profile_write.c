@@ -102,6 +102,8 @@ static struct writer {
     } mapping[MAPPINGS_MAX];
 } writer;
 
+/* Sequentially consistent: whoever ends a write and finds nothing asked, and whoever asks and finds
+ * a write under way, would both be wrong only if each missed the other's store. */
 static _Atomic bool writing, asked;
 
 /* ---- Parts of the file ---- */

@@ -87,7 +87,7 @@ struct thread_state {
     struct row *rows;       /* free's: row of slot 0 */
     struct cache *cache;    /* NULL before the first slow path and after the end */
     uint32_t frees_without; /* frees while it had no cache */
-    uint32_t exchanges;     /* with central lists */
+    uint32_t exchanges;     /* with central lists; in a hardened process allocations */
     uint32_t number;        /* counted from 1, of a thread that has no cache (harden.h); else 0 */
     uint32_t calls_left;    /* of malloc until it looks what is due (watch.h) */
     uint32_t calls_between; /* the last two such looks */

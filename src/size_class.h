@@ -3,7 +3,7 @@
  * size_class.h - which sizes there are, and how a span of each is cut.
  *
  * Pure arithmetic, no tables: up to NH_SMALL_MAX a class every 16 bytes, so
- * that the fast path finds the bin with one addition and one mask; above, eight
+ * that the fast path finds the bin with one addition and one shift; above, eight
  * classes per doubling to NH_CLASS_MAX.  Internal waste is under 16 bytes, or
  * under 1/9, whichever class it is.  Classes count from 1; 0 is no class.
  */

@@ -6,7 +6,7 @@
  *
  *   DEAD    no pages; on the descriptor allocator's free list.
  *   FREE    in one of its page heap's free sets; owner: the page heap's lock.
- *           The span table maps its first and last page to it.
+ *           The span table maps its first and last page to it, and one between.
  *   IN_USE  holds objects of one class, or one large object, or one between guard
  *           pages.  Owner: the lock of its central list; else whoever holds the
  *           object.  The span table maps every page to it.

@@ -6,7 +6,7 @@
  * A leaf covers 4 GiB and has two entries for each heap page in it:
  *  - the home word, what free() needs: the byte offset of the bin that the
  *    page's objects belong to, counted from the first row of a thread's cache
- *    (heap slot and size class in one number, cache.h).  0 for every page
+ *    (heap slot and size class in one number, row.h).  0 for every page
  *    whose address cannot be freed directly: foreign pages, free spans, the
  *    pages of a large object after its first.
  *  - the span pointer, for everything else.
