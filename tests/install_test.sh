@@ -71,4 +71,13 @@ expect "$strange" "" "exported beside the family"
 for name in malloc free calloc realloc posix_memalign aligned_alloc malloc_usable_size _Znwm _ZdlPvm nh_malloc; do
     nm -D --defined-only "$lib/libnearheap.so" | grep -q " $name\$" || { echo "$name is not exported" >&2; exit 1; }
 done
+
+# Where a zsh of the place that the build is for looks for completion.
+place=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$build/CMakeCache.txt")
+if command -v zsh >/dev/null && { [ "$place" = /usr ] || [ "$place" = /usr/local ]; }; then
+    found=$(cd "$prefix/usr" && find share/zsh -name _nearheap)
+    # shellcheck disable=SC2016 # zsh's own
+    zsh -fc 'print -l $fpath' | grep -x "$place/${found%/*}" >/dev/null ||
+        { echo "zsh does not look in $place/${found%/*}" >&2; exit 1; }
+fi
 echo "install: passed"

@@ -87,6 +87,7 @@ END
         "$tool" --help >/dev/null || fail "$name does not run"
     done
     gzip -t /usr/share/man/man[37]/nearheap.*.gz
+    [ -r /usr/share/zsh/vendor-completions/_nearheap ] || fail "no completion for zsh"
     nearheap-topo --json | python3 -c 'import json, sys; json.load(sys.stdin)["nodes"]'
     nearheap-run --profile memory --quiet --stats stats --profile-file profile -- ./user >/dev/null
     grep -q live_bytes stats || fail "nearheap-run did not run it on nearheap"
