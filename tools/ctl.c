@@ -7,6 +7,7 @@
  * from there to where they are to go: a process that means ill, when it is root who asks, never
  * holds a file that is not its own.
  */
+#include "about.h"
 #include "control_path.h"
 #include "ctl_answer.h"
 #include "log.h"
@@ -81,7 +82,8 @@ static void print_help(void)
           "                          output)\n"
           "  --json                  get, stats, scavenge and migrate print JSON\n"
           "  --wait SECONDS          how long to wait for the answer (default: 60)\n"
-          "  --help                  this text\n\n"
+          "  -h, --help              this text\n"
+          "  --version               print the version\n\n"
           "Options that are live:\n",
           stdout);
     for (int i = 0; i < OPTIONS; i++)
@@ -192,8 +194,11 @@ static void read_arguments(int argc, char **argv, struct request *request)
         if (value || (argv[i][0] != '-' || argv[i][1] == '\0')) {
             set = set || (count == 1 && strcmp(argv[i], "set") == 0);
             words[count++] = argv[i];
-        } else if (strcmp(argv[i], "--help") == 0) {
+        } else if (asks_for_help(argv[i])) {
             print_help();
+            exit(EXIT_SUCCESS);
+        } else if (asks_for_version(argv[i])) {
+            print_version("nearheap-ctl");
             exit(EXIT_SUCCESS);
         } else if (strcmp(argv[i], "--json") == 0) {
             request->json = true;

@@ -6,6 +6,7 @@
  * src/options.def, read by the engine's own parser, so that nothing is accepted here that
  * the library would not take.  The engine is linked under its nh_ names, for that alone.
  */
+#include "about.h"
 #include "machine_checks.h"
 #include "option_text.h"
 
@@ -104,7 +105,8 @@ static void print_help(void)
           "                  there is something to change\n"
           "  --quiet         start the program without a look and without a word\n"
           "  --system DIR    look for the kernel's files in DIR/sys and DIR/proc (for tests)\n"
-          "  --help          this text\n\n"
+          "  -h, --help      this text\n"
+          "  --version       print the version\n\n"
           "Options of the library, each the variable of its name; others that are set in the\n"
           "environment stay:\n",
           stdout);
@@ -340,8 +342,12 @@ static bool read_own_option(char **argv, int *at, struct request *request)
         }
     if (strcmp(argv[*at], "--quiet") == 0)
         return request->quiet = true;
-    if (strcmp(argv[*at], "--help") == 0) {
+    if (asks_for_help(argv[*at])) {
         print_help();
+        exit(0);
+    }
+    if (asks_for_version(argv[*at])) {
+        print_version("nearheap-run");
         exit(0);
     }
     return false;

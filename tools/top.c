@@ -6,6 +6,7 @@
  * It reads a file that the process writes each second, and what the kernel tells of it;
  * the process does not notice.
  */
+#include "about.h"
 #include "log.h"
 #include "top_export.h"
 #include "top_list.h"
@@ -55,6 +56,7 @@ static void print_help(void)
         "Shows what a process on nearheap does with its memory, node by node; or all processes\n"
         "of this user (root: of all users), a line each.  They share counters with it when they\n"
         "were started with NEARHEAP_SHARE=1, and do not notice that somebody looks.\n\n"
+        "  --all           all processes, a line each; so it is without a PID\n"
         "  --once          print tables once; that is done, too, where there is no terminal\n"
         "  --json          print all counters as JSON: an object, with --all a list\n"
         "  --prometheus    print all counters in Prometheus' text format\n"
@@ -63,7 +65,8 @@ static void print_help(void)
         "  --interval S    look every S seconds (default 1)\n"
         "  --no-residence  do not ask the kernel where the memory is (/proc/PID/numa_maps): of\n"
         "                  hundreds of gigabytes that takes seconds\n"
-        "  --help          this text\n\n"
+        "  -h, --help      this text\n"
+        "  --version       print the version\n\n"
         "Keys: q quit, n nodes, c size classes, s another order of classes, t totals or rates in\n"
         "the matrix of who frees whose memory, arrows and page keys to scroll.\n\n"
         "Columns: in use = live objects + cached ones + room in their spans; cached: free objects\n"
@@ -100,7 +103,7 @@ static double parse_interval(const char *text)
 
 static void parse(int argc, char **argv, struct request *request)
 {
-    enum { ALL = 1, ONCE, AS_JSON, AS_PROMETHEUS, OUTPUT, INTERVAL, NO_RESIDENCE, HELP };
+    enum { ALL = 1, ONCE, AS_JSON, AS_PROMETHEUS, OUTPUT, INTERVAL, NO_RESIDENCE, VERSION };
     static const struct option options[] = {
         {"all", no_argument, NULL, ALL},
         {"once", no_argument, NULL, ONCE},
@@ -109,12 +112,13 @@ static void parse(int argc, char **argv, struct request *request)
         {"output", required_argument, NULL, OUTPUT},
         {"interval", required_argument, NULL, INTERVAL},
         {"no-residence", no_argument, NULL, NO_RESIDENCE},
-        {"help", no_argument, NULL, HELP},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, VERSION},
         {NULL, 0, NULL, 0},
     };
     *request = (struct request){.residence = true, .interval = 1};
     opterr = 0;
-    for (int found; (found = getopt_long(argc, argv, ":", options, NULL)) != -1;)
+    for (int found; (found = getopt_long(argc, argv, ":h", options, NULL)) != -1;)
         switch (found) {
         case ALL:
             request->all = true;
@@ -135,8 +139,11 @@ static void parse(int argc, char **argv, struct request *request)
         case NO_RESIDENCE:
             request->residence = false;
             break;
-        case HELP:
+        case 'h':
             print_help();
+            exit(0);
+        case VERSION:
+            print_version("nearheap-top");
             exit(0);
         case ':':
             misused("a value is missing after", argv[optind - 1]);

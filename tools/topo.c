@@ -7,6 +7,7 @@
  * It sees what a server would that were started in its place: with the same environment,
  * cpuset and control group.
  */
+#include "about.h"
 #include "json_text.h"
 #include "limits.h"
 #include "machine_checks.h"
@@ -348,9 +349,10 @@ static void print_help(void)
          "what the kernel keeps.  A node that is out of memory is \"helped out by\" others in\n"
          "that order: first with what their heaps have free.  Distances: 10 is a node's own\n"
          "memory, 20 twice as far.  Lines that begin with ! say what costs performance.\n\n"
-         "  --json  the same as JSON; sizes in bytes, times in nanoseconds, null: not known,\n"
-         "          or without a limit\n"
-         "  --help  this text\n\n"
+         "  --json      the same as JSON; sizes in bytes, times in nanoseconds, null: not known,\n"
+         "              or without a limit\n"
+         "  -h, --help  this text\n"
+         "  --version   print the version\n\n"
          "Another machine: NEARHEAP_TOPOLOGY='synthetic:numa:4 core:2 pu:1' nearheap-topo");
 }
 
@@ -358,8 +360,12 @@ int main(int argc, char **argv)
 {
     static struct machine machine;
     bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (argc == 2 && asks_for_help(argv[1])) {
         print_help();
+        return 0;
+    }
+    if (argc == 2 && asks_for_version(argv[1])) {
+        print_version("nearheap-topo");
         return 0;
     }
     if (argc > 1 && !json) {

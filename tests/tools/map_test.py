@@ -267,6 +267,11 @@ def as_installed(build, dump, work):
     out = subprocess.run([os.path.join(prefix, "bin", "nearheap-map"), dump, "--text", "-o", page],
                          capture_output=True, text=True, check=True).stdout
     equal("what is printed", out, run(dump)[0])
+    for name in "nearheap-map", "nearheap-profile":
+        told, built = (subprocess.run([os.path.join(place, name), "--version"], text=True,
+                                      capture_output=True, check=True).stdout
+                       for place in (os.path.join(prefix, "bin"), TOOLS))
+        equal("the version as installed", told, built)
     equal("a page", os.path.getsize(page) > 10000, True)
 
 

@@ -118,6 +118,16 @@ class Options(unittest.TestCase):
                     offered |= completed(tool, command, "-")
                 self.assertEqual(offered, said)
 
+    def test_version_and_help(self):
+        """Each tool tells the library's version, and takes -h."""
+        version = ".".join(re.findall(r"^#define NH_VERSION_\w+ (\d+)$",
+                                      read(ROOT, "include", "nearheap.h"), re.M))
+        for tool in TOOLS:
+            with self.subTest(tool=os.path.basename(tool)):
+                self.assertEqual(output(tool, "--version"),
+                                 f"{os.path.basename(tool)} {version}\n")
+                self.assertEqual(output(tool, "-h"), output(tool, "--help"))
+
     def test_commands(self):
         for tool in TOOLS:
             told = commands(tool)

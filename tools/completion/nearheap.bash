@@ -54,7 +54,7 @@ _nearheap() {
                 i=$((i + 1))
                 break
                 ;;
-            --check | --print-* | --quiet | --help | --*=*) ;;
+            --check | --print-* | --quiet | --help | --version | --*=*) ;;
             --*) i=$((i + 1)) ;;
             *) break ;;
             esac
