@@ -81,6 +81,20 @@ class Pages(unittest.TestCase):
         self.assertEqual(told, set(re.findall(r"^\| `(NEARHEAP_[A-Z_]+)`", output(OPTIONS_TABLE),
                                               re.M)))
 
+    def test_values_are_as_they_are_typed(self):
+        """What a meaning begins with, if it is a value, is not made to begin a sentence."""
+        page = read(PAGES, "nearheap.7")
+        values = re.findall(r"\| ([a-z]+:[A-Z]+) ", output(OPTIONS_TABLE))
+        self.assertEqual(values, ["synthetic:DESCRIPTION"])
+        for value in values:
+            self.assertRegex(page, rf"(?m)^{value}\b")
+
+    def test_paths(self):
+        """Wherever an example has metrics written, it is where Debian's node-exporter looks."""
+        texts = [read(ROOT, "README.md"), *map(read, all_pages())]
+        places = {place for text in texts for place in re.findall(r"\S+/nearheap\.prom", text)}
+        self.assertEqual(places, {"/var/lib/prometheus/node-exporter/nearheap.prom"})
+
     def test_counters_and_functions(self):
         header = read(ROOT, "include", "nearheap.h")
         counters = set(re.findall(r"^    X\((\w+),", header, re.M))

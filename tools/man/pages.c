@@ -22,9 +22,11 @@
 
 #define LINE_ROOM 1024
 
-/* A text, in which roff shall see none of its own signs; a capital first if asked. */
+/* A text, in which roff shall see none of its own signs; a capital first if asked, but not of
+ * what is typed as it stands: synthetic:DESCRIPTION. */
 static void put_text(const char *text, bool capital)
 {
+    capital = capital && memchr(text, ':', strcspn(text, " ")) == NULL;
     for (const char *at = text; *at != '\0'; at++) {
         if (*at == '\\')
             fputs("\\e", stdout);
