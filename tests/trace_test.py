@@ -7,8 +7,10 @@
                                           they hold, with LIB preloaded
 """
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,6 +114,19 @@ def check_hostile(folder):
         same(f"lines said of {what} ({shown.stderr})", shown.stderr.count("\n"), status)
 
 
+def check_ends(build, folder, program):
+    """An interrupt ends show without a word; a full output is told by its name."""
+    fifo = os.path.join(folder, "fifo")
+    os.mkfifo(fifo)
+    with subprocess.Popen([TRACE, "show", fifo], stderr=subprocess.PIPE, text=True) as process:
+        with open(fifo, "w", encoding="ascii"):  # it has opened it, too
+            process.send_signal(signal.SIGINT)
+            same("an interrupt", (process.wait(), process.stderr.read()), (-signal.SIGINT, ""))
+    ran = record(build, "/dev/full", [program, "exit"])
+    same("a full output", (ran.returncode, ran.stderr),
+         (125, f"trace: /dev/full: {os.strerror(errno.ENOSPC)}\n"))
+
+
 def test_record(build, program):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "program.trace")
@@ -138,6 +153,7 @@ def test_record(build, program):
         same(f"status of a damaged trace ({damaged.stderr})",
              (damaged.returncode, damaged.stderr.count("\n")), (1, 1))
         check_hostile(folder)
+        check_ends(build, folder, program)
         none = subprocess.run([TRACE, "show", os.path.join(folder, "\33[2J")], capture_output=True,
                               text=True)
         same(f"a name that a terminal would obey ({none.stderr!r})",

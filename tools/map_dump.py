@@ -208,14 +208,24 @@ READERS = frozenset(name[len("_read_"):] for name in vars(Dump) if name.startswi
     - {"line"}
 
 
+# How a file is opened for read_open.
+FORM = {"encoding": "ascii", "errors": "strict", "newline": "\n"}
+
+
+def read_open(file, name):
+    """The Dump in an open file, which errors call by that name."""
+    try:
+        return Dump(iter(lambda: file.readline(LINE_MOST + 1), ""))
+    except Failed as error:
+        raise Failed(f"{name}: {error}") from None
+    except OSError as error:
+        raise Failed(f"{name}: {error.strerror}") from None
+
+
 def read(path):
     """The Dump in a file; "-" is standard input."""
-    try:
-        with open(0 if path == "-" else path, encoding="ascii", errors="strict", newline="\n",
-                  closefd=path != "-") as file:
-            return Dump(iter(lambda: file.readline(LINE_MOST + 1), ""))
-    except Failed as error:
-        raise Failed(f"{path}: {error}") from None
+    with open(0 if path == "-" else path, closefd=path != "-", **FORM) as file:
+        return read_open(file, path)
 
 
 # ---- Sums ----

@@ -128,7 +128,7 @@ def unpacked(path):
             pieces.append(piece)
             length += len(piece)
             if length > UNPACKED_MOST:
-                raise Failed(f"{path} is of more than {UNPACKED_MOST >> 20} MiB, unpacked")
+                raise Failed(f"it is of more than {UNPACKED_MOST >> 20} MiB, unpacked")
     return b"".join(pieces)
 
 
@@ -139,10 +139,14 @@ class Profile:
     def __init__(self, path):
         try:
             self.decode(unpacked(path))
-        except (OSError, EOFError, LookupError, zlib.error) as error:
+        except (Failed, gzip.BadGzipFile, EOFError, LookupError, zlib.error) as error:
             raise Failed(f"{path} is no profile: {error}") from error
+        except OSError as error:
+            raise Failed(f"{path}: {error.strerror}") from error
 
     def decode(self, data):
+        if not data:
+            raise Failed("it is empty")
         self.data = data
         parts = collections.defaultdict(list)
         for key, value in fields(data):
@@ -242,8 +246,11 @@ class Profile:
             out += field(5, field(1, number_) + field(2, name) + field(3, name) + field(4, source))
         for text in table[len(self.strings):]:
             out += field(6, text)
-        with gzip.open(path, "wb") as file:
-            file.write(out)
+        try:
+            with gzip.open(path, "wb") as file:
+                file.write(out)
+        except OSError as error:
+            raise Failed(f"{path}: {error.strerror}") from error
 
 
 def open_regular(path, flags):

@@ -3,10 +3,12 @@
 """Profiles that somebody else made: nearheap-profile puts nothing on the terminal that it would
 obey, and takes no more time and memory than what is in them accounts for."""
 
+import errno
 import gzip
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,6 +161,39 @@ def no_regular_files(folder):
             fail(f"what is mapped from {path} is told as {out}")
 
 
+# ---- How it ends ----
+
+def errors_name_their_file(folder):
+    path, none = write(folder, profile("/none")), os.path.join(folder, "none")
+    for words, said in (
+            (("held", none), f"{none}: {os.strerror(errno.ENOENT)}"),
+            (("held", os.devnull), f"{os.devnull} is no profile: it is empty"),
+            (("held", __file__), f"{__file__} is no profile: Not a gzipped file (b'#!')"),
+            (("names", path, "/dev/full"), f"/dev/full: {os.strerror(errno.ENOSPC)}")):
+        _, err = run(*words, status=1)
+        if err != f"nearheap-profile: {said}\n":
+            fail(f"of {words} is said: {err}")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([TOOL, "totals", path], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    if (done.returncode, done.stderr) != (1, "nearheap-profile: standard output: "
+                                          f"{os.strerror(errno.ENOSPC)}\n"):
+        fail(f"of a full output is said: {done}")
+    for words in ("held", "--depth", "0"), ("held", "--lines", "-1"), ("crossnode", "--depth", "x"):
+        run(*words, path, status=2)
+
+
+def an_interrupt_ends_it(folder):
+    """Without a word, while it waits for what it reads."""
+    fifo = os.path.join(folder, "waits")
+    os.mkfifo(fifo)
+    with subprocess.Popen([TOOL, "totals", fifo], stderr=subprocess.PIPE, text=True) as process:
+        with open(fifo, "w", encoding="ascii"):  # it has opened it, too
+            process.send_signal(signal.SIGINT)
+            if process.wait() != -signal.SIGINT or (said := process.stderr.read()) != "":
+                fail(f"an interrupt ends it by {process.returncode}: {said}")
+
+
 def main():
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     with tempfile.TemporaryDirectory() as folder:
@@ -168,6 +203,8 @@ def main():
         bomb(folder)
         many_mappings(folder)
         no_regular_files(folder)
+        errors_name_their_file(folder)
+        an_interrupt_ends_it(folder)
     print("hostile profiles do no harm")
 
 

@@ -4,11 +4,13 @@
 are not right, and what a browser makes of its page.  Status 77 where there is no browser, when
 all else is right."""
 
+import errno
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -150,7 +152,29 @@ def bad_dumps_are_refused(dump, work):
     run(dump, "-o", os.path.join(work, "none", "page.html"), status=1)
     run(status=2)
     run(dump, "--moon", status=2)
+    run(dump, "--classes", "-1", status=2)
     run("--help")
+
+
+def full_outputs_are_told(dump):
+    _, err = run(dump, "-o", "/dev/full", status=1)
+    equal("of a full file", err, f"nearheap-map: /dev/full: {os.strerror(errno.ENOSPC)}\n")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([MAP, dump], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    equal("of a full output", (done.returncode, done.stderr),
+          (1, f"nearheap-map: standard output: {os.strerror(errno.ENOSPC)}\n"))
+
+
+def an_interrupt_ends_it(work):
+    """Without a word, while it waits for what it reads."""
+    fifo = os.path.join(work, "fifo")
+    os.mkfifo(fifo)
+    with subprocess.Popen([MAP, fifo], stderr=subprocess.PIPE, text=True) as process:
+        with open(fifo, "w", encoding="ascii"):  # it has opened it, too
+            process.send_signal(signal.SIGINT)
+            equal("what an interrupt does", (process.wait(), process.stderr.read()),
+                  (-signal.SIGINT, ""))
 
 
 # ---- The page ----
@@ -259,6 +283,30 @@ def the_page_is_drawn(browser, dump, work):
         fail("a page of many spans is not drawn")
 
 
+def no_file_is_left(prefix, work):
+    """By a signal while it asks a process: here a nearheap-ctl that waits, too."""
+    begun, hold, folder = (os.path.join(work, name) for name in ("begun", "hold", "temporary"))
+    os.mkfifo(begun)
+    os.mkfifo(hold)
+    os.mkdir(folder)
+    ctl = os.path.join(prefix, "bin", "nearheap-ctl")
+    os.remove(ctl)
+    with open(ctl, "w", encoding="ascii") as file:
+        file.write(f"#!/bin/sh\necho >'{begun}'\nread -r _ <'{hold}'\n")
+    os.chmod(ctl, 0o755)
+    for number in signal.SIGTERM, signal.SIGINT:
+        with subprocess.Popen([os.path.join(prefix, "bin", "nearheap-map"), "1"], text=True,
+                              stderr=subprocess.PIPE, cwd=work,
+                              env={**os.environ, "TMPDIR": folder}) as process:
+            with open(begun, encoding="ascii") as file:
+                file.read()
+            process.send_signal(number)
+            equal("its end", process.wait(), -number)
+            open(hold, "w", encoding="ascii").close()
+            equal("what it says", process.stderr.read(), "")
+        equal("files that are left", os.listdir(folder), [])
+
+
 def as_installed(build, dump, work):
     prefix = os.path.join(work, "usr")
     subprocess.run(["cmake", "--install", build, "--prefix", prefix], stdout=subprocess.DEVNULL,
@@ -267,6 +315,7 @@ def as_installed(build, dump, work):
     out = subprocess.run([os.path.join(prefix, "bin", "nearheap-map"), dump, "--text", "-o", page],
                          capture_output=True, text=True, check=True).stdout
     equal("what is printed", out, run(dump)[0])
+    no_file_is_left(prefix, work)
     for name in "nearheap-map", "nearheap-profile":
         told, built = (subprocess.run([os.path.join(place, name), "--version"], text=True,
                                       capture_output=True, check=True).stdout
@@ -284,6 +333,8 @@ def main():
             "NEARHEAP_TOPOLOGY": "synthetic:numa:2 core:2 pu:1"})
         planted_waste_is_found(dump)
         bad_dumps_are_refused(dump, work)
+        full_outputs_are_told(dump)
+        an_interrupt_ends_it(work)
         as_installed(build, dump, work)
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the commands in Python share: numbers of their command lines, and how they end."""
+
+import argparse
+import os
+import signal
+import sys
+
+from printable import printable
+
+DIGITS_MOST = 18  # of a number
+
+
+def take_interrupts():
+    """Has SIGINT end the process as it ends others, unless it was told to ignore it: not by an
+    exception, of which Python prints where it came."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def whole(least):
+    """For argparse: what reads a whole number that is not less."""
+    def read(text):
+        if (not text.isascii() or not text.isdigit() or len(text) > DIGITS_MOST
+                or int(text) < least):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
+        return int(text)
+    return read
+
+
+def line_of(error):
+    """An error of the system's; one that tells no file is of what was printed."""
+    return f"{error.filename or 'standard output'}: {error.strerror}"
+
+
+def leave_output():
+    """What could not be printed is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def run(tool, failed, work):
+    """Does the work.  When that fails, by the exception `failed` or the system's, the tool ends
+    with a line and status 1."""
+    try:
+        work()
+        sys.stdout.flush()
+    except failed as error:
+        sys.exit(printable(f"{tool}: {error}"))
+    except BrokenPipeError:
+        leave_output()
+        sys.exit(1)
+    except OSError as error:
+        leave_output()
+        sys.exit(printable(f"{tool}: {line_of(error)}"))
