@@ -35,6 +35,8 @@ PROGRAM_HEADER = 56  # bytes, of an ELF file of 64 bits
 PROGRAM_LOADED = 1
 # Whose symbols are looked at, which takes a process each.
 FILES_MOST = 1024
+UNKNOWN_TIME = 0
+GONE = " (deleted)"  # the kernel's word behind a path
 
 
 def number(data, at):
@@ -157,6 +159,7 @@ class Profile:
         self.types = [self.value_type(part) for part in parts[1]]
         self.period_type = self.value_type(parts[11][0])
         self.period = whole(parts[12][0])
+        self.time = whole(parts[9][0]) if parts[9] else UNKNOWN_TIME
         self.default_type = self.strings[whole(parts[14][0])]
         self.mappings = {}
         for part in parts[3]:
@@ -188,6 +191,18 @@ class Profile:
         if len(values) != len(self.types):
             raise Failed("a sample has not as many values as there are types")
         return Sample(tuple(stack), dict(zip((name for name, _ in self.types), values)), labels)
+
+    def may_be_of_one_process(self, other):
+        """Whether the program is mapped at the same place in both, and so is something else, if
+        there is more in both: all of it need not be, where libraries come and go."""
+        mine, its = ([one.mappings[key] for key in sorted(one.mappings)] for one in (self, other))
+        if not mine or not its:
+            return True
+        if not is_same(mine[0], its[0]):
+            return False
+        there = {one.begin: one for one in its[1:]}
+        return (len(mine) == 1 or not there or
+                any(one.begin in there and is_same(one, there[one.begin]) for one in mine[1:]))
 
     def totals(self):
         return {name: sum(sample.values[name] for sample in self.samples)
@@ -251,6 +266,15 @@ class Profile:
                 file.write(out)
         except OSError as error:
             raise Failed(f"{path}: {error.strerror}") from error
+
+
+def is_same(one, other):
+    """Of two mappings.  A file that was replaced meanwhile has another path and no build id."""
+    if (one.begin, one.end, one.offset) != (other.begin, other.end, other.offset):
+        return False
+    if one.build_id and other.build_id:
+        return one.build_id == other.build_id
+    return one.path.removesuffix(GONE) == other.path.removesuffix(GONE)
 
 
 def open_regular(path, flags):

@@ -42,26 +42,29 @@ def run(*words, status=0, **environment):
     return done.stdout, done.stderr
 
 
-def profile(*mapped, node="1", value=1):
-    """Of a sample in each of these files, allocated on node 0 and freed on another."""
+def profile(*mapped, node="1", value=1, places=None, build_id="", time=0):
+    """Of a sample in each of these files, allocated on node 0 and freed on another.  They are
+    mapped at so many times BEGIN."""
     strings = ["", *TYPES, "bytes", "alloc_node", "0", "free_node", node, "lifetime", "<1ms"]
     at = {text: i for i, text in enumerate(strings)}
-    strings += mapped
+    strings += [build_id, *mapped]
+    places = places or [2 * i + 1 for i, _ in enumerate(mapped)]
     labels = (("alloc_node", "0"), ("free_node", node), ("lifetime", "<1ms"))
     out = b"".join(field(1, field(1, at[one]) + field(2, at["bytes"])) for one in TYPES)
     for i, _ in enumerate(mapped):
-        begin = (2 * i + 1) * BEGIN
+        begin = places[i] * BEGIN
         out += field(2, field(1, i + 1) + b"".join(field(2, value) for _ in TYPES) + b"".join(
             field(3, field(1, at[key]) + field(2, at[text])) for key, text in labels))
         out += field(3, field(1, i + 1) + field(2, begin) + field(3, begin + BEGIN) +
-                     field(5, len(strings) - len(mapped) + i))
+                     field(5, len(strings) - len(mapped) + i) +
+                     field(6, len(strings) - len(mapped) - 1))
         out += field(4, field(1, i + 1) + field(2, i + 1) + field(3, begin + OFFSET))
     out += b"".join(field(6, one) for one in strings)
-    return out + field(11, field(1, at["bytes"])) + field(12, 4096) + field(14, 1)
+    return out + field(9, time) + field(11, field(1, at["bytes"])) + field(12, 4096) + field(14, 1)
 
 
-def write(folder, data):
-    path = os.path.join(folder, "profile")
+def write(folder, data, name="profile"):
+    path = os.path.join(folder, name)
     with gzip.open(path, "wb") as file:
         file.write(data)
     return path
@@ -183,6 +186,29 @@ def errors_name_their_file(folder):
         run(*words, path, status=2)
 
 
+def only_one_process_is_compared(folder):
+    """By what is mapped where, and with the earlier profile first."""
+    files = "/program", "/library", "/plugin"
+    later = {"places": (1, 3, 5), "build_id": "ab", "time": 2}
+    good, wrong = "", "is of another process than"
+    for what, mapped, changed, said in (
+            ("the same", files, {}, good),
+            ("the library is elsewhere, but not all", files, {"places": (1, 7, 5)}, good),
+            ("a library less", files[:2], {}, good),
+            ("without ids, replaced", ("/program (deleted)", *files[1:]), {"build_id": ""}, good),
+            ("without a time", files, {"time": 0}, good),
+            ("all is elsewhere", files, {"places": (2, 4, 6)}, wrong),
+            ("all but the program is elsewhere", files, {"places": (1, 4, 6)}, wrong),
+            ("another program", ("/other", *files[1:]), {"build_id": ""}, wrong),
+            ("another build", files, {"build_id": "cd"}, wrong),
+            ("later", files, {"time": 3}, "is the later one")):
+        since = write(folder, profile(*mapped, **{**later, "time": 1, **changed}), "since")
+        _, err = run("held", "--since", since, write(folder, profile(*files, **later)),
+                     status=0 if said is good else 1)
+        if said not in err:
+            fail(f"{what}: of profiles to compare is said: {err}")
+
+
 def an_interrupt_ends_it(folder):
     """Without a word, while it waits for what it reads."""
     fifo = os.path.join(folder, "waits")
@@ -204,6 +230,7 @@ def main():
         many_mappings(folder)
         no_regular_files(folder)
         errors_name_their_file(folder)
+        only_one_process_is_compared(folder)
         an_interrupt_ends_it(folder)
     print("hostile profiles do no harm")
 
