@@ -17,7 +17,7 @@ static void write_node(const struct share_figures *figures, unsigned slot, char 
 {
     int32_t number = figures->node[slot].number;
     if (number == SHARE_INTERLEAVED)
-        snprintf(name, NAME_ROOM, "interleaved");
+        snprintf(name, NAME_ROOM, TOP_INTERLEAVED);
     else
         snprintf(name, NAME_ROOM, "%" PRId32, number);
 }

@@ -116,7 +116,7 @@ static void print_sparks(FILE *to, const struct state *state, const struct top_p
          slot = top_next_heap(figures, slot + 1)) {
         const struct share_node *node = &figures->node[slot];
         if (node->number == SHARE_INTERLEAVED)
-            snprintf(name, sizeof name, "spread");
+            snprintf(name, sizeof name, TOP_INTERLEAVED);
         else
             snprintf(name, sizeof name, "node %d", (int)node->number);
         top_write_bytes(node->value[SHARE_NODE_in_use_bytes], value);

@@ -8,7 +8,8 @@
 #include <pwd.h>
 #include <stdlib.h>
 
-#define NAME_WIDTH 6
+#define NAME_WIDTH ((int)sizeof TOP_INTERLEAVED - 1)
+#define INDENT     6 /* of a matrix's lines */
 #define LATE_BEATS 3 /* so many without new figures are worth a word */
 #define MS_A_S     1000.0
 
@@ -37,7 +38,7 @@ static void put_share(FILE *to, double share)
 static void put_node_name(FILE *to, int32_t number)
 {
     if (number == SHARE_INTERLEAVED)
-        fprintf(to, "%-*s", NAME_WIDTH, "spread");
+        fprintf(to, "%-*s", NAME_WIDTH, TOP_INTERLEAVED);
     else if (number == SHARE_NO_NODE)
         fprintf(to, "%-*s", NAME_WIDTH, "-");
     else
@@ -116,7 +117,7 @@ void top_print_nodes(FILE *to, const struct top_process *process, const struct r
          slot = top_next_heap(now, slot + 1)) {
         bool interleaved = slot == NH_HEAP_INTERLEAVED;
         uint64_t row = residence != NULL && residence->known ? residence_all(residence, slot) : 0;
-        /* Spread memory is at home on any node. */
+        /* Interleaved memory is at home on any node. */
         uint64_t home = row == 0 ? 0 : interleaved ? row : residence_here(residence, slot);
         put_node_name(to, now->node[slot].number);
         print_node(to, now->node[slot].value, compare ? before->node[slot].value : NULL, seconds);
@@ -138,7 +139,7 @@ void top_print_nodes(FILE *to, const struct top_process *process, const struct r
 /* The heading of a matrix: `corner`, then the nodes. */
 static void print_columns(FILE *to, const char *corner, const struct share_figures *figures)
 {
-    fprintf(to, "%-*s", 2 * NAME_WIDTH, corner);
+    fprintf(to, "%-*s", INDENT + NAME_WIDTH, corner);
     for (unsigned slot = 0; slot < figures->slots; slot++) {
         char name[TOP_NUMBER_ROOM] = "-";
         if (figures->node[slot].number != SHARE_NO_NODE)
@@ -156,7 +157,7 @@ void top_print_matrix(FILE *to, const struct top_process *process, bool per_seco
     print_columns(to, per_second ? "freed/s by" : "freed by", now);
     fputs("\nmemory of\n", to);
     for (unsigned home = 0; home < now->slots; home++) {
-        fprintf(to, "%-*s", NAME_WIDTH, "");
+        fprintf(to, "%-*s", INDENT, "");
         put_node_name(to, now->node[home].number);
         for (unsigned other = 0; other < now->slots; other++) {
             uint64_t frees = now->pair[home][other].value[SHARE_PAIR_frees];
@@ -185,7 +186,7 @@ void top_print_residence(FILE *to, const struct top_process *process,
     for (unsigned row = 0; row < RESIDENCE_ROWS; row++) {
         if ((row >= now->slots && row < NH_HEAP_INTERLEAVED) || residence_all(residence, row) == 0)
             continue;
-        fprintf(to, "%-*s", NAME_WIDTH, "");
+        fprintf(to, "%-*s", INDENT, "");
         if (row == RESIDENCE_REST)
             fprintf(to, "%-*s", NAME_WIDTH, "rest");
         else

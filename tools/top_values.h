@@ -8,6 +8,9 @@
 
 #include "top_page.h"
 
+/* What memory that is spread over nodes is called, where nodes have numbers. */
+#define TOP_INTERLEAVED "interleaved"
+
 /* A line of a table of counters. */
 struct top_counter {
     const char *name, *unit, *meaning;

@@ -6,7 +6,7 @@ set(here ${CMAKE_CURRENT_LIST_DIR})
 find_program(ADDR2LINE addr2line)
 find_program(PYTHON3 python3)
 if(PYTHON3 AND NOT NEARHEAP_SANITIZE) # it runs nothing that was built
-    run(hostile profile 60 COMMAND ${here}/hostile.py)
+    run(hostile profile 120 COMMAND ${here}/hostile.py)
 endif()
 
 # Estimates against exact counts; and all entry points while every few objects are sampled.

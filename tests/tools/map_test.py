@@ -92,6 +92,18 @@ def planted_waste_is_found(dump):
                                      .split("\n\n")[1].splitlines()), 2)
 
 
+def interleaved_memory_has_a_name(work):
+    dump = os.path.join(work, "interleaved")
+    with open(dump, "w", encoding="ascii") as file:
+        file.write("nearheap-dump 1\nlibrary 0.1.0\nprocess 1\ntime 1\npage 8192\nrow 256\n"
+                   "node 0 mapped_bytes 0\nnode -1 mapped_bytes 0\n"
+                   "span 400000000000 256 free -1 -1 0 0 0 0 -\n"
+                   "resident 400000000000 all\nend 1\n")
+    out, _ = run(dump)
+    if not re.search("^interleaved +2048 KiB", out, re.M) or "\n! interleaved memory: " not in out:
+        fail(f"of interleaved memory is said: {out}")
+
+
 # ---- Dumps that are not right ----
 
 def parse(text):
@@ -332,6 +344,7 @@ def main():
             **os.environ, "NEARHEAP_DECAY": "-1",
             "NEARHEAP_TOPOLOGY": "synthetic:numa:2 core:2 pu:1"})
         planted_waste_is_found(dump)
+        interleaved_memory_has_a_name(work)
         bad_dumps_are_refused(dump, work)
         full_outputs_are_told(dump)
         an_interrupt_ends_it(work)

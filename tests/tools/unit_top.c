@@ -98,6 +98,27 @@ static void print_all(struct top_process *process)
 static struct share_page page;
 static struct top_process process;
 
+/* Memory that is spread over nodes has one name, below which its columns stay in their places. */
+static void interleaved_memory_has_a_name(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t length = 0;
+    make_page(&page, 2);
+    page.figures[0].node[NH_HEAP_INTERLEAVED].number = SHARE_INTERLEAVED;
+    memset(&process, 0, sizeof process);
+    process.now = page.figures[0];
+    FILE *to = open_memstream(&text, &length);
+    assert_non_null(to);
+    top_print_nodes(to, &process, NULL);
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "\ninterleaved "));
+    size_t width = strcspn(text, "\n");
+    for (const char *line = text; *line != '\n'; line += width + 1)
+        assert_int_equal(strcspn(line, "\n"), width);
+    free(text);
+}
+
 static void whole_page(void **state)
 {
     (void)state;
@@ -365,7 +386,7 @@ int main(void)
         cmocka_unit_test(names_of_files),  cmocka_unit_test(names_of_folders),
         cmocka_unit_test(lines),           cmocka_unit_test(a_process_as_told),
         cmocka_unit_test(where_memory_is), cmocka_unit_test(bars),
-        cmocka_unit_test(numbers),
+        cmocka_unit_test(numbers),         cmocka_unit_test(interleaved_memory_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
