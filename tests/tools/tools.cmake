@@ -70,5 +70,6 @@ if(TARGET man_pages)
     run(pages tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/pages_test.py
         ${PROJECT_BINARY_DIR}/tools/man $<TARGET_FILE:options_table> ${tool_files})
 endif()
+run(completion tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/completion_test.py ${tool_files})
 run(docs tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/docs_test.py $<TARGET_FILE:options_table>
     $<TARGET_FILE:nearheap>)
