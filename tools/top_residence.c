@@ -4,9 +4,11 @@
  */
 #include "top_residence.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PATH_ROOM 64
 #define NS_A_S    1e9
@@ -87,6 +89,20 @@ void residence_read(long pid, const struct share_figures *figures, struct reside
         fclose(maps);
     }
     out->seconds = now() - begun;
+}
+
+uint64_t residence_of_process(long pid)
+{
+    char path[PATH_ROOM];
+    uint64_t pages = 0;
+    snprintf(path, sizeof path, "/proc/%ld/statm", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %" SCNu64, &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t residence_here(const struct residence *residence, unsigned slot)

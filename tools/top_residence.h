@@ -32,6 +32,10 @@ struct residence {
  * may have to wait when it maps some. */
 void residence_read(long pid, const struct share_figures *figures, struct residence *out);
 
+/* What the process has in memory, which /proc/PID/status calls VmRSS: with all that it shares
+ * and that is not nearheap's.  In bytes; 0 if it is not known. */
+uint64_t residence_of_process(long pid);
+
 /* Of such a file.  Pure but for reading. */
 void residence_parse(FILE *maps, const struct share_figures *figures, struct residence *out);
 

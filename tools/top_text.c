@@ -51,7 +51,14 @@ void top_print_head(FILE *to, const struct top_process *process)
     fprintf(to, "%s (%" PRId64 "), nearheap %s, %" PRIu32 " node%s", process->command,
             process->header.pid, process->header.release, process->now.slots,
             process->now.slots > 1 ? "s" : "");
-    if (top_has_ended(process))
+    bool ended = top_has_ended(process);
+    uint64_t resident = ended ? 0 : residence_of_process((long)process->header.pid);
+    if (resident != 0) {
+        char text[TOP_NUMBER_ROOM];
+        top_write_bytes(resident, text);
+        fprintf(to, ", VmRSS %s", text);
+    }
+    if (ended)
         fputs("; it has ended", to);
     else if (age > LATE_BEATS * (double)process->header.period_ms / MS_A_S)
         fprintf(to, "; figures are %.0f s old: it is stopped or starved, or runs another program",

@@ -221,6 +221,17 @@ class Forms(unittest.TestCase):
             rows = [line.split()[0] for line in ran.stdout.splitlines()[3:8]]
             self.assertEqual(rows, ["0", "1", "2", "3", "all"])
 
+    def test_resident_in_all(self):
+        """Also of a process on one node, whose memory is all among the rest."""
+        with Subject() as subject:
+            subject.settle()
+            said = top("--once", subject.pid).stdout.split("\n")[0]
+            with open(f"/proc/{subject.pid}/status", encoding="ascii") as file:
+                kib = int(re.search(r"^VmRSS:\s+(\d+) kB$", file.read(), re.M)[1])
+        told, unit = re.search(r", VmRSS ([\d.]+)([KMG])$", said).groups()
+        told = float(told) * {"K": 1, "M": 1 << 10, "G": 1 << 20}[unit]
+        self.assertLess(abs(told - kib), kib / 2)  # it holds still; the kernel counts by CPU
+
     def test_all(self):
         with Subject() as one, Subject() as other:
             lines = [line.split() for line in top("--all").stdout.splitlines()]
