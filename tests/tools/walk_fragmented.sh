@@ -28,7 +28,7 @@ shown() {
     echo "\$ $*"
     "$@"
 }
-nearheap-map() { "$tools/nearheap-map" "$@"; }
+nearheap-map() { PATH=$build/tools:$PATH "$tools/nearheap-map" "$@"; }
 nearheap-ctl() { "$build/tools/nearheap-ctl" "$@"; }
 # map_says PYTHON: a value of the map's JSON, `nodes` by number.
 map_says() {
@@ -98,7 +98,7 @@ shown nearheap-map "$server" --classes 3
 shown nearheap-map "$server" -o "$kept/after.html"
 # shellcheck disable=SC2093,SC1083 # it closes the server's standard input, and goes on
 exec {SERVER[1]}>&-
-wait "$SERVER_PID" || fail "the server ended with an error: its objects are not what they were"
+wait "$server" || fail "the server ended with an error: its objects are not what they were"
 server=
 echo
 echo "walk_fragmented: $first KiB resident at first, $third in the end"
