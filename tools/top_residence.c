@@ -4,13 +4,13 @@
  */
 #include "top_residence.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PATH_ROOM 64
+#define LINE_ROOM 256
 #define NS_A_S    1e9
 #define PAGE_KEY  " kernelpagesize_kB="
 
@@ -93,16 +93,14 @@ void residence_read(long pid, const struct share_figures *figures, struct reside
 
 uint64_t residence_of_process(long pid)
 {
-    char path[PATH_ROOM];
-    uint64_t pages = 0;
+    char path[PATH_ROOM], line[LINE_ROOM];
     snprintf(path, sizeof path, "/proc/%ld/statm", pid);
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%*u %" SCNu64, &pages) != 1)
-        pages = 0;
+    const char *second = fgets(line, sizeof line, file) != NULL ? strchr(line, ' ') : NULL;
     fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return second == NULL ? 0 : strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 uint64_t residence_here(const struct residence *residence, unsigned slot)
