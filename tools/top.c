@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@
 #define WAIT_MS        50 /* for newer figures, at a time */
 #define WAITS          50
 #define PID_MOST       INT32_MAX
+/* Of --output: its reader is another user. */
+#define NEW_FILE_MODE 0644
+#define PERMISSIONS   0777
 
 enum form { SCREEN, TEXT, JSON, PROMETHEUS };
 
@@ -61,7 +65,8 @@ static void print_help(void)
         "  --json          print all counters as JSON: an object, with --all a list\n"
         "  --prometheus    print all counters in Prometheus' text format\n"
         "  --output FILE   put what is printed there, whole or not at all, as the textfile\n"
-        "                  collector of node-exporter needs it\n"
+        "                  collector of node-exporter needs it; a new file is readable for all,\n"
+        "                  one that is there keeps its mode; a pipe or device is written to\n"
         "  --interval S    look every S seconds (default 1)\n"
         "  --no-residence  do not ask the kernel where the memory is (/proc/PID/numa_maps): of\n"
         "                  hundreds of gigabytes that takes seconds\n"
@@ -249,20 +254,54 @@ static bool print_to(FILE *to, const struct request *request, struct top_list *l
     return (to == stdout ? fflush(to) : fclose(to)) == 0 && good;
 }
 
-/* Who reads the file meanwhile finds the old one, or the new one. */
-static int print_to_file(const struct request *request, struct top_list *list)
+/* Who reads the file meanwhile finds the old one, or the new one; who may, does not change. */
+static bool replace(const char *name, mode_t mode, const struct request *request,
+                    struct top_list *list)
 {
     char path[PATH_ROOM];
     struct text text = {.at = path, .room = sizeof path};
-    text_add(&text, "%s.%ld", request->output, (long)getpid());
-    FILE *to = fopen(path, "wxe");
-    if (to == NULL || !print_to(to, request, list) || rename(path, request->output) != 0) {
-        fprintf(stderr, "nearheap-top: cannot write %s: %s\n", request->output, strerror(errno));
-        if (to != NULL)
-            (void)unlink(path);
-        return STATUS_TROUBLE;
+    text_add(&text, "%s.%ld", name, (long)getpid());
+    if (text_is_full(&text)) {
+        errno = ENAMETOOLONG;
+        return false;
     }
-    return 0;
+    FILE *to = fopen(path, "wxe");
+    if (to == NULL)
+        return false;
+    (void)fchmod(fileno(to), mode); /* not every file system has modes */
+    bool done = print_to(to, request, list) && rename(path, name) == 0;
+    int error = errno;
+    if (!done)
+        (void)unlink(path);
+    errno = error;
+    return done;
+}
+
+/* A device or a pipe stays what it is. */
+static bool print_into(const struct request *request, struct top_list *list)
+{
+    FILE *to = fopen(request->output, "we");
+    return to != NULL && print_to(to, request, list);
+}
+
+static int print_to_file(const struct request *request, struct top_list *list)
+{
+    char target[PATH_ROOM]; /* PATH_MAX, as realpath wants it */
+    struct stat old;
+    bool done;
+    if (stat(request->output, &old) == 0)
+        done = !S_ISREG(old.st_mode)
+                   ? print_into(request, list)
+                   : realpath(request->output, target) != NULL &&
+                         replace(target, old.st_mode & PERMISSIONS, request, list);
+    else if (lstat(request->output, &old) == 0) /* a link to nothing, which stays one */
+        done = print_into(request, list);
+    else
+        done = replace(request->output, NEW_FILE_MODE, request, list);
+    if (done)
+        return 0;
+    fprintf(stderr, "nearheap-top: cannot write %s: %s\n", request->output, strerror(errno));
+    return STATUS_TROUBLE;
 }
 
 static int print_once(const struct request *request, struct top_list *list)

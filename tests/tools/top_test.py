@@ -281,6 +281,41 @@ class Forms(unittest.TestCase):
             self.assertEqual(ran.returncode, 2)
             self.assertIn("cannot write", ran.stderr)
 
+    def test_file_stays_what_it_is(self):
+        with tempfile.TemporaryDirectory() as folder, Subject() as subject:
+            def put(path, status=0):
+                """With the strictest mask."""
+                ran = top("--prometheus", "--output", path, subject.pid, umask=0o077)
+                self.assertEqual((ran.returncode, ran.stdout), (status, ""), ran.stderr)
+
+            def mode_of(path):
+                return stat.S_IMODE(os.lstat(path).st_mode)
+
+            whole, link, pipe = (f"{folder}/{name}" for name in ("whole", "link", "pipe"))
+            put(whole)
+            self.assertEqual(mode_of(whole), 0o644)
+            os.chmod(whole, 0o640)
+            os.symlink("whole", link)
+            before = os.stat(whole).st_ino
+            put(link)
+            self.assertEqual(os.readlink(link), "whole")
+            self.assertNotEqual(os.stat(whole).st_ino, before)
+            self.assertEqual(mode_of(whole), 0o640)
+            os.unlink(whole)
+            put(link)
+            self.assertEqual(os.readlink(link), "whole")
+            with open(whole, encoding="utf-8") as file:
+                self.assertIn("nearheap_live_bytes", file.read())
+            # Open for both, so that nobody waits for the other; what is written fits into it.
+            os.mkfifo(pipe)
+            with open(os.open(pipe, os.O_RDWR | os.O_NONBLOCK), "rb") as reader:
+                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)
+                put(pipe)
+                self.assertIn(b"nearheap_live_bytes", reader.read())
+            self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
+            put(folder, status=2)
+            self.assertEqual(sorted(os.listdir(folder)), ["link", "pipe", "whole"])
+
     def test_arguments(self):
         for wrong in (["--moon"], ["x"], ["0"], ["-5"], ["1", "2"], ["--all", "1"], ["--output"],
                       ["--json", "--once"], ["--interval", "0"], ["--interval", "1x"],
