@@ -24,6 +24,14 @@ void topology_count_change(void)
     atomic_fetch_add_explicit(&topology_change_count, 1, memory_order_release);
 }
 
+bool topology_has_node(const struct topology *topology, size_t node)
+{
+    for (unsigned slot = 0; slot < topology->slots; slot++)
+        if ((size_t)topology->os_node[slot] == node)
+            return true;
+    return false;
+}
+
 /* ---- Parsing ---- */
 
 int topology_parse_list(const char *text, int most, int *numbers, int room)
@@ -141,12 +149,24 @@ static const char *description_of(const char *spec, bool *known)
     return NULL;
 }
 
-static void refuse(const char *spec)
+bool topology_spec_is_sound(const char *spec, struct text *problem)
 {
-    log_line(LOG_ERROR,
-             "NEARHEAP_TOPOLOGY=%s is not \"synthetic:\" and an hwloc synthetic description with 1 "
-             "to %d NUMA nodes and at most %d processors; using the machine's own",
-             spec, NH_NODES_MAX, NH_CPUS_MAX);
+    bool known;
+    (void)description_of(spec, &known);
+    if (!known)
+        text_add(problem,
+                 "NEARHEAP_TOPOLOGY=%s is not \"synthetic:\" and an hwloc synthetic description "
+                 "with 1 to %d NUMA nodes and at most %d processors",
+                 spec, NH_NODES_MAX, NH_CPUS_MAX);
+    return known;
+}
+
+static void check(const char *spec)
+{
+    char buffer[NH_LINE_MAX];
+    struct text problem = {.at = buffer, .room = sizeof buffer};
+    if (!topology_spec_is_sound(spec, &problem))
+        log_line(LOG_ERROR, "%s; using the machine's own", buffer);
 }
 
 /* ---- Order ---- */
@@ -185,8 +205,7 @@ void topology_boot(const char *spec)
         return;
     bool known;
     const char *description = description_of(spec, &known);
-    if (!known)
-        refuse(spec);
+    check(spec);
     if (description != NULL) {
         at_boot.synthetic = true;
         at_boot.slots = topology_synthetic_nodes(description);

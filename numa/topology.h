@@ -50,6 +50,9 @@ NH_INLINE const struct topology *topology_now(void)
     return atomic_load_explicit(&topology_published, memory_order_acquire);
 }
 
+/* Whether a slot is of the node that the system numbers so. */
+bool topology_has_node(const struct topology *topology, size_t node);
+
 /* Counts publications, and changes of which nodes may be used (usable.h): who
  * chose a slot by an older count chooses anew.  The acquire pairs with the release
  * of topology_count_change: what was counted is seen. */
@@ -67,6 +70,11 @@ void topology_count_change(void);
 bool topology_discover(const char *spec);
 
 /* ---- Parts, tested alone ---- */
+
+/* Whether `spec` is the machine's, or describes a synthetic one as far as can be told without
+ * hwloc; if not, what is wrong is added to `problem`. */
+struct text;
+bool topology_spec_is_sound(const char *spec, struct text *problem);
 
 #define TOPOLOGY_SYNTHETIC_PREFIX "synthetic:"
 

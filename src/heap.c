@@ -99,17 +99,16 @@ void heap_change_rounds(void)
     lock_release(&creation);
 }
 
-bool heap_change_limits(const char *text)
+void heap_change_limits(const char *text)
 {
     lock_acquire(&creation);
-    bool changed = node_limit_change(text);
-    for (unsigned slot = 0; changed && slot < NH_HEAPS; slot++) {
+    node_limit_change(text);
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
         struct heap *heap = heap_if_exists(slot);
         if (heap != NULL)
             page_heap_limit(&heap->pages, node_limit_pages(slot), 0);
     }
     lock_release(&creation);
-    return changed;
 }
 
 void heap_creation_lock(void)

@@ -72,9 +72,8 @@ NH_INLINE unsigned heap_centrals(const struct heap *heap)
 }
 /* The option about caches has changed: so have the rounds of all central lists. */
 void heap_change_rounds(void);
-/* The limit of nodes' memory becomes what `text` says; false, and nothing changed, when that is
- * ill-formed. */
-bool heap_change_limits(const char *text);
+/* The limit of nodes' memory becomes what `text`, which is sound (node_limit.h), says. */
+void heap_change_limits(const char *text);
 
 /* ---- heap_metadata.c ---- */
 

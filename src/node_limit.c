@@ -5,7 +5,6 @@
 #include "node_limit.h"
 
 #include "limits.h"
-#include "log.h"
 #include "numa/topology.h"
 #include "options.h"
 
@@ -34,6 +33,16 @@ static const char *read_number(const char *at, bool suffix, size_t *out)
     return at;
 }
 
+/* Reads NODE=SIZE; what follows it, NULL when it is ill-formed. */
+static const char *read_entry(const char *at, size_t *node, size_t *bytes)
+{
+    at = read_number(at, false, node);
+    if (at == NULL || *at != '=')
+        return NULL;
+    at = read_number(at + 1, true, bytes);
+    return at != NULL && (*at == '\0' || *at == ',') ? at : NULL;
+}
+
 bool node_limit_parse(const char *text, int node, size_t *bytes)
 {
     *bytes = SIZE_MAX;
@@ -45,11 +54,8 @@ bool node_limit_parse(const char *text, int node, size_t *bytes)
     }
     for (const char *at = text;; at++) {
         size_t which, limit;
-        at = read_number(at, false, &which);
-        if (at == NULL || *at != '=')
-            return false;
-        at = read_number(at + 1, true, &limit);
-        if (at == NULL || (*at != '\0' && *at != ','))
+        at = read_entry(at, &which, &limit);
+        if (at == NULL)
             return false;
         if (which == (size_t)node)
             *bytes = limit;
@@ -58,24 +64,86 @@ bool node_limit_parse(const char *text, int node, size_t *bytes)
     }
 }
 
-void node_limit_check(void)
+/* Whether a list that is well-formed limits the node before the place `until`. */
+static bool is_limited_before(const char *list, const char *until, size_t node)
 {
-    const char *text = options_text(OPT_NODE_LIMIT);
-    size_t bytes;
-    valid = node_limit_parse(text, 0, &bytes);
-    if (!valid)
-        log_line(LOG_ERROR, "NEARHEAP_NODE_LIMIT=%s is not " NODE_LIMIT_FORM "; no limit is used",
-                 text);
+    size_t which, bytes;
+    for (const char *at = list; at < until; at++) {
+        at = read_entry(at, &which, &bytes);
+        if (which == node)
+            return true;
+    }
+    return false;
 }
 
-bool node_limit_change(const char *text)
+/* What one limit of the value cannot be; true when nothing was added. */
+static bool is_room(const char *text, size_t bytes, struct text *problem)
 {
-    size_t bytes;
-    if (!node_limit_parse(text, 0, &bytes))
+    if (bytes >= NH_PAGE)
+        return true;
+    text_add(problem,
+             "%s=%s: a limit of less than %zu bytes leaves no memory (the empty value sets none)",
+             options_row(OPT_NODE_LIMIT)->variable, text, NH_PAGE);
+    return false;
+}
+
+bool node_limit_is_sound(const char *text, struct text *problem)
+{
+    const char *variable = options_row(OPT_NODE_LIMIT)->variable;
+    size_t node, bytes;
+    if (!node_limit_parse(text, 0, &bytes)) {
+        text_add(problem, "%s=%s is not " NODE_LIMIT_FORM, variable, text);
         return false;
+    }
+    if (strchr(text, '=') == NULL)
+        return is_room(text, bytes, problem);
+    for (const char *at = text;; at++) {
+        const char *entry = at;
+        at = read_entry(at, &node, &bytes);
+        if (!is_room(text, bytes, problem))
+            return false;
+        if (is_limited_before(text, entry, node)) {
+            text_add(problem, "%s=%s limits node %zu twice", variable, text, node);
+            return false;
+        }
+        if (*at == '\0')
+            return true;
+    }
+}
+
+bool node_limit_is_of_nodes(const char *text, struct text *problem)
+{
+    size_t node, bytes;
+    if (strchr(text, '=') == NULL)
+        return true;
+    for (const char *at = text;; at++) {
+        at = read_entry(at, &node, &bytes);
+        if (!topology_has_node(topology_now(), node)) {
+            text_add(problem, "%s=%s: there is no node %zu with memory",
+                     options_row(OPT_NODE_LIMIT)->variable, text, node);
+            return false;
+        }
+        if (*at == '\0')
+            return true;
+    }
+}
+
+void node_limit_check(void)
+{
+    const char *limit = options_text(OPT_NODE_LIMIT);
+    char buffer[NH_LINE_MAX];
+    struct text problem = {.at = buffer, .room = sizeof buffer};
+    valid = node_limit_is_sound(limit, &problem);
+    if (!valid)
+        log_line(LOG_ERROR, "%s; no limit is used", buffer);
+    else if (!node_limit_is_of_nodes(limit, &problem))
+        log_line(LOG_WARNING, "%s; other limits hold", buffer);
+}
+
+void node_limit_change(const char *text)
+{
     options_set_text(OPT_NODE_LIMIT, text);
     valid = true;
-    return true;
 }
 
 size_t node_limit_pages(unsigned slot)

@@ -52,10 +52,10 @@ bool retune(enum option_id id, const char *value, struct text *problem)
         return false;
     }
     if (id == OPT_NODE_LIMIT) {
-        if (heap_change_limits(value))
-            return true;
-        text_add(problem, "%s=%s is not " NODE_LIMIT_FORM, row->variable, value);
-        return false;
+        if (!node_limit_is_sound(value, problem) || !node_limit_is_of_nodes(value, problem))
+            return false;
+        heap_change_limits(value);
+        return true;
     }
     options_set(id, number);
     switch (id) {

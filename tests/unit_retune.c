@@ -4,6 +4,7 @@
  * that threads go on allocating while all of them change, over and over.
  */
 #include "nearheap.h"
+#include "numa/topology.h"
 #include "profile.h"
 #include "retune.h"
 #include "unit.h"
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define THREADS 3
@@ -56,6 +58,11 @@ static void wrong_values_change_nothing(void **state)
     assert_false(set(OPT_NODE_LIMIT, "0:1m",
                      "NEARHEAP_NODE_LIMIT=0:1m is not a size (k, m or g may follow) or a list of "
                      "NODE=SIZE"));
+    assert_false(set(OPT_NODE_LIMIT, "0",
+                     "NEARHEAP_NODE_LIMIT=0: a limit of less than 8192 bytes leaves no memory (the "
+                     "empty value sets none)"));
+    assert_false(set(OPT_NODE_LIMIT, "900=1g",
+                     "NEARHEAP_NODE_LIMIT=900=1g: there is no node 900 with memory"));
     assert_string_equal(options_text(OPT_NODE_LIMIT), "");
 }
 
@@ -108,13 +115,18 @@ static void *churn(void *arg)
 static void all_change_while_others_allocate(void **state)
 {
     (void)state;
-    static const struct {
+    /* Of nodes that there are, of which the last may be the first. */
+    const struct topology *topology = topology_now();
+    char by_node[64];
+    snprintf(by_node, sizeof by_node, topology->slots > 1 ? "%d=16m,%d=1g" : "%d=16m",
+             topology->os_node[topology->slots - 1], topology->os_node[0]);
+    const struct {
         enum option_id id;
         const char *value;
     } changes[] = {
         {OPT_CACHE, "0"},           {OPT_DECAY, "0"},         {OPT_NODE_LIMIT, "64m"},
         {OPT_INTERLEAVE, "1m"},     {OPT_HUGE, "never"},      {OPT_PROFILE_RATE, "64k"},
-        {OPT_CACHE, "16m"},         {OPT_DECAY, "-1"},        {OPT_NODE_LIMIT, "0=1g,1=16m"},
+        {OPT_CACHE, "16m"},         {OPT_DECAY, "-1"},        {OPT_NODE_LIMIT, by_node},
         {OPT_INTERLEAVE, "0"},      {OPT_HUGE, "always"},     {OPT_DECAY, "20"},
         {OPT_GUARD, "16k"},         {OPT_BAD_FREE, "report"}, {OPT_NODE_LIMIT, ""},
         {OPT_PROFILE_RATE, "512k"}, {OPT_BAD_FREE, "abort"},  {OPT_GUARD, "0"},

@@ -39,19 +39,27 @@ static void know(void)
     known = true;
 }
 
-static void change(enum option_id id, const char *value)
+static bool change(enum option_id id, const char *value)
 {
     char why[VALUE_ROOM];
     struct text problem = {.at = why, .room = sizeof(why)};
-    FUZZ_CHECK(retune(id, value, &problem));
+    bool changed = retune(id, value, &problem);
+    FUZZ_CHECK(changed == (problem.used == 0));
+    return changed;
+}
+
+bool live_try(enum option_id id, const char *value)
+{
+    pthread_mutex_lock(&changing);
+    know();
+    bool changed = change(id, value);
+    pthread_mutex_unlock(&changing);
+    return changed;
 }
 
 void live_set(enum option_id id, const char *value)
 {
-    pthread_mutex_lock(&changing);
-    know();
-    change(id, value);
-    pthread_mutex_unlock(&changing);
+    FUZZ_CHECK(live_try(id, value));
 }
 
 void live_restore(void)
@@ -64,7 +72,7 @@ void live_restore(void)
             continue;
         print((enum option_id)i, value);
         if (strcmp(value, first[i]) != 0)
-            change((enum option_id)i, first[i]);
+            FUZZ_CHECK(change((enum option_id)i, first[i]));
     }
     pthread_mutex_unlock(&changing);
 }

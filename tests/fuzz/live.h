@@ -8,10 +8,12 @@
 
 #include "options.h"
 
+/* A value that may be refused; whether it was taken. */
+bool live_try(enum option_id id, const char *value);
 /* A value that has to be right. */
 void live_set(enum option_id id, const char *value);
 
-/* All options are again what they were before the first call of live_set or live_restore. */
+/* All options are again what they were before the first call of these. */
 void live_restore(void);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "limits.h"
 #include "node_limit.h"
 #include "options.h"
 
@@ -56,5 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(node_limit_parse(text, node, &bytes[node]) == sound);
     FUZZ_CHECK(!sound || strchr(text, '=') != NULL ||
                (bytes[0] == bytes[1] && bytes[0] == bytes[2]));
+    char why[NH_LINE_MAX];
+    struct text problem = {.at = why, .room = sizeof(why)};
+    bool accepted = node_limit_is_sound(text, &problem);
+    FUZZ_CHECK(accepted == (problem.used == 0));
+    FUZZ_CHECK(!accepted || (sound && bytes[0] >= NH_PAGE && bytes[1] >= NH_PAGE));
     return 0;
 }

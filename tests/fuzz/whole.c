@@ -128,7 +128,7 @@ static void migrate(const struct call *call)
 }
 
 /* Some megabytes: less than the objects of an input may want together.  For all nodes, or for
- * two of them, by names that there may not be. */
+ * two of them, by names that there may not be; what is not sound is refused. */
 static void limit(const struct call *call)
 {
     char text[TEXT_ROOM];
@@ -140,7 +140,7 @@ static void limit(const struct call *call)
     else
         snprintf(text, sizeof(text), "%d=%uk,%d=%uk", call->which >> 4, kib, call->low >> 1 & 7,
                  call->low * 32U);
-    live_set(OPT_NODE_LIMIT, text);
+    (void)live_try(OPT_NODE_LIMIT, text);
 }
 
 static void set_number(enum option_id id, unsigned number)
