@@ -22,20 +22,35 @@ static NH_TOGETHER _Atomic bool refused;         /* relaxed: a call more or less
 NH_TOGETHER _Atomic int16_t placement_nodes[NH_HEAPS];
 NH_STATIC(KERNEL_NODES_MAX <= INT16_MAX, "placement_nodes holds any node's number");
 
+bool placement_list_is_sound(const char *chosen, struct text *problem)
+{
+    if (*chosen == '\0' || topology_parse_list(chosen, KERNEL_NODES_MAX, NULL, 0) >= 0)
+        return true;
+    text_add(problem, "NEARHEAP_INTERLEAVE_NODES=%s is not a list of nodes such as 0-1,3", chosen);
+    return false;
+}
+
 static void spread_over(const char *chosen)
 {
     const struct topology *topology = topology_now();
-    int wanted[NH_NODES_MAX];
-    int count = topology_parse_list(chosen, KERNEL_NODES_MAX, wanted, NH_NODES_MAX);
-    bool any = false;
-    for (unsigned slot = 0; slot < topology->slots; slot++)
-        for (int i = 0; i < count && i < NH_NODES_MAX; i++)
-            if (wanted[i] == topology->os_node[slot]) {
-                node_mask_add(&spread, topology->os_node[slot]);
-                any = true;
-            }
-    for (unsigned slot = 0; !any && slot < topology->slots; slot++)
+    int wanted[KERNEL_NODES_MAX];
+    int count = topology_parse_list(chosen, KERNEL_NODES_MAX, wanted, KERNEL_NODES_MAX);
+    int used = 0;
+    for (int i = 0; i < count; i++)
+        if (topology_has_node(topology, (size_t)wanted[i])) {
+            node_mask_add(&spread, wanted[i]);
+            used++;
+        }
+    for (unsigned slot = 0; used == 0 && slot < topology->slots; slot++)
         node_mask_add(&spread, topology->os_node[slot]);
+    char buffer[NH_LINE_MAX];
+    struct text problem = {.at = buffer, .room = sizeof buffer};
+    if (!placement_list_is_sound(chosen, &problem))
+        log_line(LOG_ERROR, "%s; using all nodes", buffer);
+    else if (*chosen != '\0' && (used == 0 || used < count))
+        log_line(LOG_WARNING,
+                 "NEARHEAP_INTERLEAVE_NODES=%s: not all are nodes with memory; using %s", chosen,
+                 used == 0 ? "all nodes" : "those that are");
 }
 
 void placement_boot(enum placement_policy wanted, const char *chosen)

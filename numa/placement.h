@@ -29,6 +29,9 @@ enum placement_policy {
  * the kernel writes it ("0-1,3") over which interleaved memory is spread; ""
  * or a list of no node of ours means all. */
 void placement_boot(enum placement_policy policy, const char *chosen);
+/* Whether `chosen` is one of these; if not, what is wrong is added to `problem`.  Pure. */
+struct text;
+bool placement_list_is_sound(const char *chosen, struct text *problem);
 enum placement_policy placement_policy(void);
 
 /* Whether pages are placed at all: there are several real nodes. */
