@@ -3,14 +3,15 @@
  * run.c - nearheap-run: starts a program on nearheap, or says how.
  *
  * Options become environment variables; their names, bounds and words are those of
- * src/options.def, read by the engine's own parser, so that nothing is accepted here that
+ * src/options.def, read by the engine's own parsers, so that nothing is accepted here that
  * the library would not take.  The engine is linked under its nh_ names, for that alone.
  */
 #include "about.h"
 #include "machine_checks.h"
 #include "option_text.h"
+#include "run_values.h"
 
-#include "options.h"
+#include "limits.h"
 #include "os.h"
 
 #include <errno.h>
@@ -64,19 +65,19 @@ static void __attribute__((noreturn, format(printf, 2, 3))) end(int status, cons
     exit(status);
 }
 
-static void print_allowed(FILE *to, const struct option *row)
+static void print_allowed(const struct option *row)
 {
     switch (row->kind) {
     case OPTION_WORD:
-        fprintf(to, "one of %s", row->words);
+        printf("one of %s", row->words);
         break;
     case OPTION_NUMBER:
     case OPTION_BYTES:
-        fprintf(to, "a whole number from %ld to %ld%s", row->least, row->most,
-                row->kind == OPTION_BYTES ? ", k, m or g may follow" : "");
+        printf("a whole number from %ld to %ld%s", row->least, row->most,
+               row->kind == OPTION_BYTES ? ", k, m or g may follow" : "");
         break;
     case OPTION_TEXT:
-        fputs("a text", to);
+        printf("a text");
         break;
     }
 }
@@ -115,7 +116,7 @@ static void print_help(void)
         char name[OPTION_NAME_ROOM];
         option_name(row, name);
         printf("  --%s VALUE\n      %s:\n      ", name, row->meaning);
-        print_allowed(stdout, row);
+        print_allowed(row);
         puts(row->when == OPTION_LIVE ? "; nearheap-ctl changes it while the program runs" : "");
     }
     printf(
@@ -132,17 +133,31 @@ static void print_help(void)
 static void set(enum option_id option, const char *value, bool replace)
 {
     const struct option *row = options_row(option);
-    long ignored;
-    if (!options_parse(row, value, &ignored)) {
-        char name[OPTION_NAME_ROOM];
-        option_name(row, name);
-        fprintf(stderr, "nearheap-run: --%s: '%s' is not ", name, value);
-        print_allowed(stderr, row);
-        fputc('\n', stderr);
-        exit(STATUS_OURS);
-    }
+    char why[NH_LINE_MAX], name[OPTION_NAME_ROOM];
+    struct text problem = {.at = why, .room = sizeof why};
+    option_name(row, name);
+    if (!run_value_is_sound(option, value, &problem))
+        end(STATUS_OURS, "--%s: %s", name, why);
     if (setenv(row->variable, value, replace) != 0)
         end(STATUS_OURS, "no memory for the environment");
+}
+
+/* Ends the process if a variable stands there that the library would not take. */
+static void check_environment(void)
+{
+    char why[NH_LINE_MAX];
+    for (char **at = environ; *at != NULL; at++) {
+        struct text problem = {.at = why, .room = sizeof why};
+        size_t length = strcspn(*at, "=");
+        if (strncmp(*at, OPTION_PREFIX, strlen(OPTION_PREFIX)) != 0 || (*at)[length] == '\0')
+            continue;
+        enum option_id option = options_find(*at, length);
+        if (option == OPTIONS)
+            end(STATUS_OURS, "%.*s is not an option of nearheap, but stands in the environment",
+                (int)length, *at);
+        if (!run_value_is_sound(option, *at + length + 1, &problem))
+            end(STATUS_OURS, "%s", why);
+    }
 }
 
 /* The profile's first line; ends the process if there is none. */
@@ -397,6 +412,7 @@ int main(int argc, char **argv)
     char **command = read_arguments(argv, &request);
     if (request.profile != NULL)
         apply_profile(request.profile);
+    check_environment();
     if (request.action == CHECK)
         return look(&request, command[0]) > 0 ? STATUS_FOUND : 0;
     preload(request.library);

@@ -40,9 +40,31 @@ equal "another library stays" "$(cat out)" "$build/libnearheap.so.0:libm.so.6"
 # What is wrong here, before anything is started.
 status 125 "$run" --decay soon true
 equal "a bad value" "$(cat err)" \
-    "nearheap-run: --decay: 'soon' is not a whole number from -1 to 86400000"
+    "nearheap-run: --decay: NEARHEAP_DECAY=soon is not a whole number from -1 to 86400000"
 status 125 "$run" --huge yes true
 status 125 "$run" --cache 17m true
+while read -r option value said; do
+    status 125 "$run" "--$option" "$value" true
+    grep -q -- "^nearheap-run: --$option: NEARHEAP_.*=$value.*$said" err || fail "--$option $value: $(cat err)"
+done <<'END'
+node-limit bogus is not a size
+node-limit 0 leaves no memory
+node-limit 1=4m,1=8m limits node 1 twice
+interleave-nodes bogus is not a list of nodes
+topology bogus is not "synthetic:"
+topology synthetic:moon:2 is not "synthetic:"
+profile-signal 9 no program can handle
+profile-signal 65 is not a whole number
+END
+status 0 "$run" --quiet --node-limit 8k --node-limit '' --interleave-nodes 0 --profile-signal 12 true
+for action in --print-env --print-unit --check true; do
+    status 125 env NEARHEAP_DECAY=abc "$run" $action
+    equal "a bad value in the environment" "$(cat err)" \
+        "nearheap-run: NEARHEAP_DECAY=abc is not a whole number from -1 to 86400000"
+    status 125 env NEARHEAP_DECAI=5 "$run" $action
+    grep -q 'NEARHEAP_DECAI is not an option' err || fail "an unknown variable: $(cat err)"
+done
+status 0 env NEARHEAP_DECAY=abc "$run" --decay 5 --print-env
 status 125 "$run" --decay
 status 125 "$run" --moon true
 status 125 "$run" --profile fast true
