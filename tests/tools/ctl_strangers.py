@@ -46,6 +46,17 @@ while True:
 
 # ---- Those who answer ----
 
+def accept_command(listener):
+    """A client, and its command with the descriptors that came along; not one that only looks
+    whether somebody listens, as every process does that is about to share its own socket."""
+    while True:
+        client, _ = listener.accept()
+        command, files, _, _ = socket.recv_fds(client, 4096, 1)
+        if command:
+            return client, files
+        client.close()
+
+
 def answers_that_mean_ill_do_no_harm():
     """This process answers, as one that is not what it seems to be."""
     os.makedirs(folder(os.geteuid()), mode=0o700, exist_ok=True)
@@ -69,9 +80,8 @@ def answers_that_mean_ill_do_no_harm():
         listener.listen()
         for words, data, status, expected in cases:
             def answer():
-                client, _ = listener.accept()
+                client, _ = accept_command(listener)
                 with client:
-                    client.recv(4096)
                     try:
                         client.sendall(data)
                     except OSError:
@@ -114,9 +124,8 @@ def reports_that_mean_ill_do_no_harm(work):
         held = []
 
         def answer():
-            client, _ = listener.accept()
+            client, files = accept_command(listener)
             with client:
-                _, files, _, _ = socket.recv_fds(client, 4096, 1)
                 held.extend(files)
                 act(files[0])
                 client.sendall(b"ok\n")
