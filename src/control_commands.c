@@ -4,6 +4,7 @@
  */
 #include "control.h"
 
+#include "api.h"
 #include "control_path.h"
 #include "dump.h"
 #include "nearheap.h"
@@ -43,6 +44,14 @@ static void refuse(struct command *command, const char *what, const char *which)
 {
     begin_error(command);
     text_add(command->answer, "%s '%s'\n", what, which);
+}
+
+/* The same of an option's value. */
+static void refuse_value(struct command *command, const struct option *row, const char *value)
+{
+    begin_error(command);
+    options_refuse(command->answer, row, value);
+    text_add(command->answer, "\n");
 }
 
 static void accept_command(struct command *command)
@@ -155,16 +164,37 @@ static void scavenge(struct command *command)
     text_add(command->answer, "released_bytes %zu\n", released);
 }
 
+/* The number of a node that `find` finds; false, and the answer is there, when it does not. */
+static bool read_node(struct command *command, bool (*find)(int node, unsigned *slot), int *node)
+{
+    const char *word = next_word(command);
+    long number;
+    unsigned slot;
+    if (!read_number(command, word, &number))
+        return false;
+    *node = (int)number;
+    if (*node == number && find(*node, &slot))
+        return true;
+    refuse(command, "there is no node", word);
+    return false;
+}
+
 static void migrate(struct command *command)
 {
-    long from, to;
-    if (!read_number(command, next_word(command), &from) ||
-        !read_number(command, next_word(command), &to) || !is_all(command))
+    int from, to;
+    if (!read_node(command, api_find_any_slot, &from) || !read_node(command, api_find_slot, &to) ||
+        !is_all(command))
         return;
     struct nh_migration done = {.struct_size = sizeof done};
-    bool numbers = from == (int)from && to == (int)to;
-    if (!numbers || nh_migrate_heap((int)from, (int)to, &done) != 0) {
-        answer_error(command, numbers ? errno : EINVAL);
+    int error = nh_migrate_heap(from, to, &done) == 0 ? 0 : errno;
+    if (error == ENOSYS) {
+        begin_error(command);
+        text_add(command->answer, "memory cannot be moved here: there is one node, or the "
+                                  "topology is synthetic, or the system refuses it\n");
+        return;
+    }
+    if (error != 0) { /* a node that just left the cpuset */
+        answer_error(command, error);
         return;
     }
     accept_command(command);
@@ -213,7 +243,7 @@ static void profile(struct command *command)
         long rate = 0;
         const struct option *row = options_row(OPT_PROFILE_RATE);
         if (*word != '\0' && !options_parse(row, word, &rate))
-            refuse(command, "this is no rate:", word);
+            refuse_value(command, row, word);
         else if (is_all(command))
             answer_error(command, nh_profile_start((size_t)rate) == 0 ? 0 : errno);
     } else if (strcmp(what, "stop") == 0) {

@@ -38,6 +38,7 @@
 #define OUTPUT_MODE 0600
 #define DECIMAL     10
 #define BLOCK_BYTES 512 /* of st_blocks */
+#define RANGE_ROOM  32
 /* One that is longer cannot be opened again. */
 #define FILE_PATH_ROOM 4096
 
@@ -130,34 +131,70 @@ static void add_word(struct request *request, const char *word)
 }
 
 /* What may follow each command: so many words, of which the first may be an option's name. */
-static const struct {
+static const struct command {
     const char *word, *second;
     int least, most;
-    bool names;
+    bool names, json;
     enum answer answer;
 } commands[] = {
-    {"get", NULL, 0, 1, true, ANSWER_OPTIONS},
-    {"set", NULL, 2, 2, true, ANSWER_NONE},
-    {"scavenge", NULL, 0, 1, false, ANSWER_VALUES},
-    {"stats", NULL, 0, 0, false, ANSWER_TEXT},
-    {"dump", NULL, 0, 0, false, ANSWER_TEXT},
-    {"profile", "start", 0, 1, false, ANSWER_NONE},
-    {"profile", "stop", 0, 0, false, ANSWER_NONE},
-    {"profile", "write", 0, 0, false, ANSWER_BINARY},
-    {"migrate", NULL, 2, 2, false, ANSWER_VALUES},
+    {"get", NULL, 0, 1, true, true, ANSWER_OPTIONS},
+    {"set", NULL, 2, 2, true, false, ANSWER_NONE},
+    {"scavenge", NULL, 0, 1, false, true, ANSWER_VALUES},
+    {"stats", NULL, 0, 0, false, true, ANSWER_TEXT},
+    {"dump", NULL, 0, 0, false, false, ANSWER_TEXT},
+    {"profile", "start", 0, 1, false, false, ANSWER_NONE},
+    {"profile", "stop", 0, 0, false, false, ANSWER_NONE},
+    {"profile", "write", 0, 0, false, false, ANSWER_BINARY},
+    {"migrate", NULL, 2, 2, false, true, ANSWER_VALUES},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static void read_command(struct request *request, char **words, int count)
+static bool is_report(enum answer answer)
+{
+    return answer == ANSWER_TEXT || answer == ANSWER_BINARY;
+}
+
+/* Ends the program if there are too few values or too many, or options that are not for it. */
+static void check_use(const struct command *command, const struct request *request, int values)
+{
+    const char *second = command->second != NULL ? command->second : "";
+    const char *between = command->second != NULL ? " " : "";
+    if (values < command->least || values > command->most) {
+        char range[RANGE_ROOM] = "no";
+        if (command->least < command->most)
+            snprintf(range, sizeof range, "%d to %d", command->least, command->most);
+        else if (command->most > 0)
+            snprintf(range, sizeof range, "%d", command->most);
+        end(STATUS_USAGE, "'%s%s%s' takes %s values, not %d; see --help", command->word, between,
+            second, range, values);
+    }
+    if (request->output != NULL && !is_report(command->answer))
+        end(STATUS_USAGE, "'%s%s%s' writes no file: --output is for dump, stats and profile write",
+            command->word, between, second);
+    if (request->json && !command->json)
+        end(STATUS_USAGE, "'%s%s%s' prints no JSON: --json is for get, stats, scavenge and migrate",
+            command->word, between, second);
+}
+
+/* What is missing or wrong. */
+static void __attribute__((noreturn)) end_unknown(char **words, int count)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (commands[i].second != NULL && strcmp(words[0], commands[i].word) == 0)
+            end(STATUS_USAGE, "'%s' is to be followed by start, stop or write; see --help",
+                words[0]);
+    end(STATUS_USAGE, "there is no command '%s%s%s'; see --help", words[0], count > 1 ? " " : "",
+        count > 1 ? words[1] : "");
+}
+
 {
     for (size_t i = 0; i < COMMANDS; i++) {
         int first = commands[i].second != NULL ? 2 : 1;
         if (count < first || strcmp(words[0], commands[i].word) != 0 ||
             (first == 2 && strcmp(words[1], commands[i].second) != 0))
             continue;
-        if (count - first < commands[i].least || count - first > commands[i].most)
-            end(STATUS_USAGE, "'%s' is given %d values; see --help", words[first - 1],
-                count - first);
+        check_use(&commands[i], request, count - first);
         for (int k = 0; k < count; k++)
             if (commands[i].names && k == first)
                 add_name(request, words[k]);
@@ -168,8 +205,7 @@ static void read_command(struct request *request, char **words, int count)
             add_word(request, "json");
         return;
     }
-    end(STATUS_USAGE, "there is no command '%s%s%s'; see --help", words[0], count > 1 ? " " : "",
-        count > 1 ? words[1] : "");
+    end_unknown(words, count);
 }
 
 static long read_number(const char *text, long least, const char *what)
@@ -419,7 +455,7 @@ static void run(struct request *request)
     static char answer[CONTROL_ANSWER_ROOM];
     int output = -1, scratch = -1;
     int fd = connect_to(request);
-    if (request->answer == ANSWER_TEXT || request->answer == ANSWER_BINARY) {
+    if (is_report(request->answer)) {
         output = open_output(request->output);
         scratch = open_scratch(output);
     }

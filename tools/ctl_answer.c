@@ -54,16 +54,29 @@ static char *take_word(char **line)
     return word;
 }
 
+static size_t longest_word(const char *lines)
+{
+    size_t longest = 0;
+    for (const char *at = lines; *at != '\0';) {
+        size_t word = strcspn(at, " \n");
+        longest = word > longest ? word : longest;
+        at += strcspn(at, "\n");
+        at += *at != '\0';
+    }
+    return longest;
+}
+
 /* Lines of VARIABLE WHEN VALUE. */
 void ctl_answer_options(FILE *to, char *lines, bool json)
 {
     bool first = true;
+    int width = (int)longest_word(lines);
     if (json)
         fputc('[', to);
     for (char *rest; (rest = take_line(&lines)) != NULL; first = false) {
         const char *name = take_word(&rest), *when = take_word(&rest);
         if (!json) {
-            fprintf(to, "%-24s %-6s %s\n", name, when, rest);
+            fprintf(to, "%-*s %-6s %s\n", width, name, when, rest);
             continue;
         }
         fprintf(to, "%s\n  {\"option\": ", first ? "" : ",");

@@ -63,7 +63,7 @@ def answers_that_mean_ill_do_no_harm():
     path = socket_of(os.getpid())
     cases = (
         (("get",), b"ok\nNEARHEAP_X live \x1b[2J\x07\xff\n", 0,
-         "NEARHEAP_X               live   ?[2J??\n"),
+         "NEARHEAP_X live   ?[2J??\n"),
         (("--json", "get"), b'ok\n"\\\t a\x1b" b"\n', 0,
          '[\n  {"option": "\\"\\\\?", "live": false, "value": "b\\""}\n]\n'),
         (("scavenge",), b"ok\nreleased_bytes \x1b[2J\n", 1, "as it should"),

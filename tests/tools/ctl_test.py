@@ -156,10 +156,31 @@ def what_is_wrong_is_named(work):
                 (("scavenge", "7"), "there is no node '7'"),
                 (("scavenge", "4294967296"), "there is no node '4294967296'"),
                 (("scavenge", "all"), "no whole number: 'all'"),
-                (("migrate", "0", "99"), "Invalid argument"),
-                (("profile", "start", "0"), "no rate: '0'")):
+                (("migrate", "0", "99"), "there is no node '99'"),
+                (("migrate", "4294967296", "0"), "there is no node '4294967296'"),
+                (("migrate", "0", "1"), "memory cannot be moved here"),
+                (("profile", "start", "0"),
+                 "NEARHEAP_PROFILE_RATE=0 is not a whole number from 1 to")):
             if said not in ctl(program.pid, *words, status=1):
                 fail(f"of {words} is not said: {said}")
+        out = os.path.join(work, "out")
+        for words, said in (
+                (("profile",), "'profile' is to be followed by start, stop or write"),
+                (("profile", "moon"), "'profile' is to be followed by start, stop or write"),
+                (("set", "DECAY"), "'set' takes 2 values, not 1"),
+                (("scavenge", "0", "1"), "'scavenge' takes 0 to 1 values, not 2"),
+                (("profile", "stop", "1"), "'profile stop' takes no values, not 1"),
+                (("get", "-o", out), "'get' writes no file"),
+                (("scavenge", "-o", out), "'scavenge' writes no file"),
+                (("-o", out, "set", "DECAY", "5"), "'set' writes no file"),
+                (("profile", "start", "-o", out), "'profile start' writes no file"),
+                (("--json", "set", "DECAY", "5"), "'set' prints no JSON"),
+                (("dump", "--json"), "'dump' prints no JSON")):
+            if said not in ctl(program.pid, *words, status=2):
+                fail(f"of {words} is not said: {said}")
+        equal("a file that nobody writes", os.path.exists(out), False)
+        equal("where values begin", len({line.index(line.split()[1])
+                                         for line in ctl(program.pid, "get").splitlines()}), 1)
         for words in ((), ("moon",), ("set",), ("set", "DECAY"), ("get", "a", "b"), ("profile",),
                       ("profile", "moon"), ("dump", "-o"), ("dump", "--moon"),
                       ("scavenge", "0", "1"),
