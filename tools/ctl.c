@@ -8,6 +8,7 @@
  * holds a file that is not its own.
  */
 #include "about.h"
+#include "container.h"
 #include "control_path.h"
 #include "ctl_answer.h"
 #include "log.h"
@@ -37,8 +38,8 @@
 #define WAIT_S      60
 #define OUTPUT_MODE 0600
 #define DECIMAL     10
-#define BLOCK_BYTES 512 /* of st_blocks */
 #define RANGE_ROOM  32
+#define BLOCK_BYTES 512 /* of st_blocks */
 /* One that is longer cannot be opened again. */
 #define FILE_PATH_ROOM 4096
 
@@ -149,7 +150,6 @@ static const struct command {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-static void read_command(struct request *request, char **words, int count)
 static bool is_report(enum answer answer)
 {
     return answer == ANSWER_TEXT || answer == ANSWER_BINARY;
@@ -188,6 +188,7 @@ static void __attribute__((noreturn)) end_unknown(char **words, int count)
         count > 1 ? words[1] : "");
 }
 
+static void read_command(struct request *request, char **words, int count)
 {
     for (size_t i = 0; i < COMMANDS; i++) {
         int first = commands[i].second != NULL ? 2 : 1;
@@ -325,6 +326,8 @@ static int connect_to(const struct request *request)
             if (error == ENOENT)
                 error = errno;
         }
+    if ((error == ENOENT || error == ECONNREFUSED) && container_has(request->pid))
+        end(STATUS_REFUSED, "process %ld " CONTAINER_SAID, request->pid);
     if (error == ENOENT || error == ECONNREFUSED)
         end(STATUS_REFUSED,
             "process %ld cannot be asked: it was not started with NEARHEAP_SHARE=1 on nearheap, or "

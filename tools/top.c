@@ -7,6 +7,7 @@
  * the process does not notice.
  */
 #include "about.h"
+#include "container.h"
 #include "log.h"
 #include "top_export.h"
 #include "top_list.h"
@@ -337,7 +338,11 @@ static int complain(long pid, enum top_found found)
                 pid);
         break;
     default:
-        fprintf(stderr, "process %ld shares no counters: start it with NEARHEAP_SHARE=1\n", pid);
+        if (container_has(pid))
+            fprintf(stderr, "process %ld " CONTAINER_SAID "\n", pid);
+        else
+            fprintf(stderr, "process %ld shares no counters: start it with NEARHEAP_SHARE=1\n",
+                    pid);
     }
     return STATUS_NO_PAGE;
 }

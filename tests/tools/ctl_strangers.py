@@ -261,3 +261,28 @@ def others_folders_are_left_alone():
         finally:
             impostor.kill()
             os.unlink(socket_of(impostor.pid))
+
+
+def containers_are_named():
+    """Of which this is all that there is to be seen; where we are root, and may make some."""
+    shm = "mount -t tmpfs none /dev/shm && echo ready && exec cat"
+    for made in (["--pid", "--fork", "sh", "-c", "echo ready && exec cat"],
+                 ["--mount", "sh", "-c", shm]):
+        command = ["unshare", *made]
+        if os.geteuid() != 0 or subprocess.run(command, stdin=subprocess.DEVNULL, check=False,
+                                               capture_output=True).returncode != 0:
+            continue
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as outer:
+            equal("a container", outer.stdout.readline(), "ready\n")
+            pid = outer.pid
+            if "--fork" in made:
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+                    pid = int(children.read().split()[0])
+            if "runs in a container" not in ctl(pid, "get", status=1):
+                fail("a container is not named")
+            outer.stdin.close()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as here:
+        if "NEARHEAP_SHARE=1" not in ctl(here.pid, "get", status=1):
+            fail("a process that is in no container is said to be in one")
+        here.stdin.close()

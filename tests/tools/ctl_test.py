@@ -309,6 +309,7 @@ def main():
         sockets_come_and_go()
         ctl_strangers.others_are_refused(work)
         ctl_strangers.others_folders_are_left_alone()
+        ctl_strangers.containers_are_named()
 
 
 main()

@@ -330,6 +330,19 @@ class Forms(unittest.TestCase):
         self.assertEqual((ran.returncode, ran.stdout), (1, ""))
         self.assertIn("no process", ran.stderr)
 
+    def test_containers_are_named(self):
+        command = ["unshare", "--mount", "sh", "-c",
+                   "mount -t tmpfs none /dev/shm && echo ready && exec cat"]
+        if os.geteuid() != 0 or subprocess.run(command, stdin=subprocess.DEVNULL,
+                                               capture_output=True).returncode != 0:
+            self.skipTest("no container can be made here")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:
+            self.assertEqual(inside.stdout.readline(), b"ready\n")
+            ran = top(inside.pid)
+            self.assertEqual((ran.returncode, ran.stdout), (1, ""))
+            self.assertIn("runs in a container", ran.stderr)
+            inside.stdin.close()
+
 
 class Screen(unittest.TestCase):
     """The live screen under a pseudo-terminal."""
