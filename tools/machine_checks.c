@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PATH_ROOM 512
@@ -152,6 +153,12 @@ static void check_cgroup(const struct check_facts *facts)
 
 /* ---- The program ---- */
 
+static bool read_header(int file, Elf64_Ehdr *header)
+{
+    return pread(file, header, sizeof *header, 0) == (ssize_t)sizeof *header &&
+           memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64;
+}
+
 /* 1 if the file is an ELF program that the dynamic loader starts, 0 if it is one that
  * has none, -1 if it is something else: a script, or of another kind of machine. */
 static int is_dynamic(const char *path)
@@ -161,9 +168,8 @@ static int is_dynamic(const char *path)
     int file = open(path, O_RDONLY | O_CLOEXEC), dynamic = -1;
     if (file < 0)
         return -1;
-    if (pread(file, &header, sizeof header, 0) == (ssize_t)sizeof header &&
-        memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-        header.e_phentsize == sizeof parts[0] && header.e_phnum <= ELF_HEADERS_MAX) {
+    if (read_header(file, &header) && header.e_phentsize == sizeof parts[0] &&
+        header.e_phnum <= ELF_HEADERS_MAX) {
         size_t size = header.e_phnum * sizeof parts[0];
         if (pread(file, parts, size, (off_t)header.e_phoff) == (ssize_t)size) {
             dynamic = 0;
@@ -173,6 +179,20 @@ static int is_dynamic(const char *path)
     }
     close(file);
     return dynamic;
+}
+
+bool check_is_library(const char *path)
+{
+    Elf64_Ehdr ours, its;
+    int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool good = self >= 0 && file >= 0 && read_header(self, &ours) && read_header(file, &its) &&
+                its.e_type == ET_DYN && its.e_machine == ours.e_machine;
+    if (self >= 0)
+        close(self);
+    if (file >= 0)
+        close(file);
+    return good;
 }
 
 static void check_program(const struct check_facts *facts)
@@ -192,6 +212,11 @@ static void check_program(const struct check_facts *facts)
              "%s gets another user's rights when it is started: the loader then ignores "
              "LD_PRELOAD. Change: start it as that user",
              facts->program);
+    if (getxattr(facts->program, "security.capability", NULL, 0) > 0)
+        tell(facts,
+             "%s has capabilities of its own: the loader then ignores LD_PRELOAD, unless root "
+             "starts it. Change: setcap -r %s, and AmbientCapabilities= in the unit",
+             facts->program, facts->program);
 }
 
 unsigned check_machine(const struct check_facts *facts)

@@ -22,4 +22,7 @@ struct check_facts {
 /* Returns how many things there are. */
 unsigned check_machine(const struct check_facts *facts);
 
+/* Whether the file is a shared object of the kind of machine that this program is for. */
+bool check_is_library(const char *path);
+
 #endif

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* As env, nice and nohup have them. */
@@ -222,6 +223,8 @@ static void preload(const char *library)
     else if (!absolute(library, found))
         end(STATUS_OURS, "--lib: %s: %s", library, strerror(errno));
     const char *others = getenv(PRELOAD);
+    else if (!check_is_library(found))
+        end(STATUS_OURS, "--lib: %s is no library for programs of this machine", library);
     char *all = NULL;
     /* Ours first: of several mallocs the first is used. */
     bool some = others != NULL && *others != '\0';
@@ -280,7 +283,7 @@ static void announce(const char *profile)
 static const char *find_program(const char *name, char found[2 * PATH_ROOM])
 {
     const char *path = getenv("PATH");
-    if (strchr(name, '/') != NULL || path == NULL)
+    if (strchr(name, '/') != NULL)
         return name;
     while (*path != '\0') {
         size_t length = strcspn(path, ":");
@@ -296,8 +299,21 @@ static const char *find_program(const char *name, char found[2 * PATH_ROOM])
 static void __attribute__((noreturn)) start(char **command)
 {
     execvp(command[0], command);
-    end(errno == ENOENT ? STATUS_NO_PROGRAM : STATUS_NO_EXEC, "%s: %s", command[0],
-        strerror(errno));
+    end_without(command[0], errno);
+}
+
+/* Ends the process if start could not start it. */
+static void expect_program(const char *name)
+{
+    char found[2 * PATH_ROOM];
+    struct stat file;
+    const char *path = find_program(name, found);
+    if (path == NULL)
+        end_without(name, ENOENT);
+    if (stat(path, &file) != 0 || access(path, X_OK) != 0)
+        end_without(name, errno);
+    if (!S_ISREG(file.st_mode))
+        end_without(name, EACCES);
 }
 
 /* ---- The command line.  getopt_long has a struct option, as the engine does. ---- */
@@ -323,6 +339,8 @@ static const char *value_of(char **argv, int *at, const char *value)
         end(STATUS_OURS, "%s needs a value; see --help", argv[*at]);
     return value;
 }
+    if (path == NULL)
+        path = "/bin:/usr/bin"; /* as execvp has it */
 
 static bool read_engine_option(char **argv, int *at)
 {
@@ -334,6 +352,11 @@ static bool read_engine_option(char **argv, int *at)
             set((enum option_id)i, value_of(argv, at, value), true);
             return true;
         }
+static void __attribute__((noreturn)) end_without(const char *program, int error)
+{
+    end(error == ENOENT ? STATUS_NO_PROGRAM : STATUS_NO_EXEC, "%s: %s", program, strerror(error));
+}
+
     }
     return false;
 }
@@ -428,3 +451,5 @@ int main(int argc, char **argv)
     }
     start(command);
 }
+    if (request.action == CHECK && command[0] != NULL)
+        expect_program(command[0]);

@@ -71,6 +71,9 @@ status 125 "$run" --profile fast true
 equal "a bad profile" "$(cat err)" \
     "nearheap-run: --profile: no profile is called 'fast': there are latency throughput memory"
 status 125 "$run" --lib "$work/none" true
+echo text >text
+status 125 "$run" --lib text true
+grep -q 'no library for programs' err || fail "a text is taken for a library: $(cat err)"
 status 125 "$run"
 status 126 "$run" --quiet "$work"
 status 127 "$run" --quiet no-such-program
@@ -168,6 +171,23 @@ rm -rf m
 status 0 check # nothing can be read: nothing is said
 
 # As installed, it finds the library that was installed with it.
+machine
+cc still.c -o capable
+# cap_net_bind_service, as setcap would write it.
+if python3 -c 'import os, struct
+os.setxattr("capable", "security.capability", struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0))' 2>/dev/null; then
+    status 1 check ./capable
+    grep -q 'setcap -r' err || fail "a program with capabilities is not named"
+fi
+# What cannot be started.
+for name in no-such-program /nonexistent; do
+    status 127 check $name
+    grep -q "nearheap-run: $name: " err || fail "$name: $(cat err)"
+done
+for name in ./text .; do
+    status 126 check $name
+    grep -q "nearheap-run: $name: Permission denied" err || fail "$name: $(cat err)"
+done
 cmake --install "$build" --prefix "$work/usr" >/dev/null
 status 0 usr/bin/nearheap-run --quiet sh -c 'echo "$LD_PRELOAD"'
 equal "the installed library" "$(cat out)" \
