@@ -76,8 +76,10 @@ END
         said=$(env LD_PRELOAD=libnearheap.so.0 "${setting//%%/%}" true 2>&1)
         [ -z "$said" ] || fail "$setting: $said"
     done < <(sed -n 's/^#\{0,1\}Environment=//p' $conf | tr ' ' '\n' | grep '^NEARHEAP_' |
-        sed 's,/run/NAME,/tmp,')
+        sed 's,/var/log/NAME,/tmp,')
     compgen -G 'nearheap.[0-9]*' >/dev/null || fail "no statistics of nearheap.conf's"
+    # NEARHEAP_SHARE leaves its user's folder, which is empty when nobody shares any more.
+    rmdir /dev/shm/nearheap-0 2>/dev/null || true
 
     # Every tool has its page and its completion, and runs.
     for tool in /usr/bin/nearheap-*; do

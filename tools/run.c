@@ -101,7 +101,8 @@ static void print_help(void)
                    line->why);
     }
     fputs("  --lib PATH      the library (default: the one that this was installed with)\n"
-          "  --print-env     print the variables for a shell or a unit's EnvironmentFile=\n"
+          "  --print-env     print the variables, and their export, for a shell's eval or a\n"
+          "                  unit's EnvironmentFile=\n"
           "  --print-unit    print a drop-in for a unit of systemd\n"
           "  --check         look at the machine, and PROGRAM if it is named; status 1 if\n"
           "                  there is something to change\n"
@@ -222,9 +223,9 @@ static void preload(const char *library)
         find_library(found);
     else if (!absolute(library, found))
         end(STATUS_OURS, "--lib: %s: %s", library, strerror(errno));
-    const char *others = getenv(PRELOAD);
     else if (!check_is_library(found))
         end(STATUS_OURS, "--lib: %s is no library for programs of this machine", library);
+    const char *others = getenv(PRELOAD);
     char *all = NULL;
     /* Ours first: of several mallocs the first is used. */
     bool some = others != NULL && *others != '\0';
@@ -235,11 +236,10 @@ static void preload(const char *library)
 
 /* ---- What can be asked for ---- */
 
-/* The value, so that a shell and systemd read the same again. */
-static void print_quoted(const char *name, const char *value, bool unit)
+/* The text and a quotation mark, so that a shell and systemd read the same again. */
+static void put_quoted(const char *text, size_t length, bool unit)
 {
-    printf(unit ? "Environment=\"%s=" : "%s=\"", name);
-    for (const char *at = value; *at != '\0'; at++) {
+    for (const char *at = text; at < text + length; at++) {
         if (strchr(unit ? "\"\\" : "\"\\$`", *at) != NULL)
             putchar('\\');
         if (unit && *at == '%') /* else it is one of systemd's own words */
@@ -249,19 +249,60 @@ static void print_quoted(const char *name, const char *value, bool unit)
     puts("\"");
 }
 
+static void print_variable(const char *name, const char *value, bool unit)
+{
+    printf(unit ? "Environment=\"%s=" : "%s=\"", name);
+    put_quoted(value, strlen(value), unit);
+}
+
+/* A unit that allows no programs but in some folders, those of the system among them, allows
+ * the library's, too; a dash lets the folder be missing. */
+static void print_folder(const char *library)
+{
+    static const char *const usual[] = {"/usr/lib/", "/lib/"};
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        if (strncmp(library, usual[i], strlen(usual[i])) == 0)
+            return;
+    const char *slash = memrchr(library, '/', strcspn(library, ":"));
+    printf("# Where NoExecPaths= is set, the library can be loaded:\nExecPaths=\"-");
+    put_quoted(library, slash > library ? (size_t)(slash - library) : 1, true);
+}
+
+/* A file of variables for systemd may have this line, which it ignores, having no "=". */
+static void print_export(void)
+{
+    fputs("export " PRELOAD, stdout);
+    for (int i = 0; i < OPTIONS; i++) {
+        const char *variable = options_row((enum option_id)i)->variable;
+        if (getenv(variable) != NULL)
+            printf(" %s", variable);
+    }
+    putchar('\n');
+}
+
 static void print_variables(bool unit)
 {
     if (unit)
         puts("# To be put into /etc/systemd/system/NAME.service.d/nearheap.conf; then:\n"
              "# systemctl daemon-reload && systemctl restart NAME\n"
              "[Service]");
-    print_quoted(PRELOAD, getenv(PRELOAD), unit);
+    const char *library = getenv(PRELOAD);
+    print_variable(PRELOAD, library, unit);
     for (int i = 0; i < OPTIONS; i++) {
         const char *variable = options_row((enum option_id)i)->variable;
         const char *value = getenv(variable);
         if (value != NULL)
-            print_quoted(variable, value, unit);
+            print_variable(variable, value, unit);
     }
+    if (!unit) {
+        print_export();
+        return;
+    }
+    puts("# Calls that place memory, where SystemCallFilter= refuses them, fail, and do not end "
+         "the\n"
+         "# program:\n"
+         "SystemCallErrorNumber=EPERM");
+    print_folder(library);
 }
 
 /* What is in force, in one line on stderr. */
@@ -285,6 +326,8 @@ static const char *find_program(const char *name, char found[2 * PATH_ROOM])
     const char *path = getenv("PATH");
     if (strchr(name, '/') != NULL)
         return name;
+    if (path == NULL)
+        path = "/bin:/usr/bin"; /* as execvp has it */
     while (*path != '\0') {
         size_t length = strcspn(path, ":");
         snprintf(found, 2 * PATH_ROOM, "%.*s/%s", length > 0 ? (int)length : 1,
@@ -294,6 +337,11 @@ static const char *find_program(const char *name, char found[2 * PATH_ROOM])
         path += length + (path[length] == ':');
     }
     return NULL;
+}
+
+static void __attribute__((noreturn)) end_without(const char *program, int error)
+{
+    end(error == ENOENT ? STATUS_NO_PROGRAM : STATUS_NO_EXEC, "%s: %s", program, strerror(error));
 }
 
 static void __attribute__((noreturn)) start(char **command)
@@ -339,8 +387,6 @@ static const char *value_of(char **argv, int *at, const char *value)
         end(STATUS_OURS, "%s needs a value; see --help", argv[*at]);
     return value;
 }
-    if (path == NULL)
-        path = "/bin:/usr/bin"; /* as execvp has it */
 
 static bool read_engine_option(char **argv, int *at)
 {
@@ -352,11 +398,6 @@ static bool read_engine_option(char **argv, int *at)
             set((enum option_id)i, value_of(argv, at, value), true);
             return true;
         }
-static void __attribute__((noreturn)) end_without(const char *program, int error)
-{
-    end(error == ENOENT ? STATUS_NO_PROGRAM : STATUS_NO_EXEC, "%s: %s", program, strerror(error));
-}
-
     }
     return false;
 }
@@ -436,6 +477,8 @@ int main(int argc, char **argv)
     if (request.profile != NULL)
         apply_profile(request.profile);
     check_environment();
+    if (request.action == CHECK && command[0] != NULL)
+        expect_program(command[0]);
     if (request.action == CHECK)
         return look(&request, command[0]) > 0 ? STATUS_FOUND : 0;
     preload(request.library);
@@ -451,5 +494,3 @@ int main(int argc, char **argv)
     }
     start(command);
 }
-    if (request.action == CHECK && command[0] != NULL)
-        expect_program(command[0]);

@@ -101,13 +101,17 @@ equal "who goes before whom" "$(cat out)" "7 3k never"
 
 # What it prints for shells is what they read, and what it prints for systemd has its form.
 status 0 "$run" --stats '/tmp/a "$b" %p' --print-env
-equal "print-env, read by a shell" "$(set -a && . ./out && env | grep NEARHEAP_)" \
-    'NEARHEAP_STATS=/tmp/a "$b" %p'
+# The library is not loaded into what reads it here.
+equal "print-env, read by a shell" \
+    "$(eval "$(cat out)"; preload=$LD_PRELOAD; unset LD_PRELOAD; env | grep NEARHEAP_; echo "$preload")" \
+    "$(printf '%s\n' 'NEARHEAP_STATS=/tmp/a "$b" %p' "$build/libnearheap.so.0")"
 status 0 "$run" --profile memory --stats /tmp/%p --print-unit
 grep -qx '\[Service\]' out || fail "print-unit: no section"
 grep -qx 'Environment="NEARHEAP_STATS=/tmp/%%p"' out || fail "print-unit: a % is not doubled"
 grep -qx "Environment=\"LD_PRELOAD=$build/libnearheap.so.0\"" out ||
     fail "print-unit: no library"
+grep -qx 'SystemCallErrorNumber=EPERM' out || fail "print-unit: a filter would end the program"
+grep -qx "ExecPaths=\"-$build\"" out || fail "print-unit: the library's folder is not allowed"
 if command -v systemd-analyze >/dev/null; then
     { cat out; echo "ExecStart=/bin/true"; } >try.service
     status 0 systemd-analyze verify ./try.service
@@ -167,10 +171,6 @@ if chown 65534 changes 2>/dev/null; then
     status 1 check ./changes
     grep -q "another user's rights" err || fail "a program that changes users is not named"
 fi
-rm -rf m
-status 0 check # nothing can be read: nothing is said
-
-# As installed, it finds the library that was installed with it.
 machine
 cc still.c -o capable
 # cap_net_bind_service, as setcap would write it.
@@ -188,6 +188,10 @@ for name in ./text .; do
     status 126 check $name
     grep -q "nearheap-run: $name: Permission denied" err || fail "$name: $(cat err)"
 done
+rm -rf m
+status 0 check # nothing can be read: nothing is said
+
+# As installed, it finds the library that was installed with it.
 cmake --install "$build" --prefix "$work/usr" >/dev/null
 status 0 usr/bin/nearheap-run --quiet sh -c 'echo "$LD_PRELOAD"'
 equal "the installed library" "$(cat out)" \
