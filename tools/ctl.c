@@ -323,7 +323,8 @@ static int connect_to(const struct request *request)
             int fd = connect_in(share_places[i], users[user], request);
             if (fd >= 0)
                 return fd;
-            if (error == ENOENT)
+            /* That root's folder is closed tells nothing of the process of another. */
+            if (error == ENOENT && !(errno == EACCES && users[user] != users[0]))
                 error = errno;
         }
     if ((error == ENOENT || error == ECONNREFUSED) && container_has(request->pid))

@@ -201,9 +201,16 @@ def others_are_refused(work):
         equal("its folder's", os.stat(folder(NOBODY)).st_mode & 0o777, 0o700)
         ctl(program.pid, "get")  # root may
 
-        def as_user(uid):
-            return subprocess.run([ctl_path, str(program.pid), "get"], user=uid,
+        def as_user(uid, pid=program.pid):
+            return subprocess.run([ctl_path, str(pid), "get"], user=uid,
                                   capture_output=True, text=True, check=False)
+        # Where root's folder is there, and closed.
+        os.makedirs(folder(0), mode=0o700, exist_ok=True)
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=NOBODY) as silent:
+            refused = as_user(NOBODY, silent.pid)
+            silent.stdin.close()
+        equal("one who shares nothing", (refused.returncode, "NEARHEAP_SHARE=1" in refused.stderr),
+              (1, True))
         equal("its user", as_user(NOBODY).returncode, 0)
         refused = as_user(OTHER)
         equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))
