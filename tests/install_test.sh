@@ -36,6 +36,26 @@ int main(void)
     return 0;
 }
 END
+# A server's own helpers, of names that the engine has, too, and its own probe for tracers.
+cat >helpers.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#if __has_include(<sys/sdt.h>)
+#include <sys/sdt.h>
+#else
+#define STAP_PROBE(provider, name)
+#endif
+const char *read_file(void) { return "own names"; }
+void log_line(const char *text) { puts(text); }
+int main(void)
+{
+    free(malloc(100));
+    free(malloc(40 << 20));
+    STAP_PROBE(helpers, done);
+    log_line(read_file());
+    return 0;
+}
+END
 expect() { [ "$1" = "$2" ] || { echo "$3: '$1', not '$2'" >&2; exit 1; }; }
 
 # pkg-config, in a place that the build did not know.
@@ -56,18 +76,33 @@ foreach(kind nearheap nearheap_static)
 endforeach()
 add_executable(by_nearheap_noreplace apart.c)
 target_link_libraries(by_nearheap_noreplace PRIVATE nearheap::nearheap_noreplace)
+add_executable(helpers helpers.c)
+target_compile_options(helpers PRIVATE -fno-builtin)
+target_link_libraries(helpers PRIVATE nearheap::nearheap_static)
 END
 cmake -S . -B b -DCMAKE_PREFIX_PATH="$prefix/usr" >/dev/null
 cmake --build b >/dev/null
 expect "$(b/by_nearheap)" "on nearheap" "CMake, shared"
 expect "$(b/by_nearheap_static)" "on nearheap" "CMake, static"
 expect "$(b/by_nearheap_noreplace)" "apart" "CMake, noreplace"
+expect "$(b/helpers)" "own names" "CMake, static, with functions of the engine's names"
 
-# The soname, and nothing exported that is not meant to be.
+# The soname, and nothing exported that is not meant to be (src/nearheap.map).
 expect "$(readelf -d "$lib/libnearheap.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" libnearheap.so.0 soname
-strange=$(nm -D --defined-only "$lib/libnearheap.so" | awk '{ sub(/@.*/, "", $3); print $3 }' |
-    grep -vxE 'nh_[a-z_]+|_Z(nw|na|dl|da).*|malloc|calloc|realloc|reallocarray|free|free_sized|free_aligned_sized|posix_memalign|aligned_alloc|memalign|valloc|pvalloc|malloc_(usable_size|trim|stats|info)|mallopt|mallinfo2?' || true)
-expect "$strange" "" "exported beside the family"
+ours='nh_[a-z_]+'
+family='_Z(nw|na|dl|da).*|malloc|calloc|realloc|reallocarray|free|free_sized|free_aligned_sized|posix_memalign|aligned_alloc|memalign|valloc|pvalloc|malloc_(usable_size|trim|stats|info)|mallopt|mallinfo2?'
+# nothing_but NAMES FILE NM-OPTION: the file gives who links it no other names.
+nothing_but() {
+    local names strange
+    names=$(nm "$3" --defined-only "$lib/$2" | awk 'NF == 3 { sub(/@.*/, "", $3); print $3 }')
+    grep -qx nh_malloc <<<"$names" || { echo "$2 does not export nh_malloc" >&2; exit 1; }
+    strange=$(grep -vxE "$1" <<<"$names" || true)
+    expect "$strange" "" "$2: exported beside its names"
+}
+nothing_but "$ours|$family" libnearheap.so -D
+# sys/sdt.h's, of each program's one, may be there, too.
+nothing_but "$ours|$family|_\.stapsdt\.base" libnearheap.a -g
+nothing_but "$ours|_\.stapsdt\.base" libnearheap_noreplace.a -g
 for name in malloc free calloc realloc posix_memalign aligned_alloc malloc_usable_size _Znwm _ZdlPvm nh_malloc; do
     nm -D --defined-only "$lib/libnearheap.so" | grep -q " $name\$" || { echo "$name is not exported" >&2; exit 1; }
 done

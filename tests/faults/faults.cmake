@@ -15,12 +15,14 @@ target_compile_definitions(faults PRIVATE _GNU_SOURCE $<$<NOT:$<BOOL:${can_repla
 target_compile_options(faults PRIVATE -fno-builtin
     "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
 target_link_options(faults PRIVATE ${by_name} -Wl,--wrap=syscall)
+# What the library is made of, with the names that outside.c asks.
 if(can_replace)
-    target_link_libraries(faults PRIVATE nearheap_static)
+    target_sources(faults PRIVATE $<TARGET_OBJECTS:nearheap_static_objects>)
+    target_include_directories(faults PRIVATE ${PROJECT_SOURCE_DIR}/include)
 else()
-    target_link_libraries(faults PRIVATE nearheap_noreplace)
+    target_link_libraries(faults PRIVATE nearheap_inside)
 endif()
-target_link_libraries(faults PRIVATE nearheap_warnings Threads::Threads)
+target_link_libraries(faults PRIVATE nearheap_warnings Threads::Threads ${CMAKE_DL_LIBS})
 
 find_program(PYTHON3 python3)
 if(NOT PYTHON3)

@@ -10,7 +10,7 @@ add_executable(unit_top ${CMAKE_CURRENT_LIST_DIR}/unit_top.c ${tools}/top_export
 target_compile_definitions(unit_top PRIVATE _GNU_SOURCE)
 target_compile_options(unit_top PRIVATE
     "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
-target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_noreplace PkgConfig::CMOCKA)
+target_link_libraries(unit_top PRIVATE nearheap_warnings nearheap_inside PkgConfig::CMOCKA)
 run(top unit 120 COMMAND unit_top)
 
 find_program(PYTHON3 python3)

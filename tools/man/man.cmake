@@ -19,7 +19,7 @@ add_executable(man_pages ${man_dir}/pages.c option_text.c)
 target_compile_definitions(man_pages PRIVATE _GNU_SOURCE)
 target_compile_options(man_pages PRIVATE
     "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
-target_link_libraries(man_pages PRIVATE nearheap_warnings nearheap_noreplace)
+target_link_libraries(man_pages PRIVATE nearheap_warnings nearheap_inside)
 
 add_custom_target(man ALL)
 
