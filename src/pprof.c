@@ -52,20 +52,15 @@ void pprof_add_number(struct pprof_message *to, unsigned field, uint64_t value)
     append(to, bytes, n);
 }
 
-void pprof_add_bytes(struct pprof_message *to, unsigned field, const void *at, size_t length)
+void pprof_add_message(struct pprof_message *to, unsigned field, const struct pprof_message *what)
 {
     unsigned char bytes[2 * NUMBER_BYTES_MAX];
     size_t n = encode_key(bytes, field, WIRE_BYTES);
-    n += encode(bytes + n, length);
-    if (n + length > sizeof to->byte - to->used)
+    n += encode(bytes + n, what->used);
+    if (n + what->used > sizeof to->byte - to->used)
         return;
     append(to, bytes, n);
-    append(to, at, length);
-}
-
-void pprof_add_message(struct pprof_message *to, unsigned field, const struct pprof_message *what)
-{
-    pprof_add_bytes(to, field, what->byte, what->used);
+    append(to, what->byte, what->used);
 }
 
 /* ---- gzip ---- */

@@ -35,7 +35,6 @@ struct pprof_file {
 
 /* Fields of a message, by their numbers. */
 void pprof_add_number(struct pprof_message *to, unsigned field, uint64_t value);
-void pprof_add_bytes(struct pprof_message *to, unsigned field, const void *at, size_t length);
 void pprof_add_message(struct pprof_message *to, unsigned field, const struct pprof_message *what);
 /* A number of a packed list, whose message is added whole. */
 void pprof_add_packed(struct pprof_message *to, uint64_t value);

@@ -10,7 +10,7 @@
 #include "span.h"
 
 struct span_list {
-    struct span *first, *last;
+    struct span *first;
 };
 
 static inline bool span_list_is_empty(const struct span_list *list)
@@ -24,8 +24,6 @@ static inline void span_list_push(struct span_list *list, struct span *span)
     span->next = list->first;
     if (list->first != NULL)
         list->first->prev = span;
-    else
-        list->last = span;
     list->first = span;
 }
 
@@ -37,8 +35,6 @@ static inline void span_list_remove(struct span_list *list, struct span *span)
         list->first = span->next;
     if (span->next != NULL)
         span->next->prev = span->prev;
-    else
-        list->last = span->prev;
     span->next = span->prev = NULL;
 }
 

@@ -44,7 +44,6 @@ void treap_insert(struct treap *treap, struct span *span)
     }
     *less = NULL;
     *more = NULL;
-    treap->count++;
 }
 
 void treap_remove(struct treap *treap, struct span *span)
@@ -69,7 +68,6 @@ void treap_remove(struct treap *treap, struct span *span)
     }
     *link = less != NULL ? less : more;
     span->idle.left = span->idle.right = NULL;
-    treap->count--;
 }
 
 struct span *treap_best_fit(const struct treap *treap, size_t pages)
@@ -98,23 +96,4 @@ struct span *treap_before(const struct treap *treap, size_t pages, uintptr_t bas
         }
     }
     return last;
-}
-
-struct span *treap_first(const struct treap *treap)
-{
-    return treap_best_fit(treap, 0);
-}
-
-struct span *treap_next(const struct treap *treap, const struct span *span)
-{
-    struct span *after = NULL;
-    for (struct span *at = treap->root; at != NULL;) {
-        if (before(span, at)) {
-            after = at;
-            at = at->idle.left;
-        } else {
-            at = at->idle.right;
-        }
-    }
-    return after;
 }

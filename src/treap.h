@@ -14,7 +14,6 @@
 
 struct treap {
     struct span *root;
-    size_t count;
     uint64_t random; /* state of the generator of priorities; any value */
 };
 
@@ -28,8 +27,5 @@ struct span *treap_best_fit(const struct treap *treap, size_t pages);
 /* The last span in key order that comes before this key, or NULL: before SIZE_MAX pages a
  * longest one. */
 struct span *treap_before(const struct treap *treap, size_t pages, uintptr_t base);
-/* In key order: the first span, and the one after `span`; NULL at the end. */
-struct span *treap_first(const struct treap *treap);
-struct span *treap_next(const struct treap *treap, const struct span *span);
 
 #endif

@@ -121,8 +121,8 @@ static void add_set(const struct free_set *set, bool resident)
             add_free(span, resident);
             pages += n;
         }
-    for (struct span *span = treap_first(&set->longer); span != NULL;
-         span = treap_next(&set->longer, span)) {
+    for (struct span *span = treap_before(&set->longer, SIZE_MAX, 0); span != NULL;
+         span = treap_before(&set->longer, span->pages, span->base)) {
         assert_true(span->pages >= NH_LISTED_PAGES);
         add_free(span, resident);
         pages += span->pages;
