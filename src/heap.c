@@ -13,9 +13,8 @@
 #include "special.h"
 #include "watch.h"
 
-/* Depots and outboxes are looked at this many times per decay time. */
-#define TICKS_PER_DECAY 8
-/* But not more often: it takes files of the kernel, and each large object would. */
+/* Depots and outboxes are not looked at more often: it takes files of the kernel, and each large
+ * object would. */
 #define TICK_LEAST_MS 10
 
 static NH_TOGETHER _Atomic(struct heap *) heaps[NH_HEAPS]; /* release; pairs with heap_if_exists */
@@ -197,7 +196,7 @@ uint64_t heap_tick_ms(void)
     long decay = options_get(OPT_DECAY);
     if (decay < 0) /* nothing goes back to the system, but time has other work */
         decay = options_row(OPT_DECAY)->dflt;
-    uint64_t period = (uint64_t)decay / TICKS_PER_DECAY;
+    uint64_t period = (uint64_t)decay / NH_DECAY_STEPS;
     return period < TICK_LEAST_MS ? TICK_LEAST_MS : period;
 }
 

@@ -22,6 +22,9 @@
  * it moves again. */
 #define MOVE_SLACK_SHIFT 3
 
+/* calloc writes objects of up to so many bytes even where their memory is clean. */
+#define CALLOC_WRITTEN ((size_t)256 << 10)
+
 /* Shrinking in place is worth the lock from this part of the object on. */
 #define SHRINK_SHIFT 2
 
@@ -78,7 +81,7 @@ void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bo
         return NULL;
     /* A page that is read first is mapped twice, and the second time the system interrupts
      * every CPU of the process: tables are read first, and only large ones may stay sparse. */
-    *zeroed = !span->needzero && size > NH_CALLOC_WRITTEN;
+    *zeroed = !span->needzero && size > CALLOC_WRITTEN;
     return (void *)span->base;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * limits.h - every constant and limit of the engine, once.
+ * limits.h - the engine's constants and limits, once: those that more than one file uses, and
+ * those that an operator may ask about.
  *
  * Anyone may include this; it includes nothing else of ours.
  */
@@ -47,6 +48,9 @@
 #define NH_WATCH_PAGES     (((size_t)512 << 10) >> NH_PAGE_SHIFT)
 #define NH_WATCH_PAGES_FEW (((size_t)128 << 10) >> NH_PAGE_SHIFT)
 
+/* What waits for NEARHEAP_DECAY, pages and depots, is looked at this many times in that time. */
+#define NH_DECAY_STEPS 8
+
 /* Span lengths below this have an exact list; longer ones go to the treap. */
 #define NH_LISTED_PAGES 128
 
@@ -79,9 +83,6 @@
 /* The same of a page with objects of a hardened process (harden.h): the lowest of these. */
 #define NH_CLASS_HARDENED 123
 #define NH_CLASS_SLOTS    128
-
-/* calloc writes objects of up to so many bytes even where their memory is clean. */
-#define NH_CALLOC_WRITTEN ((size_t)256 << 10)
 
 /* Objects per span, so that the free bits fit in the span's descriptor. */
 #define NH_SPAN_OBJECTS_MAX 512

@@ -24,9 +24,6 @@
 /* Fewer spans freed between two of these looks are few. */
 #define FEW_FREES 32
 
-/* The decaying heap is looked at this many times per decay time. */
-#define DECAY_STEPS 8
-
 /* What is no whole huge page waits this many times as long where there may be some, since
  * giving back part of a huge page breaks it. */
 #define DECAY_PATIENCE 2
@@ -278,7 +275,7 @@ void page_heap_decay(struct page_heap *heap)
         return;
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->swept_ms, memory_order_relaxed);
-    if (decay != 0 && now - last < (uint64_t)decay / DECAY_STEPS)
+    if (decay != 0 && now - last < (uint64_t)decay / NH_DECAY_STEPS)
         return;
     /* One thread sweeps; the exchange decides which.  It orders no other memory.  (Without a
      * time of decay all that free in the same millisecond do.) */
