@@ -81,7 +81,7 @@ NH_INLINE void *thread_get(size_t size, void *(*medium)(size_t), void *(*empty)(
 {
     if (nh_unlikely(size > NH_SMALL_MAX))
         return medium(size);
-    void *object = thread_pop(small_class(size));
+    void *object = thread_pop(size_class_of_small(size));
     return nh_likely(object != NULL) ? object : empty(size);
 }
 
@@ -139,7 +139,7 @@ NH_INLINE void *cpu_get(size_t size, void *(*medium)(size_t), void *(*empty)(siz
     if (nh_unlikely(size > NH_SMALL_MAX))
         return medium(size);
     void *object;
-    return nh_likely(rseq_pop(small_class(size), &object)) ? object : empty(size);
+    return nh_likely(rseq_pop(size_class_of_small(size), &object)) ? object : empty(size);
 }
 
 NH_INLINE void *cpu_get_medium(size_t size, void *(*large)(size_t), void *(*empty)(size_t))

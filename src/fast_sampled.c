@@ -127,7 +127,7 @@ NH_FAST void *sampled_thread_malloc(size_t size)
     if (nh_unlikely(size > NH_SMALL_MAX))
         return thread_medium(size);
     struct row *row = nh_thread.row;
-    size_t cls = small_class(size);
+    size_t cls = size_class_of_small(size);
     void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
     void *object = *top;
     /* As in thread_pop. */
@@ -173,8 +173,9 @@ NH_FAST void *sampled_cpu_malloc(size_t size)
         return cpu_medium(size);
     void *object;
     struct row *row;
-    return nh_likely(rseq_pop_counted(small_class(size), &object, &row)) ? object
-                                                                         : malloc_slow(size, row);
+    return nh_likely(rseq_pop_counted(size_class_of_small(size), &object, &row))
+               ? object
+               : malloc_slow(size, row);
 }
 
 void *sampled_cpu_malloc_class(unsigned cls)

@@ -10,12 +10,6 @@
 #include "magazine.h"
 #include "row.h"
 
-/* The class of a size up to NH_SMALL_MAX; 0 for 0. */
-NH_INLINE size_t small_class(size_t size)
-{
-    return (size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT;
-}
-
 /* The register in which functions return. */
 #ifdef __x86_64__
 #define RETURNED "+a"

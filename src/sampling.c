@@ -9,6 +9,7 @@
 
 #include "os.h"
 #include "size_class.h"
+#include "splitmix.h"
 
 #include <time.h>
 
@@ -118,8 +119,7 @@ void sampling_stop(enum sampling_purpose purpose)
 
 /* ---- Chance ---- */
 
-/* Of each thread its own stream (SplitMix64: G. Steele, D. Lea and C. Flood, "Fast
- * splittable pseudorandom number generators", OOPSLA 2014). */
+/* Of each thread its own stream. */
 uint64_t sampling_random(void)
 {
     static _Thread_local __attribute__((tls_model("initial-exec"))) uint64_t state;
@@ -127,10 +127,7 @@ uint64_t sampling_random(void)
         state = (uint64_t)(uintptr_t)&state * UINT64_C(0xd1342543de82ef95) ^
                 os_clock_ns(CLOCK_MONOTONIC);
     }
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return splitmix(&state);
 }
 
 /* Above 0 and at most 1. */

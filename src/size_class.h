@@ -13,7 +13,13 @@
 #include "base.h"
 #include "limits.h"
 
-/* The smallest class that holds `size`, of more than NH_SMALL_MAX and at most NH_CLASS_MAX. */
+/* The smallest class that holds `size`, of at most NH_SMALL_MAX; 0 for 0. */
+NH_INLINE size_t size_class_of_small(size_t size)
+{
+    return (size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT;
+}
+
+/* The same of more than NH_SMALL_MAX and at most NH_CLASS_MAX. */
 NH_INLINE unsigned size_class_of_medium(size_t size)
 {
     /* The leading bit of size - 1 names the doubling, the next three the step: with that
@@ -28,7 +34,7 @@ NH_INLINE unsigned size_class_of_medium(size_t size)
 NH_INLINE unsigned size_class_of(size_t size)
 {
     if (nh_likely(size <= NH_SMALL_MAX))
-        return (unsigned)((size + NH_GRAIN - 1) >> NH_GRAIN_SHIFT);
+        return (unsigned)size_class_of_small(size);
     return nh_likely(size <= NH_CLASS_MAX) ? size_class_of_medium(size) : 0;
 }
 NH_STATIC(NH_SMALL_MAX == 1 << 10, "size_class_of_medium counts doublings from 2^10");

@@ -5,23 +5,16 @@
  */
 #include "treap.h"
 
+#include "splitmix.h"
+
 static bool before(const struct span *a, const struct span *b)
 {
     return a->pages != b->pages ? a->pages < b->pages : a->base < b->base;
 }
 
-/* splitmix64 (Steele, Lea & Flood, OOPSLA 2014). */
-static uint32_t next_priority(struct treap *treap)
-{
-    uint64_t z = treap->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)(z >> 32);
-}
-
 void treap_insert(struct treap *treap, struct span *span)
 {
-    span->idle.priority = next_priority(treap);
+    span->idle.priority = (uint32_t)(splitmix(&treap->random) >> 32);
     struct span **link = &treap->root;
     while (*link != NULL && (*link)->idle.priority >= span->idle.priority)
         link = before(span, *link) ? &(*link)->idle.left : &(*link)->idle.right;
