@@ -163,9 +163,8 @@ void *nh_calloc_on_node(size_t count, size_t size, int node)
 
 /* ---- Giving memory back ---- */
 
-static size_t scavenge(struct heap *heap, size_t keep_bytes)
+static size_t give_back(struct heap *heap, size_t keep_bytes)
 {
-    heap_reclaim(heap, true);
     size_t pages = page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT);
     page_heap_trim_all(&heap->pages);
     return pages << NH_PAGE_SHIFT;
@@ -174,11 +173,9 @@ static size_t scavenge(struct heap *heap, size_t keep_bytes)
 static size_t scavenge_all(size_t keep_bytes)
 {
     size_t released = 0;
-    cache_flush();
-    (void)harden_drain();
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            released += scavenge(heap_if_exists(slot), keep_bytes);
+    heap_reclaim_everything();
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        released += give_back(heap, keep_bytes);
     return released;
 }
 
@@ -187,11 +184,13 @@ size_t nh_scavenge(int node)
     if (node == -1)
         return scavenge_all(0);
     unsigned slot;
-    if (!api_find_any_slot(node, &slot) || heap_if_exists(slot) == NULL)
+    struct heap *heap = api_find_any_slot(node, &slot) ? heap_if_exists(slot) : NULL;
+    if (heap == NULL)
         return 0;
     cache_flush();
     (void)harden_drain();
-    return scavenge(heap_if_exists(slot), 0);
+    heap_reclaim(heap, true);
+    return give_back(heap, 0);
 }
 
 int nh_malloc_trim(size_t pad)

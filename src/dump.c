@@ -99,9 +99,8 @@ static void put_head(struct dump *dump)
         DUMP_VERSION, nh_version(), (long)getpid(), (long long)seconds, NH_PAGE, NH_HUGE_PAGES);
     for (int id = 0; id < OPTIONS; id++)
         put_option(dump, (enum option_id)id);
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            put_node(dump, heap_if_exists(slot));
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        put_node(dump, heap);
     for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
         struct size_class cut;
         size_class_describe(cls, &cut);

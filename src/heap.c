@@ -27,6 +27,16 @@ struct heap *heap_if_exists(unsigned slot)
     return atomic_load_explicit(&heaps[slot], memory_order_acquire);
 }
 
+struct heap *heap_after(const struct heap *heap)
+{
+    for (unsigned slot = heap != NULL ? heap->slot + 1 : 0; slot < NH_HEAPS; slot++) {
+        struct heap *next = heap_if_exists(slot);
+        if (next != NULL)
+            return next;
+    }
+    return NULL;
+}
+
 static struct heap *create(unsigned slot)
 {
     /* It is zeroed: what is not set here starts empty. */
@@ -171,6 +181,14 @@ void heap_reclaim(struct heap *heap, bool all)
     lock_acquire(&heap->reclaiming);
     reclaim_locked(heap, all);
     lock_release(&heap->reclaiming);
+}
+
+void heap_reclaim_everything(void)
+{
+    cache_flush();
+    (void)harden_drain();
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        heap_reclaim(heap, true);
 }
 
 static void try_reclaim(struct heap *heap, bool all)

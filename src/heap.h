@@ -57,6 +57,8 @@ struct heap {
 struct heap *heap_get(unsigned slot);
 /* The same if it exists. */
 struct heap *heap_if_exists(unsigned slot);
+/* For all that exist: the first after NULL, by slots, and NULL after the last. */
+struct heap *heap_after(const struct heap *heap);
 /* The list of a class, begun if need be; who may do that holds no lock.  There is one where
  * there are objects of the class. */
 NH_SLOW struct central *heap_begin_central(struct heap *heap, unsigned cls);
@@ -127,6 +129,8 @@ struct magazine *heap_magazine_new(struct heap *heap);
  * for other nodes; else only the depots' magazines that lay unused since the
  * last time.  Waits for another that does. */
 void heap_reclaim(struct heap *heap, bool all);
+/* All of all heaps, after what this thread and all CPUs cache and what is in quarantine. */
+void heap_reclaim_everything(void);
 /* With all, but not when somebody is at it: then what it finds is on its way. */
 void heap_try_reclaim(struct heap *heap);
 

@@ -39,10 +39,8 @@ static size_t less(size_t a, size_t b)
 EXPORT struct mallinfo2 mallinfo2(void)
 {
     size_t large = 0;
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            large += atomic_load_explicit(&heap_if_exists(slot)->large_pages, memory_order_relaxed)
-                     << NH_PAGE_SHIFT;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        large += atomic_load_explicit(&heap->large_pages, memory_order_relaxed) << NH_PAGE_SHIFT;
     struct nh_stats s;
     stats_of_process(&s);
     size_t resident = less(s.mapped_bytes, s.released_bytes);
@@ -85,11 +83,9 @@ EXPORT int malloc_info(int options, FILE *out)
         return EINVAL;
     struct nh_stats s;
     fputs("<malloc version=\"nearheap-1\">\n", out);
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        if (heap_if_exists(slot) == NULL)
-            continue;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;) {
         struct nh_node_stats node;
-        stats_of_heap(heap_if_exists(slot), &node);
+        stats_of_heap(heap, &node);
         fprintf(out, "<heap nr=\"%d\">\n", node.node);
 #define ELEMENT(name, unit, meaning)                                                               \
     fprintf(out, "  <%s unit=\"%s\">%" PRIu64 "</%s>\n", #name, unit, node.name, #name);

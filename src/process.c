@@ -45,15 +45,13 @@ static void fork_prepare(void)
 {
     lock_rank_suspend();
     heap_creation_lock(); /* from here on there are no new heaps */
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            lock_acquire(&heap_if_exists(slot)->reclaiming);
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        lock_acquire(&heap->reclaiming);
     cache_registry_lock();
     cpus_closed = cpu_cache_close();
     heap_asking_lock();
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            heap_lock_all(heap_if_exists(slot));
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        heap_lock_all(heap);
     span_table_lock();
     special_lock_all();
     profile_lock();
@@ -148,17 +146,6 @@ __attribute__((constructor)) static void construct(void)
     process_start();
 }
 
-/* Objects that this thread and the depots hold go through the checks of their
- * spans, so that a double free is found even by a program about to end. */
-static void check_returned_objects(void)
-{
-    cache_flush();
-    (void)harden_drain();
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            heap_reclaim(heap_if_exists(slot), true);
-}
-
 __attribute__((destructor)) static void destruct(void)
 {
     attendant_end();
@@ -168,7 +155,9 @@ __attribute__((destructor)) static void destruct(void)
         return;
     stats_at_exit();
     profile_at_exit();
+    /* Objects that this thread and the depots hold go through the checks of their spans, so
+     * that a double free is found even by a program about to end. */
     if (options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
-        check_returned_objects();
+        heap_reclaim_everything();
     leaks_at_exit();
 }

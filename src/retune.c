@@ -20,9 +20,8 @@ static void decay_changed(void)
         watch_stop();
         return;
     }
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            waiting += heap_waiting_pages(heap_if_exists(slot));
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        waiting += heap_waiting_pages(heap);
     watch_for(waiting);
 }
 

@@ -5,7 +5,6 @@
 #include "snapshot.h"
 
 #include "cache.h"
-#include "harden.h"
 #include "heap_walk.h"
 #include "os.h"
 #include "size_class.h"
@@ -117,19 +116,10 @@ static void strike_out_cached(struct snapshot *snapshot)
 
 /* ---- All of it ---- */
 
-static void collect(void)
-{
-    cache_flush();
-    (void)harden_drain();
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            heap_reclaim(heap_if_exists(slot), true);
-}
-
 bool snapshot_take(struct snapshot *out, enum snapshot_cached cached)
 {
     if (cached == SNAPSHOT_COLLECT)
-        collect();
+        heap_reclaim_everything();
     size_t room = count_spans() + SPANS_MORE;
     for (;;) {
         out->mapped = round_up(room * sizeof(struct snapshot_span), NH_SYSTEM_PAGE);

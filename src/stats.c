@@ -97,13 +97,10 @@ void stats_of_heap(struct heap *heap, struct nh_node_stats *out)
 void stats_of_process(struct nh_stats *out)
 {
     *out = (struct nh_stats){.struct_size = sizeof(*out)};
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *heap = heap_if_exists(slot);
-        if (heap == NULL)
-            continue;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;) {
         struct nh_node_stats node;
         stats_of_heap(heap, &node);
-        out->nodes += slot != NH_HEAP_INTERLEAVED;
+        out->nodes += heap->slot != NH_HEAP_INTERLEAVED;
 #define ADD(name, unit, meaning) out->name += node.name;
         NH_NODE_STATS(ADD)
 #undef ADD

@@ -39,10 +39,7 @@ void stats_of_classes(struct share_class out[NH_CLASSES])
 {
     for (unsigned cls = 0; cls < NH_CLASSES; cls++)
         out[cls] = (struct share_class){.object_bytes = cls == 0 ? 0 : size_class_bytes(cls)};
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *heap = heap_if_exists(slot);
-        if (heap == NULL)
-            continue;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;) {
         uint64_t caches, in_caches[NH_CLASSES];
         cache_count(heap, &caches, in_caches);
         add_large(heap, &out[0]);

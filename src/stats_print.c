@@ -89,10 +89,7 @@ void stats_print(int fd, enum stats_format format)
         text_add(&text, "{\n  \"version\": \"%s\",\n  \"pid\": %ld,\n  \"nodes\": [\n",
                  nh_version(), (long)getpid());
     bool first = true;
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *heap = heap_if_exists(slot);
-        if (heap == NULL)
-            continue;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;) {
         struct nh_node_stats node;
         stats_of_heap(heap, &node);
         if (json && !first)

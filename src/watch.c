@@ -58,9 +58,8 @@ uint32_t watch_look(uint32_t calls)
         return calls < WATCH_CALLS_MOST ? 2 * calls : calls;
     atomic_store_explicit(&looked_ms, now, memory_order_relaxed);
     bool ticked = false;
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (heap_if_exists(slot) != NULL)
-            ticked |= heap_tick(heap_if_exists(slot));
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        ticked |= heap_tick(heap);
     if (!ticked)
         return WATCH_CALLS_LEAST;
     /* Its objects lie scattered over spans that would be free without them; what it takes
