@@ -22,6 +22,15 @@
  * it moves again. */
 #define MOVE_SLACK_SHIFT 3
 
+/* realloc moves pages instead of copying from this size on: below it the system
+ * call, the page faults that follow, and what both cost other threads (the address
+ * space's lock, TLBs) are more than the copy. */
+#define MOVE_LEAST ((size_t)2 << 20)
+
+/* Moves of pages in a process: each may leave a mapping or two behind, out of
+ * the system's 65530. */
+#define MOVES_MOST 8192
+
 /* calloc writes objects of up to so many bytes even where their memory is clean. */
 #define CALLOC_WRITTEN ((size_t)256 << 10)
 
@@ -161,8 +170,8 @@ static bool move_pages(const struct span *span, const struct span *new)
     if (new->lender != span->lender || new->pages < span->pages)
         return false;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
-    if (bytes < NH_MREMAP_MIN ||
-        atomic_load_explicit(&moves, memory_order_relaxed) >= NH_MREMAP_LIMIT ||
+    if (bytes < MOVE_LEAST ||
+        atomic_load_explicit(&moves, memory_order_relaxed) >= MOVES_MOST ||
         !os_move_pages((void *)span->base, (void *)new->base, bytes))
         return false;
     atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);

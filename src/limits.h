@@ -117,15 +117,6 @@
 #define NH_QUARANTINE_OBJECTS 8192
 #define NH_QUARANTINE_BYTES   ((size_t)4 << 20)
 
-/* realloc moves pages instead of copying from this size on: below it the system
- * call, the page faults that follow, and what both cost other threads (the address
- * space's lock, TLBs) are more than the copy. */
-#define NH_MREMAP_MIN ((size_t)2 << 20)
-
-/* Moves of pages in a process: each may leave a mapping or two behind, out of
- * the system's 65530. */
-#define NH_MREMAP_LIMIT 8192
-
 /* Objects between guard pages, live and freed ones together: each may cost four mappings, and
  * while it is live up to NH_CLASS_MAX bytes of memory. */
 #define NH_GUARD_SLOTS 128
