@@ -8,7 +8,6 @@
 #include "log.h"
 #include "options.h"
 #include "os.h"
-#include "own_fd.h"
 #include "proc_stat.h"
 #include "share.h"
 
@@ -67,15 +66,12 @@ static void drop_all(void)
         drop_at(i);
 }
 
-bool attendant_watch(int fd, void (*ready)(int fd))
+bool attendant_watch(const struct own_fd *own, void (*ready)(int fd))
 {
-    struct own_fd own;
-    if (!own_fd_note(fd, &own))
-        return false;
     for (unsigned i = 0; i < WATCHED_MAX; i++)
         if (polled[i].fd < 0) {
-            watched[i] = (struct watched){.own = own, .ready = ready};
-            polled[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+            watched[i] = (struct watched){.own = *own, .ready = ready};
+            polled[i] = (struct pollfd){.fd = own->fd, .events = POLLIN};
             return true;
         }
     return false;

@@ -20,6 +20,7 @@
 #define NH_ATTENDANT_H
 
 #include "base.h"
+#include "own_fd.h"
 
 /* From the thread's start to its duties' beginning. */
 #define ATTENDANT_AFTER_MS 200
@@ -34,10 +35,10 @@ void attendant_end(void);
 /* In the child of a fork, with no lock held. */
 void attendant_fork_child(void);
 
-/* By the attendant itself, from a duty: calls `ready` with `fd` whenever it can be read or
- * its other end hangs up, until it is dropped or is another file than now.  False when there
- * are too many. */
-bool attendant_watch(int fd, void (*ready)(int fd));
+/* By the attendant itself, from a duty: calls `ready` with the descriptor whenever it can be read
+ * or its other end hangs up, until it is dropped or is another file than the duty noted, which
+ * it may be already.  False when there are too many. */
+bool attendant_watch(const struct own_fd *own, void (*ready)(int fd));
 /* Does not close it. */
 void attendant_drop(int fd);
 

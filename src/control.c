@@ -95,7 +95,7 @@ static void accept_connections(bool accept)
     if (accept == accepting)
         return;
     if (accept) {
-        accepting = attendant_watch(listener.fd, listener_ready);
+        accepting = attendant_watch(&listener, listener_ready);
     } else {
         attendant_drop(listener.fd);
         accepting = false;
@@ -111,13 +111,17 @@ static void end_connection(struct connection *connection)
         (void)shutdown(connection->socket.fd, SHUT_RDWR);
     }
     close_own(&connection->socket);
-    accept_connections(listener.fd >= 0);
+    accept_connections(own_fd_is(&listener));
 }
 
 /* ---- A connection ---- */
 
+/* Unless the program has closed the connection, for which it has time while a command is carried
+ * out: another file may have the number. */
 static void answer(const struct connection *connection, const struct text *text)
 {
+    if (!own_fd_is(&connection->socket))
+        return;
     /* The first that is sent: there is room for all of it, or nobody who wants it. */
     (void)send(connection->socket.fd, text->at, text->used, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -215,7 +219,7 @@ static void listener_ready(int fd)
         static char refusal[] = CONTROL_ERROR "the process is another user's\n";
         answer(connection, &(struct text){.at = refusal, .used = sizeof refusal - 1});
         close_own(&connection->socket);
-    } else if (!attendant_watch(peer, connection_ready)) {
+    } else if (!attendant_watch(&connection->socket, connection_ready)) {
         close_own(&connection->socket);
     }
 }
@@ -322,23 +326,25 @@ void control_begin(void)
         open_somewhere();
 }
 
+/* The program has closed the listener, as daemons do: nobody listens where its file is. */
+static void open_again(void)
+{
+    accept_connections(false);
+    listener.fd = -1;
+    own_file_remove(&socket_file);
+    open_somewhere();
+}
+
 void control_beat(void)
 {
+    if (listener.fd >= 0 && !own_fd_is(&listener))
+        open_again();
     uint64_t now = os_now_ms();
     for (unsigned i = 0; i < CONNECTIONS; i++)
         if (connections[i].socket.fd >= 0 && now - connections[i].since_ms > PATIENCE_MS)
             end_connection(&connections[i]);
-    if (listener.fd < 0)
-        return;
-    if (own_fd_is(&listener)) {
+    if (own_fd_is(&listener))
         accept_connections(free_connection() != NULL);
-        return;
-    }
-    /* The program has closed it, as daemons do: nobody listens where its file is. */
-    accepting = false;
-    listener.fd = -1;
-    own_file_remove(&socket_file);
-    open_somewhere();
 }
 
 void control_end(void)

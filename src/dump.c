@@ -32,6 +32,7 @@
 #include "numa/topology.h"
 #include "options.h"
 #include "os.h"
+#include "own_fd.h"
 #include "snapshot.h"
 #include "stats.h"
 
@@ -47,7 +48,7 @@
 #define NS_A_S       UINT64_C(1000000000)
 
 struct dump {
-    int fd;
+    struct own_fd file;
     int error; /* of the first write that failed */
     struct text text;
     char buffer[BUFFER_BYTES];
@@ -55,8 +56,12 @@ struct dump {
 
 static void flush(struct dump *dump)
 {
-    if (dump->error == 0 && !log_write_all(dump->fd, dump->buffer, dump->text.used))
-        dump->error = errno != 0 ? errno : EIO;
+    if (dump->error == 0) {
+        if (!own_fd_is(&dump->file))
+            dump->error = EBADF;
+        else if (!log_write_all(dump->file.fd, dump->buffer, dump->text.used))
+            dump->error = errno != 0 ? errno : EIO;
+    }
     dump->text.used = 0;
 }
 
@@ -208,9 +213,11 @@ static void put_rows(struct dump *dump, const struct snapshot *snapshot)
 int dump_write(int fd)
 {
     struct snapshot snapshot;
+    struct dump dump = {.error = 0};
+    if (!own_fd_note(fd, &dump.file))
+        return errno;
     if (!snapshot_take(&snapshot, SNAPSHOT_LEAVE))
         return ENOMEM;
-    struct dump dump = {.fd = fd};
     dump.text = (struct text){.at = dump.buffer, .room = sizeof dump.buffer};
     put_head(&dump);
     for (size_t i = 0; i < snapshot.spans && dump.error == 0; i++)

@@ -15,7 +15,8 @@
 #define DUMP_VERSION 1
 
 /* Writes it to a file descriptor.  0, or an error's number: ENOMEM without memory for the
- * list of spans, or what the file refuses. */
+ * list of spans, EBADF when the descriptor was closed or became another file's meanwhile, or
+ * what the file refuses. */
 int dump_write(int fd);
 
 #endif

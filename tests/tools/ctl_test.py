@@ -21,6 +21,7 @@ from ctl_asked import CTL, PATIENCE_S, Program, ctl, equal, fail, socket_of, unt
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
 SEED = 20261125
 CLIENTS = 40
+CONNECTIONS = 8  # that a process has at once (control.c)
 CYCLES = 50
 
 
@@ -293,6 +294,52 @@ def sockets_come_and_go():
         equal("is removed", os.path.exists(socket_of(killed.pid)), False)
 
 
+def listener_of_the_program_is_left_alone():
+    """One that has the number of the library's, which was closed while so many clients were
+    there that no more were accepted."""
+    with Program() as program:
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(CONNECTIONS + 1)]
+        for client in clients:
+            client.settimeout(PATIENCE_S)
+            client.connect(socket_of(program.pid))
+        until("what is served at once",
+              lambda: len(os.listdir(f"/proc/{program.pid}/fd")) >= CONNECTIONS + 4)
+        name = program.order("take")
+        with socket.socket(socket.AF_UNIX) as visitor:
+            ask(clients[0])
+            visitor.connect(f"\0{name}")
+            # At the second answer the attendant has looked at what was there before the first.
+            ask(clients[1])
+            ask(clients[2])
+            equal("who visits the program", program.order("accept"), "a client")
+        until("another socket", lambda: subprocess.run([CTL, str(program.pid), "get"], check=False,
+                                                       capture_output=True).returncode == 0)
+        for client in clients:
+            client.close()
+
+
+def files_that_became_the_programs_are_not_written_to():
+    """While a dump is made, which waits here for a lock."""
+    with Program() as program, tempfile.TemporaryFile() as file, \
+            socket.socket(socket.AF_UNIX) as client:
+        equal("all locks", program.order("hold-up"), "held up")
+        client.settimeout(PATIENCE_S)
+        client.connect(socket_of(program.pid))
+        socket.send_fds(client, [b"dump\n"], [file.fileno()])
+        equal("the files", program.process.stdout.readline(), "done\n")
+        ctl(program.pid, "get")  # when that is answered, the dump is over
+        equal("what came into the program's files", program.order("written"), "nothing")
+
+
+def ask(client):
+    """An answer, or the end of one whom the process has not served for too long."""
+    try:
+        client.send(b"get NEARHEAP_DECAY\n")
+        client.recv(4096)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
 def program_value(pid, option):
     return ctl(pid, "get", option).split()[-1]
 
@@ -307,6 +354,8 @@ def main():
         ctl_strangers.reports_that_mean_ill_do_no_harm(work)
         many_and_slow_clients_are_served()
         sockets_come_and_go()
+        listener_of_the_program_is_left_alone()
+        files_that_became_the_programs_are_not_written_to()
         ctl_strangers.others_are_refused(work)
         ctl_strangers.others_folders_are_left_alone()
         ctl_strangers.containers_are_named()
