@@ -9,14 +9,11 @@
 #include "os.h"
 #include "own_fd.h"
 #include "own_file.h"
-#include "process.h"
 #include "share.h"
 #include "share_file.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -226,38 +223,6 @@ static void listener_ready(int fd)
 
 /* ---- The socket ---- */
 
-/* One that a process is about to listen at has another name till then. */
-static bool is_stale_unfinished(const char *name)
-{
-    long pid = strtol(name + 1, NULL, 10);
-    return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-}
-
-/* Sockets of processes that have ended: nobody listens there. */
-static void remove_stale(int folder, const char *name, void *arg)
-{
-    const char *folder_path = arg;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct text text = {.at = address.sun_path, .room = sizeof address.sun_path};
-    if (!control_path_is(name))
-        return;
-    if (*name == SHARE_UNFINISHED) {
-        if (is_stale_unfinished(name))
-            (void)unlinkat(folder, name, 0);
-        return;
-    }
-    text_add(&text, "%s/%s", folder_path, name);
-    if (text.used == 0) /* an address that others may have, without a file */
-        return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 &&
-        errno == ECONNREFUSED)
-        (void)unlinkat(folder, name, 0);
-    close(fd);
-}
-
 /* 0 or an error. */
 static int listen_at(const char *place)
 {
@@ -287,16 +252,11 @@ static int listen_at(const char *place)
 
 static int open_in(const char *place)
 {
-    char folder_path[SHARE_PATH_ROOM];
     owner = geteuid();
-    share_file_folder_path(place, owner, folder_path);
     control_path(place, owner, (long)getpid(), false, path);
     int folder = share_file_folder(place, owner, true);
     if (folder < 0)
         return errno;
-    /* Servers may have hundreds of children: each of them would connect to all others. */
-    if (!process_is_forked())
-        share_file_each(folder, remove_stale, folder_path);
     close(folder);
     return listen_at(place);
 }

@@ -23,8 +23,13 @@ void control_path(const char *place, uid_t uid, long pid, bool unfinished,
         text_add(&text, "%s/%s%ld" SUFFIX, folder, mark, pid);
 }
 
-bool control_path_is(const char *name)
+long control_path_pid(const char *name, bool *unfinished)
 {
+    char number[SHARE_NAME_ROOM] = "";
     size_t length = strlen(name), suffix = sizeof SUFFIX - 1;
-    return length > suffix && strcmp(name + length - suffix, SUFFIX) == 0;
+    if (length <= suffix || length - suffix >= sizeof number ||
+        strcmp(name + length - suffix, SUFFIX) != 0)
+        return 0;
+    memcpy(number, name, length - suffix);
+    return share_file_pid(number, unfinished);
 }

@@ -39,7 +39,7 @@
 /* `unfinished`: its name before it is ready.  Empty if it cannot be put together. */
 void control_path(const char *place, uid_t uid, long pid, bool unfinished,
                   char path[CONTROL_PATH_ROOM]);
-/* Whether the name is that of such a socket. */
-bool control_path_is(const char *name);
+/* As share_file_pid, of the name of such a socket. */
+long control_path_pid(const char *name, bool *unfinished);
 
 #endif

@@ -11,6 +11,7 @@
 #include "own_file.h"
 #include "proc_stat.h"
 #include "process.h"
+#include "share_clean.h"
 #include "share_file.h"
 #include "stats.h"
 
@@ -67,15 +68,21 @@ static void fill(struct share_figures *figures)
         fill_pair(&figures->pair[i / slots][i % slots], i / slots, i % slots);
 }
 
-void share_beat(void)
+static void publish(void)
 {
-    if (page == NULL)
-        return;
     uint64_t next = atomic_load_explicit(&page->header.generation, memory_order_relaxed) + 1;
     /* What follows comes after the last increment, which a reader may have seen. */
     atomic_thread_fence(memory_order_seq_cst);
     fill(&page->figures[next % 2]);
     atomic_store_explicit(&page->header.generation, next, memory_order_release);
+}
+
+void share_beat(void)
+{
+    if (page == NULL)
+        return;
+    publish();
+    share_clean_beat();
 }
 
 /* ---- The file ---- */
@@ -139,7 +146,7 @@ static int make_file(int folder, int fd, const char *unfinished, const char *nam
     (void)madvise(at, sizeof(struct share_page), MADV_DONTFORK);
     page = at;
     write_header(page);
-    share_beat();
+    publish();
     if (renameat(folder, unfinished, folder, name) == 0)
         return 0;
     error = errno;
@@ -176,9 +183,6 @@ static int share_in(const char *place)
     int folder = share_file_folder(place, geteuid(), true);
     if (folder < 0)
         return errno;
-    /* Servers may have hundreds of children: each of them would look at all pages. */
-    if (!process_is_forked())
-        share_file_clean(folder);
     int error = make_page(folder);
     close(folder);
     return error;
@@ -187,6 +191,9 @@ static int share_in(const char *place)
 void share_begin(void)
 {
     int error = 0;
+    /* Servers may have hundreds of children: each of them would look at all files. */
+    if (!process_is_forked())
+        share_clean_all();
     for (unsigned i = 0; i < SHARE_PLACES; i++) {
         error = share_in(share_places[i]);
         if (error == 0) {

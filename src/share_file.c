@@ -77,18 +77,23 @@ long share_file_pid(const char *name, bool *unfinished)
     return *end == '\0' && errno == 0 ? pid : 0;
 }
 
-void share_file_each(int folder, void (*fn)(int folder, const char *name, void *arg), void *arg)
+off_t share_file_each(int folder, off_t at, size_t most,
+                      void (*fn)(int folder, const char *name, void *arg), void *arg)
 {
     _Alignas(struct dirent64) char entries[ENTRIES_ROOM];
     ssize_t n;
-    if (lseek(folder, 0, SEEK_SET) != 0)
-        return;
+    if (lseek(folder, at, SEEK_SET) < 0)
+        return 0;
     while ((n = getdents64(folder, (void *)entries, sizeof entries)) > 0)
-        for (ssize_t at = 0; at < n;) {
-            const struct dirent64 *entry = (const void *)(entries + at);
+        for (ssize_t i = 0; i < n;) {
+            const struct dirent64 *entry = (const void *)(entries + i);
+            if (most-- == 0)
+                return at;
             fn(folder, entry->d_name, arg);
-            at += entry->d_reclen;
+            at = entry->d_off;
+            i += entry->d_reclen;
         }
+    return 0;
 }
 
 int share_file_open(int folder, const char *name)
@@ -122,37 +127,15 @@ uint64_t share_file_namespace(void)
     return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
+bool share_file_is_gone(long pid)
+{
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
 bool share_file_is_stale(const struct share_header *header)
 {
     struct proc_stat stat;
-    if (kill((pid_t)header->pid, 0) != 0 && errno == ESRCH)
+    if (share_file_is_gone((long)header->pid))
         return true;
     return proc_stat_read((long)header->pid, &stat) && stat.started != header->started;
-}
-
-static void clean(int folder, const char *name, void *arg)
-{
-    bool unfinished;
-    long pid = share_file_pid(name, &unfinished);
-    struct share_header header;
-    if (pid == 0)
-        return;
-    if (unfinished) {
-        if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
-            (void)unlinkat(folder, name, 0);
-        return;
-    }
-    int fd = share_file_open(folder, name);
-    if (fd < 0)
-        return;
-    if (share_file_header(fd, &header) && header.pid_namespace == *(const uint64_t *)arg &&
-        header.pid == pid && share_file_is_stale(&header))
-        (void)unlinkat(folder, name, 0);
-    close(fd);
-}
-
-void share_file_clean(int folder)
-{
-    uint64_t namespace = share_file_namespace();
-    share_file_each(folder, clean, &namespace);
 }

@@ -37,8 +37,10 @@ int share_file_folder(const char *place, uid_t uid, bool make);
 /* The number that a page's name is, or that of an unfinished one; 0 for other names. */
 long share_file_pid(const char *name, bool *unfinished);
 
-/* Calls fn with the name of each file in the folder. */
-void share_file_each(int folder, void (*fn)(int folder, const char *name, void *arg), void *arg);
+/* Calls fn with the names of files in the folder, from `at` on, which is 0 or what it returned, and
+ * with `most` at a time.  Returns where to go on: 0 at the end. */
+off_t share_file_each(int folder, off_t at, size_t most,
+                      void (*fn)(int folder, const char *name, void *arg), void *arg);
 
 /* Opens a page to be read; negative (errno) if there is none or it is no regular file. */
 int share_file_open(int folder, const char *name);
@@ -48,9 +50,9 @@ bool share_file_header(int fd, struct share_header *out);
 
 /* The inode of the namespace in which the calling process has its number; 0: unknown. */
 uint64_t share_file_namespace(void);
+/* Whether no process has the number, here. */
+bool share_file_is_gone(long pid);
 /* Whether the page's process, of this namespace, has ended. */
 bool share_file_is_stale(const struct share_header *header);
-/* Removes the pages of processes that have ended from a folder of the caller's own. */
-void share_file_clean(int folder);
 
 #endif

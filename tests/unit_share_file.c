@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -85,11 +86,59 @@ static void none_is_made_while_acting_for_another(void **state)
     assert_int_equal(status_of(STRANGER, STRANGER, STRANGER), 1); /* its own */
 }
 
+/* ---- Names ---- */
+
+#define FILES      100
+#define AT_A_TIME  7
+#define FIRST_FILE 1000
+
+static unsigned seen[FILES];
+
+static void see(int folder, const char *name, void *arg)
+{
+    bool unfinished;
+    long number = share_file_pid(name, &unfinished);
+    (void)folder;
+    ++*(unsigned *)arg;
+    if (number >= FIRST_FILE && number < FIRST_FILE + FILES)
+        seen[number - FIRST_FILE]++;
+}
+
+static void names_are_read_some_at_a_time(void **state)
+{
+    (void)state;
+    char name[SHARE_NAME_ROOM];
+    int folder = share_file_folder(place, geteuid(), true);
+    assert_true(folder >= 0);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%d", FIRST_FILE + i);
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    off_t at = 0;
+    unsigned times = 0;
+    do {
+        unsigned names = 0;
+        at = share_file_each(folder, at, AT_A_TIME, see, &names);
+        assert_true(at == 0 ? names <= AT_A_TIME : names == AT_A_TIME);
+        times++;
+    } while (at != 0);
+    assert_true(times >= FILES / AT_A_TIME);
+    for (int i = 0; i < FILES; i++) {
+        assert_int_equal(seen[i], 1);
+        snprintf(name, sizeof name, "%d", FIRST_FILE + i);
+        assert_int_equal(unlinkat(folder, name, 0), 0);
+    }
+    close(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_users_own_is_made_and_found),
         cmocka_unit_test(none_is_made_while_acting_for_another),
+        cmocka_unit_test(names_are_read_some_at_a_time),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
 }

@@ -252,7 +252,7 @@ static void visit_name(int folder, const char *name, void *arg)
 
 static void visit_folder(int folder, void *arg)
 {
-    share_file_each(folder, visit_name, arg);
+    (void)share_file_each(folder, 0, SIZE_MAX, visit_name, arg);
 }
 
 void top_each(bool (*fn)(const struct top_page *page, void *arg), void *arg)

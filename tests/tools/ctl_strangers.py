@@ -14,8 +14,9 @@ import threading
 from ctl_asked import BUILD, CTL, PROGRAM, Program, ctl, equal, fail, folder, socket_of
 
 NOBODY, OTHER = 65534, 65533
-# One who has no folder, and is not met by a test that runs at the same time.
+# Those who have no folder, and are not met by a test that runs at the same time.
 NEWCOMER = 60000 + os.getpid() % 5000
+RESIDENT = 50000 + os.getpid() % 5000
 
 # Asks as that user, without looking where.
 CLIENT = """import os, socket, sys
@@ -195,37 +196,40 @@ def others_are_refused(work):
     ctl_path = shutil.copy(CTL, work)
     for path in program_path, library, ctl_path:
         os.chmod(path, 0o755)
-    with Program(user=NOBODY, program=program_path, LD_LIBRARY_PATH=work) as program:
-        path = socket_of(program.pid, NOBODY)
-        equal("its mode", os.stat(path).st_mode & 0o777, 0o600)
-        equal("its folder's", os.stat(folder(NOBODY)).st_mode & 0o777, 0o700)
-        ctl(program.pid, "get")  # root may
+    try:
+        with Program(user=RESIDENT, program=program_path, LD_LIBRARY_PATH=work) as program:
+            path = socket_of(program.pid, RESIDENT)
+            equal("its mode", os.stat(path).st_mode & 0o777, 0o600)
+            equal("its folder's", os.stat(folder(RESIDENT)).st_mode & 0o777, 0o700)
+            ctl(program.pid, "get")  # root may
 
-        def as_user(uid, pid=program.pid):
-            return subprocess.run([ctl_path, str(pid), "get"], user=uid,
-                                  capture_output=True, text=True, check=False)
-        # Where root's folder is there, and closed.
-        os.makedirs(folder(0), mode=0o700, exist_ok=True)
-        with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=NOBODY) as silent:
-            refused = as_user(NOBODY, silent.pid)
-            silent.stdin.close()
-        equal("one who shares nothing", (refused.returncode, "NEARHEAP_SHARE=1" in refused.stderr),
-              (1, True))
-        equal("its user", as_user(NOBODY).returncode, 0)
-        refused = as_user(OTHER)
-        equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))
-        # Were the folder open, nearheap-ctl would not go there, and the process itself would
-        # look who it is.
-        os.chmod(folder(NOBODY), 0o755)
-        os.chmod(path, 0o666)
-        refused = as_user(OTHER)
-        client = subprocess.run([sys.executable, "-c", CLIENT, path, str(OTHER)], text=True,
-                                capture_output=True, check=True)
-        os.chmod(folder(NOBODY), 0o700)
-        equal("another, where it is open", (refused.returncode, "alone" in refused.stderr),
-              (1, True))
-        equal("another, by the process", client.stdout,
-              "error the process is another user's\n")
+            def as_user(uid, pid=program.pid):
+                return subprocess.run([ctl_path, str(pid), "get"], user=uid,
+                                      capture_output=True, text=True, check=False)
+            # Where root's folder is there, and closed.
+            os.makedirs(folder(0), mode=0o700, exist_ok=True)
+            with subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=RESIDENT) as silent:
+                refused = as_user(RESIDENT, silent.pid)
+                silent.stdin.close()
+            equal("one who shares nothing",
+                  (refused.returncode, "NEARHEAP_SHARE=1" in refused.stderr), (1, True))
+            equal("its user", as_user(RESIDENT).returncode, 0)
+            refused = as_user(OTHER)
+            equal("another", (refused.returncode, "Permission denied" in refused.stderr), (1, True))
+            # Were the folder open, nearheap-ctl would not go there, and the process itself would
+            # look who it is.
+            os.chmod(folder(RESIDENT), 0o755)
+            os.chmod(path, 0o666)
+            refused = as_user(OTHER)
+            client = subprocess.run([sys.executable, "-c", CLIENT, path, str(OTHER)], text=True,
+                                    capture_output=True, check=True)
+            os.chmod(folder(RESIDENT), 0o700)
+            equal("another, where it is open", (refused.returncode, "alone" in refused.stderr),
+                  (1, True))
+            equal("another, by the process", client.stdout,
+                  "error the process is another user's\n")
+    finally:
+        shutil.rmtree(folder(RESIDENT), ignore_errors=True)
 
 
 def others_folders_are_left_alone():

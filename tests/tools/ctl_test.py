@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ SEED = 20261125
 CLIENTS = 40
 CONNECTIONS = 8  # that a process has at once (control.c)
 CYCLES = 50
+CHILDREN = 3
 
 
 # ---- Options ----
@@ -284,14 +286,28 @@ def sockets_come_and_go():
                                                        capture_output=True).returncode == 0)
         left = socket_of(program.pid)
     equal("a socket at the end", os.path.exists(left), False)
-    # What a killed process leaves, the next one removes.
+    # What a killed process leaves, the next one removes; or one beside this test, before.
     killed = Program()
     killed.process.kill()
     killed.process.wait()
-    equal("a killed process's socket", os.path.exists(socket_of(killed.pid)), True)
     ctl(killed.pid, "get", status=1)
     with Program():
         equal("is removed", os.path.exists(socket_of(killed.pid)), False)
+
+
+def what_killed_children_leave_is_removed():
+    """By their parent, which lives on; as of children that end by _exit."""
+    with Program() as program:
+        left = []
+        for _ in range(CHILDREN):
+            child = int(program.order("fork"))
+            left += [socket_of(child), socket_of(child).removesuffix(".sock")]
+            until("the child's socket", lambda: os.path.exists(left[-2]))
+            os.kill(child, signal.SIGKILL)
+            equal("the child is gone", program.process.stdout.readline(), "done\n")
+        until("removal", lambda: not any(map(os.path.exists, left)))
+        equal("the parent's socket", os.path.exists(socket_of(program.pid)), True)
+        ctl(program.pid, "get")
 
 
 def listener_of_the_program_is_left_alone():
@@ -354,6 +370,7 @@ def main():
         ctl_strangers.reports_that_mean_ill_do_no_harm(work)
         many_and_slow_clients_are_served()
         sockets_come_and_go()
+        what_killed_children_leave_is_removed()
         listener_of_the_program_is_left_alone()
         files_that_became_the_programs_are_not_written_to()
         ctl_strangers.others_are_refused(work)
