@@ -304,3 +304,13 @@ size_t guard_usable_size(const void *ptr)
     size_t from = (uintptr_t)ptr - span_view_object(&view);
     return from < view.bytes ? view.bytes - from : 0;
 }
+
+bool guard_check(const char *call, const void *ptr)
+{
+    struct span_view view;
+    if (span_table_find((uintptr_t)ptr, &view) == SPAN_FOUND && span_view_is_guarded(&view) &&
+        view.state == SPAN_IN_USE && span_view_object(&view) == (uintptr_t)ptr)
+        return true;
+    bad_pointer_report(call, ptr);
+    return false;
+}

@@ -37,6 +37,8 @@ void *guard_alloc(struct heap *heap, size_t size, size_t alignment);
 /* `ptr` points to a page that such an object begins on. */
 void guard_free(void *ptr);
 size_t guard_usable_size(const void *ptr);
+/* Whether a live object begins there; reports what is not one, as `call`'s (bad_pointer.h). */
+bool guard_check(const char *call, const void *ptr);
 
 /* ---- For reports ---- */
 

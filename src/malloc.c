@@ -122,6 +122,23 @@ static void *realloc_copy(void *ptr, size_t had, size_t size)
     return object;
 }
 
+/* Whether an object of the class may be there; reports what cannot be one.  Whether a small one
+ * begins at an address of its alignment is not asked: what lies inside it is found when it is
+ * freed. */
+NH_INLINE bool may_be_object(const void *ptr, unsigned cls)
+{
+    if (nh_unlikely(cls == NH_CLASS_HARDENED))
+        return harden_check("realloc", ptr);
+    if (nh_unlikely(cls == NH_CLASS_GUARD))
+        return guard_check("realloc", ptr);
+    /* Spans begin with a page, and of a large object the first page alone has this class. */
+    size_t alignment = cls < NH_CLASSES ? size_class_alignment(size_class_bytes(cls)) : NH_PAGE;
+    if (nh_likely(((uintptr_t)ptr & (alignment - 1) & (NH_PAGE - 1)) == 0))
+        return true;
+    bad_pointer_report("realloc", ptr);
+    return false;
+}
+
 /* Of an object with this home word, to a size that is not 0. */
 NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
 {
@@ -130,14 +147,12 @@ NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
         bad_pointer_report("realloc", ptr);
         return fast_out_of_memory();
     }
-    if (cls >= NH_CLASSES) {
-        if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
-            void *object = large_realloc(ptr, size);
-            return nh_likely(object != NULL) ? object : fast_out_of_memory();
-        }
-        if (cls == NH_CLASS_HARDENED && !harden_check("realloc", ptr))
-            return fast_out_of_memory();
+    if (cls == NH_CLASS_LARGE && size > NH_CLASS_MAX) {
+        void *object = large_realloc(ptr, size);
+        return nh_likely(object != NULL) ? object : fast_out_of_memory();
     }
+    if (nh_unlikely(!may_be_object(ptr, cls)))
+        return fast_out_of_memory();
     size_t had = usable_size(ptr, home);
     if (size <= had && size > had >> REALLOC_KEEP_SHIFT)
         return ptr;

@@ -141,6 +141,13 @@ static void realloc_freed(void)
     object = realloc(object, 200);
 }
 
+/* To a size with which it could stay where it is. */
+static void realloc_inside(void)
+{
+    make_at(true);
+    object = realloc(object + 1, SIZE - 2);
+}
+
 static void jump(void)
 {
     make_at(true);
@@ -157,17 +164,12 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } modes[] = {{"overflow_write", overflow_write},
-                 {"overflow_read", overflow_read},
-                 {"underflow_write", underflow_write},
-                 {"underflow_read", underflow_read},
-                 {"freed_read", freed_read},
-                 {"freed_write_behind", freed_write_behind},
-                 {"freed_twice", freed_twice},
-                 {"freed_inside", freed_inside},
-                 {"freed_beside", freed_beside},
-                 {"realloc_freed", realloc_freed},
-                 {"jump", jump}};
+    } modes[] = {{"overflow_write", overflow_write},   {"overflow_read", overflow_read},
+                 {"underflow_write", underflow_write}, {"underflow_read", underflow_read},
+                 {"freed_read", freed_read},           {"freed_write_behind", freed_write_behind},
+                 {"freed_twice", freed_twice},         {"freed_inside", freed_inside},
+                 {"freed_beside", freed_beside},       {"realloc_freed", realloc_freed},
+                 {"realloc_inside", realloc_inside},   {"jump", jump}};
     for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0) {
             modes[i].run();

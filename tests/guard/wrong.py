@@ -38,6 +38,7 @@ CASES = {
                     [ALLOCATED, FREED_ELSEWHERE]),
     "freed_inside": (signal.SIGABRT, f"bad free of @: inside {OBJECT}", [], [ALLOCATED]),
     "freed_beside": (signal.SIGABRT, f"bad free of @: beside {OBJECT}", [], [ALLOCATED]),
+    "realloc_inside": (signal.SIGABRT, f"bad realloc of @: inside {OBJECT}", [], [ALLOCATED]),
     "realloc_freed": (signal.SIGABRT, "bad realloc of @: already free", [], [ALLOCATED, FREED]),
 }
 
