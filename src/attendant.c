@@ -167,9 +167,11 @@ static void forget(void)
 
 static void *attend(void *arg)
 {
+    char room[LOG_ERROR_ROOM];
     (void)prctl(PR_SET_NAME, NAME);
     if (!do_duties()) {
-        log_line(LOG_ERROR, "a thread cannot wait (error %d); options that need it end", errno);
+        log_line(LOG_ERROR, "a thread cannot wait (%s); options that need it end",
+                 log_error(errno, room));
         attendant_end();
         forget();
     }
@@ -204,9 +206,10 @@ static void start(void)
             error = start_thread(0);
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
+    char room[LOG_ERROR_ROOM];
     if (error != 0)
-        log_line(LOG_ERROR, "cannot start a thread (error %d); options that need it have no effect",
-                 error);
+        log_line(LOG_ERROR, "cannot start a thread (%s); options that need it have no effect",
+                 log_error(error, room));
 }
 
 void attendant_begin(void)

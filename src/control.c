@@ -273,8 +273,9 @@ static void open_somewhere(void)
             return;
         }
     }
-    log_line(LOG_ERROR, "nearheap-ctl cannot be served (NEARHEAP_SHARE): cannot make %s (error %d)",
-             path, error);
+    char room[LOG_ERROR_ROOM];
+    log_line(LOG_ERROR, "nearheap-ctl cannot be served (NEARHEAP_SHARE): cannot make %s: %s", path,
+             log_error(error, room));
 }
 
 void control_begin(void)

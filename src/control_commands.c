@@ -231,8 +231,7 @@ static void stats(struct command *command)
     }
     if (!is_all(command) || !has_file(command))
         return;
-    stats_print(command->file, json ? STATS_JSON : STATS_TEXT);
-    accept_command(command);
+    answer_error(command, stats_print(command->file, json ? STATS_JSON : STATS_TEXT));
 }
 
 static void profile(struct command *command)

@@ -56,12 +56,10 @@ struct dump {
 
 static void flush(struct dump *dump)
 {
-    if (dump->error == 0) {
-        if (!own_fd_is(&dump->file))
-            dump->error = EBADF;
-        else if (!log_write_all(dump->file.fd, dump->buffer, dump->text.used))
-            dump->error = errno != 0 ? errno : EIO;
-    }
+    if (dump->error == 0)
+        dump->error = own_fd_is(&dump->file)
+                          ? log_write_all(dump->file.fd, dump->buffer, dump->text.used)
+                          : EBADF;
     dump->text.used = 0;
 }
 

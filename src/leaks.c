@@ -30,15 +30,16 @@ static void count(const struct snapshot *snapshot, struct held *out)
 }
 
 /* A line of its own: all lines do not fit a buffer. */
-static void line(int fd, size_t objects, size_t bytes, const char *what)
+static int line(int fd, size_t objects, size_t bytes, const char *what)
 {
     char buffer[NH_LINE_MAX];
     struct text text = {.at = buffer, .room = sizeof(buffer)};
     text_add(&text, "nearheap:   %10zu %s, %zu bytes\n", objects, what, bytes);
-    log_write_all(fd, text.at, text.used);
+    return log_write_all(fd, text.at, text.used);
 }
 
-static void print(int fd, const struct held *held)
+/* 0, or the error of the first line that was refused. */
+static int print(int fd, const struct held *held)
 {
     char what[NH_LINE_MAX];
     size_t objects = 0, bytes = 0;
@@ -48,19 +49,21 @@ static void print(int fd, const struct held *held)
     }
     struct text text = {.at = what, .room = sizeof(what)};
     text_add(&text, "nearheap: held at exit: %zu objects, %zu bytes\n", objects, bytes);
-    log_write_all(fd, text.at, text.used);
-    for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
+    int error = log_write_all(fd, text.at, text.used);
+    for (unsigned cls = 1; error == 0 && cls < NH_CLASSES; cls++) {
         if (held->objects[cls] == 0)
             continue;
         text.used = 0;
         text_add(&text, "of %zu bytes", size_class_bytes(cls));
-        line(fd, held->objects[cls], held->bytes[cls], what);
+        error = line(fd, held->objects[cls], held->bytes[cls], what);
     }
-    if (held->objects[NH_CLASS_LARGE] != 0)
-        line(fd, held->objects[NH_CLASS_LARGE], held->bytes[NH_CLASS_LARGE],
-             "with spans of their own");
-    if (held->objects[NH_CLASS_PAGES] != 0)
-        line(fd, held->objects[NH_CLASS_PAGES], held->bytes[NH_CLASS_PAGES], "of nh_pages_alloc");
+    if (error == 0 && held->objects[NH_CLASS_LARGE] != 0)
+        error = line(fd, held->objects[NH_CLASS_LARGE], held->bytes[NH_CLASS_LARGE],
+                     "with spans of their own");
+    if (error == 0 && held->objects[NH_CLASS_PAGES] != 0)
+        error = line(fd, held->objects[NH_CLASS_PAGES], held->bytes[NH_CLASS_PAGES],
+                     "of nh_pages_alloc");
+    return error;
 }
 
 void leaks_at_exit(void)
@@ -76,9 +79,8 @@ void leaks_at_exit(void)
     struct held held = {0};
     count(&snapshot, &held);
     snapshot_drop(&snapshot);
-    int fd = report_file_open(where, "NEARHEAP_LEAKS");
-    if (fd < 0)
-        return;
-    print(fd, &held);
-    report_file_close(fd);
+    const char *variable = options_row(OPT_LEAKS)->variable;
+    int fd = report_file_open(where, variable);
+    if (fd >= 0)
+        report_file_close(fd, where, variable, print(fd, &held));
 }

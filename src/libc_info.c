@@ -25,7 +25,7 @@ EXPORT int mallopt(int parameter, int value)
 
 EXPORT void malloc_stats(void)
 {
-    stats_print(STDERR_FILENO, STATS_TEXT);
+    (void)stats_print(STDERR_FILENO, STATS_TEXT);
 }
 
 #ifdef __GLIBC__ /* others have no types for the rest */

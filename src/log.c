@@ -56,7 +56,7 @@ void text_add_path(struct text *text, const char *pattern)
     }
 }
 
-bool log_write_all(int fd, const char *at, size_t length)
+int log_write_all(int fd, const char *at, size_t length)
 {
     while (length > 0) {
         /* Not write(): malloc is no cancellation point. */
@@ -64,11 +64,44 @@ bool log_write_all(int fd, const char *at, size_t length)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return false;
+            return n < 0 ? errno : EIO;
         at += n;
         length -= (size_t)n;
     }
-    return true;
+    return 0;
+}
+
+const char *log_error(int error, char room[LOG_ERROR_ROOM])
+{
+    static const struct {
+        int number;
+        const char *words;
+    } common[] = {
+        {EACCES, "permission denied"},
+        {EAGAIN, "refused for now, perhaps by a limit"},
+        {EBADF, "no such open file"},
+        {EDQUOT, "the quota is used up"},
+        {EFBIG, "the file is too large"},
+        {EINVAL, "invalid argument"},
+        {EIO, "input or output failed"},
+        {EISDIR, "is a folder"},
+        {ELOOP, "too many symbolic links"},
+        {EMFILE, "too many open files in the process"},
+        {ENAMETOOLONG, "the name is too long"},
+        {ENFILE, "too many open files in the system"},
+        {ENOENT, "no such file or folder"},
+        {ENOMEM, "no memory"},
+        {ENOSPC, "no space left"},
+        {ENOTDIR, "not a folder"},
+        {EPERM, "not permitted"},
+        {EROFS, "read-only file system"},
+    };
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+        if (common[i].number == error)
+            return common[i].words;
+    struct text text = {.at = room, .room = LOG_ERROR_ROOM};
+    text_add(&text, "error %d", error);
+    return room;
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -35,7 +35,12 @@ NH_INLINE bool text_is_full(const struct text *text)
  * parents' files. */
 void text_add_path(struct text *text, const char *pattern);
 
-/* All of `length` to `fd`, through interruptions; false on an error. */
-bool log_write_all(int fd, const char *at, size_t length);
+/* All of `length` to `fd`, through interruptions; 0, or an error's number. */
+int log_write_all(int fd, const char *at, size_t length);
+
+/* What an error's number means, in words where it is a common one: those of libc may depend on
+ * the locale, and allocate. */
+#define LOG_ERROR_ROOM 48
+const char *log_error(int error, char room[LOG_ERROR_ROOM]);
 
 #endif

@@ -83,8 +83,8 @@ static uint32_t crc_add(uint32_t crc, const unsigned char *at, size_t length)
 
 static void write_all(struct pprof_file *file, const void *at, size_t length)
 {
-    if (!file->failed)
-        file->failed = !log_write_all(file->fd, at, length);
+    if (file->error == 0)
+        file->error = log_write_all(file->fd, at, length);
 }
 
 static void put_little_endian(unsigned char *at, uint32_t value, unsigned bytes)
@@ -124,7 +124,7 @@ static void put(struct pprof_file *file, const unsigned char *at, size_t length)
 void pprof_begin(struct pprof_file *file, int fd)
 {
     file->fd = fd;
-    file->failed = false;
+    file->error = 0;
     file->crc = UINT32_MAX;
     file->length = 0;
     file->used = 0;
@@ -133,14 +133,14 @@ void pprof_begin(struct pprof_file *file, int fd)
     write_all(file, head, sizeof head);
 }
 
-bool pprof_end(struct pprof_file *file)
+int pprof_end(struct pprof_file *file)
 {
     write_block(file, true);
     unsigned char tail[8];
     put_little_endian(tail, ~file->crc, 4);
     put_little_endian(tail + 4, file->length, 4);
     write_all(file, tail, sizeof tail);
-    return !file->failed;
+    return file->error;
 }
 
 void pprof_put_number(struct pprof_file *file, unsigned field, uint64_t value)

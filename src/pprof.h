@@ -27,7 +27,7 @@ struct pprof_message {
 
 struct pprof_file {
     int fd;
-    bool failed; /* a write did */
+    int error; /* of the first write that failed */
     uint32_t crc, length;
     size_t used;
     unsigned char block[PPROF_BLOCK];
@@ -44,7 +44,7 @@ void pprof_begin(struct pprof_file *file, int fd);
 void pprof_put_number(struct pprof_file *file, unsigned field, uint64_t value);
 void pprof_put_string(struct pprof_file *file, unsigned field, const char *text);
 void pprof_put_message(struct pprof_file *file, unsigned field, const struct pprof_message *what);
-/* False when not all was written. */
-bool pprof_end(struct pprof_file *file);
+/* 0, or an error's number when not all was written. */
+int pprof_end(struct pprof_file *file);
 
 #endif

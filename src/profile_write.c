@@ -11,9 +11,9 @@
 #include "options.h"
 #include "os.h"
 #include "pprof.h"
-#include "process.h"
 #include "profile.h"
 #include "profile_maps.h"
+#include "report_file.h"
 #include "sampling.h"
 
 #include <errno.h>
@@ -219,7 +219,7 @@ static void put_location(uintptr_t address)
     pprof_put_message(&writer.file, PROFILE_LOCATION, &writer.message);
 }
 
-static bool put_profile(int fd)
+static int put_profile(int fd)
 {
     pprof_begin(&writer.file, fd);
     put_strings();
@@ -251,27 +251,28 @@ static int write_file(const char *pattern)
 {
     char buffer[PATH_BYTES];
     struct text path = {.at = buffer, .room = sizeof buffer};
-    text_add_path(&path, pattern);
-    /* A child does not write over its parent's. */
-    if (process_is_forked() && strstr(pattern, "%p") == NULL)
-        text_add(&path, ".%ld", (long)getpid());
-    if (text_is_full(&path))
+    if (!report_file_path(&path, pattern))
         return ENAMETOOLONG;
     int fd =
         (int)syscall(SYS_openat, AT_FDCWD, buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return errno;
-    int error = put_profile(fd) ? 0 : EIO;
+    int error = put_profile(fd);
     syscall(SYS_close, fd);
     return error;
 }
 
 static void write_as_asked(const char *pattern)
 {
+    char room[LOG_ERROR_ROOM];
+    if (*pattern == '\0') {
+        log_line(LOG_ERROR, "no profile is written: NEARHEAP_PROFILE names no file");
+        return;
+    }
     int error = write_file(pattern);
     if (error != 0)
-        log_line(LOG_ERROR, "cannot write the profile to %s (NEARHEAP_PROFILE): error %d", pattern,
-                 error);
+        log_line(LOG_ERROR, "cannot write the profile to %s (NEARHEAP_PROFILE): %s", pattern,
+                 log_error(error, room));
 }
 
 /* Whoever finds that somebody asked, and nobody writes. */
@@ -302,7 +303,7 @@ int profile_write_to(int fd)
 {
     if (atomic_exchange(&writing, true))
         return EBUSY;
-    int error = put_profile(fd) ? 0 : EIO;
+    int error = put_profile(fd);
     atomic_store(&writing, false);
     serve();
     return error;
@@ -320,11 +321,14 @@ static void on_signal(int number)
 
 void profile_begin(void)
 {
-    if (*options_text(OPT_PROFILE) == '\0' ||
-        !profile_start((uint64_t)options_get(OPT_PROFILE_RATE)))
-        return;
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     int number = (int)options_get(OPT_PROFILE_SIGNAL);
+    if (*options_text(OPT_PROFILE) != '\0')
+        (void)profile_start((uint64_t)options_get(OPT_PROFILE_RATE));
+    else if (number != 0)
+        log_line(LOG_WARNING, "NEARHEAP_PROFILE_SIGNAL without NEARHEAP_PROFILE, which says where "
+                              "to: no profile is written");
+    /* Also where there is nothing to write: the signal would end the process. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     if (number != 0 && sigaction(number, &action, NULL) != 0)
         log_line(LOG_ERROR, "NEARHEAP_PROFILE_SIGNAL=%d cannot be handled; ignoring it", number);
 }

@@ -4,10 +4,12 @@
  */
 #include "report_file.h"
 
-#include "log.h"
+#include "process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_MOST 4096
@@ -17,22 +19,46 @@ bool report_file_wanted(const char *where)
     return *where != '\0' && strcmp(where, "0") != 0;
 }
 
+/* A device or a pipe has no name beside it for a child's. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+bool report_file_path(struct text *path, const char *where)
+{
+    text_add_path(path, where);
+    if (process_is_forked() && strstr(where, "%p") == NULL && !is_special(path->at))
+        text_add(path, ".%ld", (long)getpid());
+    return !text_is_full(path);
+}
+
+static void complain(const char *where, const char *variable, int error)
+{
+    char room[LOG_ERROR_ROOM];
+    log_line(LOG_ERROR, "cannot write to %s (%s): %s", where, variable, log_error(error, room));
+}
+
 int report_file_open(const char *where, const char *variable)
 {
     if (strcmp(where, "1") == 0)
         return STDERR_FILENO;
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
-    text_add_path(&path, where);
-    int fd =
-        text_is_full(&path) ? -1 : open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool fits = report_file_path(&path, where);
+    int fd = fits ? open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
     if (fd < 0)
-        log_line(LOG_ERROR, "cannot write to %s (%s)", buffer, variable);
+        complain(buffer, variable, fits ? errno : ENAMETOOLONG);
     return fd;
 }
 
-void report_file_close(int fd)
+void report_file_close(int fd, const char *where, const char *variable, int error)
 {
-    if (fd != STDERR_FILENO)
-        close(fd);
+    if (fd == STDERR_FILENO)
+        return;
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    if (error != 0)
+        complain(where, variable, error);
 }

@@ -9,12 +9,16 @@
 #define NH_REPORT_FILE_H
 
 #include "base.h"
+#include "log.h"
 
 bool report_file_wanted(const char *where);
+/* Adds the path of a file.  %p becomes the process id; without that, a fork's child appends its
+ * own, so that children do not overwrite their parents' files.  False when there is no room. */
+bool report_file_path(struct text *path, const char *where);
 /* A descriptor to write to; negative, and a line is printed that names the variable, when the
- * file cannot be made.  %p in its path becomes the process id, so that children do not
- * overwrite their parents' files. */
+ * file cannot be made. */
 int report_file_open(const char *where, const char *variable);
-void report_file_close(int fd);
+/* Ends it.  `error` is 0 or of what was written, of which a line is printed then. */
+void report_file_close(int fd, const char *where, const char *variable, int error);
 
 #endif

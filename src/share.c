@@ -201,8 +201,9 @@ void share_begin(void)
             return;
         }
     }
-    log_line(LOG_ERROR, "no page of counters is shared (NEARHEAP_SHARE): cannot make %s (error %d)",
-             path, error);
+    char room[LOG_ERROR_ROOM];
+    log_line(LOG_ERROR, "no page of counters is shared (NEARHEAP_SHARE): cannot make %s: %s", path,
+             log_error(error, room));
 }
 
 bool share_is_there(void)

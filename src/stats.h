@@ -23,8 +23,8 @@ void stats_of_pair(unsigned home, unsigned other, struct nh_pair_stats *out);
 void stats_of_classes(struct share_class out[NH_CLASSES]);
 
 enum stats_format { STATS_TEXT, STATS_JSON };
-/* To a file descriptor. */
-void stats_print(int fd, enum stats_format format);
+/* To a file descriptor; 0, or an error's number. */
+int stats_print(int fd, enum stats_format format);
 /* What the options ask for at exit. */
 void stats_at_exit(void);
 

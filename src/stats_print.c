@@ -49,8 +49,16 @@ static void print_json(struct text *text, const struct nh_node_stats *node)
     text_add(text, "}");
 }
 
+/* Writes it unless something before was refused, and empties it. */
+static void flush(int fd, struct text *text, int *error)
+{
+    if (*error == 0)
+        *error = log_write_all(fd, text->at, text->used);
+    text->used = 0;
+}
+
 /* Pairs of nodes that have anything to say, a line each. */
-static void print_pairs(int fd, struct text *text, bool json)
+static void print_pairs(int fd, struct text *text, bool json, int *error)
 {
     unsigned slots = topology_now()->slots;
     bool first = true;
@@ -75,16 +83,16 @@ static void print_pairs(int fd, struct text *text, bool json)
 #undef MEMBER
         text_add(text, json ? "}" : "\n");
         first = false;
-        log_write_all(fd, text->at, text->used);
-        text->used = 0;
+        flush(fd, text, error);
     }
 }
 
-void stats_print(int fd, enum stats_format format)
+int stats_print(int fd, enum stats_format format)
 {
     char buffer[PRINT_BUFFER];
     struct text text = {.at = buffer, .room = sizeof(buffer)};
     bool json = format == STATS_JSON;
+    int error = 0;
     if (json)
         text_add(&text, "{\n  \"version\": \"%s\",\n  \"pid\": %ld,\n  \"nodes\": [\n",
                  nh_version(), (long)getpid());
@@ -96,15 +104,15 @@ void stats_print(int fd, enum stats_format format)
             text_add(&text, ",\n");
         (json ? print_json : print_text)(&text, &node);
         first = false;
-        log_write_all(fd, text.at, text.used);
-        text.used = 0;
+        flush(fd, &text, &error);
     }
     if (json)
         text_add(&text, "\n  ],\n  \"pairs\": [");
-    print_pairs(fd, &text, json);
+    print_pairs(fd, &text, json, &error);
     if (json)
         text_add(&text, "\n  ]\n}\n");
-    log_write_all(fd, text.at, text.used);
+    flush(fd, &text, &error);
+    return error;
 }
 
 void stats_at_exit(void)
@@ -112,9 +120,10 @@ void stats_at_exit(void)
     const char *where = options_text(OPT_STATS);
     if (!report_file_wanted(where))
         return;
-    int fd = report_file_open(where, "NEARHEAP_STATS");
+    const char *variable = options_row(OPT_STATS)->variable;
+    int fd = report_file_open(where, variable);
     if (fd < 0)
         return;
-    stats_print(fd, (enum stats_format)options_get(OPT_STATS_FORMAT));
-    report_file_close(fd);
+    int error = stats_print(fd, (enum stats_format)options_get(OPT_STATS_FORMAT));
+    report_file_close(fd, where, variable, error);
 }

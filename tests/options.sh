@@ -40,7 +40,7 @@ line() {
 
 for good in DECAY=-1 DECAY=0 DECAY=86400000 CACHE=0 CACHE=16777216 CACHE=16m CACHE=64K CACHE=64k \
     VERBOSE=0 VERBOSE=1 BAD_FREE=report BAD_FREE=ignore HARDEN=0 HARDEN=1 HUGE=always HUGE=never STATS=0 STATS= \
-    STATS_FORMAT=json PROFILE= PROFILE=/dev/null PROFILE_RATE=1 PROFILE_SIGNAL=64 GUARD=0 GUARD=1 GUARD=8m TOPOLOGY= "TOPOLOGY=synthetic:numa:3 core:2 pu:1"; do
+    STATS_FORMAT=json PROFILE= PROFILE=/dev/null PROFILE_RATE=1 GUARD=0 GUARD=1 GUARD=8m TOPOLOGY= "TOPOLOGY=synthetic:numa:3 core:2 pu:1"; do
     silent "NEARHEAP_$good"
 done
 
@@ -55,7 +55,11 @@ for bad in "" abor aborts ABORT 0; do
     line "NEARHEAP_BAD_FREE=$bad is not one of abort.report.ignore; using abort" \
         "NEARHEAP_BAD_FREE=$bad"
 done
-line 'cannot write the profile to /nowhere/p \(NEARHEAP_PROFILE\): error 2' NEARHEAP_PROFILE=/nowhere/p
+line 'cannot write the profile to /nowhere/p \(NEARHEAP_PROFILE\): no such file or folder' \
+    NEARHEAP_PROFILE=/nowhere/p
+line 'cannot write the profile to /dev/full \(NEARHEAP_PROFILE\): no space left' \
+    NEARHEAP_PROFILE=/dev/full
+line 'NEARHEAP_PROFILE_SIGNAL without NEARHEAP_PROFILE, .*' NEARHEAP_PROFILE_SIGNAL=64
 line 'NEARHEAP_ is not an option .*' NEARHEAP_=1
 line 'NEARHEAP_DECAYS is not an option .*' NEARHEAP_DECAYS=1
 silent NEARHEA=1
@@ -86,6 +90,17 @@ assert sum(node["mapped_bytes"] for node in stats["nodes"]) > 0
 END_PYTHON
     fi
 done
-line 'cannot write to /nonexistent/file .*' NEARHEAP_STATS=/nonexistent/file
+silent NEARHEAP_PROFILE=/dev/null NEARHEAP_PROFILE_SIGNAL=64
+
+# Reports that cannot be written, and why.
+for report in STATS "STATS_FORMAT=json NEARHEAP_STATS" LEAKS; do
+    read -ra variables <<<"NEARHEAP_$report"
+    last=${variables[-1]}
+    for wrong in "/nonexistent/file no such file or folder" "/tmp is a folder" \
+        "/dev/full no space left"; do
+        line "cannot write to ${wrong%% *} \\($last\\): ${wrong#* }" \
+            "${variables[@]:0:${#variables[@]}-1}" "$last=${wrong%% *}"
+    done
+done
 
 exit $failed

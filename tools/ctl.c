@@ -449,8 +449,9 @@ static void copy(int scratch, off_t length, int output, bool text)
             end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
         if (text)
             make_lines_printable(buffer, (size_t)got);
-        if (!log_write_all(output, buffer, (size_t)got))
-            end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+        int error = log_write_all(output, buffer, (size_t)got);
+        if (error != 0)
+            end(STATUS_REFUSED, "cannot write: %s", strerror(error));
     }
 }
 

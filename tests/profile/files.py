@@ -139,6 +139,17 @@ def check_pprof(path, folder):
         print("there is no pprof and no go here to read the profile, too")
 
 
+def check_reports_of_forks(folder):
+    """Other reports have files of their own in a fork's child, too."""
+    for variable in "NEARHEAP_STATS", "NEARHEAP_LEAKS":
+        reports = os.path.join(folder, variable)
+        os.mkdir(reports)
+        run("fork", **{variable: os.path.join(reports, "parent")})
+        names = sorted(os.listdir(reports))
+        if len(names) != 2 or not re.fullmatch(r"parent\.\d+", names[1]):
+            fail("a parent and a child wrote", variable, names)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "profile")
@@ -171,6 +182,20 @@ def main():
             fail("a parent and a child wrote", names)
         check_planted(read(os.path.join(forks, names[0])))
         check_planted(read(os.path.join(forks, names[1])), live=False)
+        check_reports_of_forks(folder)
+        # A device has no child's beside it.
+        devices = os.path.join(folder, "devices")
+        os.mkdir(devices)
+        null = os.path.join(devices, "null")
+        os.symlink("/dev/null", null)
+        run("fork", NEARHEAP_PROFILE=null, NEARHEAP_STATS=null)
+        if os.listdir(devices) != ["null"]:
+            fail("beside a device are", os.listdir(devices))
+
+        without = subprocess.run([PROGRAM, "signal"], stderr=subprocess.PIPE, text=True, check=False,
+                                 env={**os.environ, "NEARHEAP_PROFILE_SIGNAL": number})
+        if without.returncode != 0 or "names no file" not in without.stderr:
+            fail("a signal without a path:", without.returncode, without.stderr)
 
         run("calls", folder)
         profile = read(os.path.join(folder, "calls"))

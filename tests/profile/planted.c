@@ -116,7 +116,7 @@ static void calls(const char *folder)
     CHECK(nh_profile_write(path) == 0);
     snprintf(path, sizeof path, "%s/missing/calls", folder);
     CHECK(nh_profile_write(path) == -1 && errno == ENOENT);
-    CHECK(nh_profile_write("/dev/full") == -1 && errno == EIO);
+    CHECK(nh_profile_write("/dev/full") == -1 && errno == ENOSPC);
     /* Cut, it would be another file's, which was there. */
     char far[5000];
     size_t used = (size_t)snprintf(far, sizeof far, "%s/", folder);

@@ -61,7 +61,7 @@ static bool read_bytes(const void *bytes, size_t length, struct top_process *out
 {
     uint64_t generation;
     int fd = memfd_create("page", MFD_CLOEXEC);
-    assert_true(fd >= 0 && log_write_all(fd, bytes, length));
+    assert_true(fd >= 0 && log_write_all(fd, bytes, length) == 0);
     bool good = share_file_header(fd, &out->header) && top_copy_figures(fd, &out->now, &generation);
     close(fd);
     return good;
