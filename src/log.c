@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#define NS_A_MS 1000000L
 
 static void text_add_va(struct text *text, const char *format, va_list args)
 {
@@ -104,6 +107,14 @@ const char *log_error(int error, char room[LOG_ERROR_ROOM])
     return room;
 }
 
+/* As `date +%s.%N` tells it, so that it can be compared with what else happened. */
+static void text_add_time(struct text *text)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    text_add(text, "%lld.%03ld ", (long long)now.tv_sec, now.tv_nsec / NS_A_MS);
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
     if ((long)level > options_get(OPT_VERBOSE))
@@ -115,6 +126,8 @@ void log_line(enum log_level level, const char *format, ...)
     va_list args;
     va_start(args, format);
     text_add(&text, "nearheap: ");
+    if (level >= LOG_TRACE)
+        text_add_time(&text);
     text_add_va(&text, format, args);
     va_end(args);
     line[text.used++] = '\n';

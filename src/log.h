@@ -14,7 +14,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_TRACE };
 
-/* Prints "nearheap: …\n" when `level` is at most the option `verbose`. */
+/* Prints "nearheap: …\n" when `level` is at most the option `verbose`; LOG_TRACE with the time. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Growing text in a buffer of the caller's; what does not fit is cut. */

@@ -194,6 +194,15 @@ static void sweep_end(struct page_heap *heap, struct sweep *sweep)
     lock_release(&heap->lock);
 }
 
+const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PLACE_ROOM])
+{
+    if (heap->slot == NH_HEAP_INTERLEAVED)
+        return "interleaved memory";
+    struct text text = {.at = room, .room = PAGE_HEAP_PLACE_ROOM};
+    text_add(&text, "node %d", placement_node(heap->slot));
+    return room;
+}
+
 static size_t release_spans(struct page_heap *heap, const struct release *which)
 {
     size_t released = 0;
@@ -228,12 +237,13 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
     }
     sweep_end(heap, &sweep);
     if (released != 0) {
+        char room[PAGE_HEAP_PLACE_ROOM];
         lock_acquire(&heap->lock);
         heap->scavenges++;
         lock_release(&heap->lock);
         probe_scavenge(heap->slot, released << NH_PAGE_SHIFT);
-        log_line(LOG_TRACE, "scavenge: heap %u gave back %zu KiB, %zu KiB free, %zu KiB mapped",
-                 heap->slot, released << (NH_PAGE_SHIFT - 10),
+        log_line(LOG_TRACE, "scavenge: %s gave back %zu KiB, %zu KiB free, %zu KiB mapped",
+                 page_heap_place(heap, room), released << (NH_PAGE_SHIFT - 10),
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
     }
     return released;

@@ -123,9 +123,11 @@ size_t page_heap_trim(struct page_heap *heap, size_t most)
     struct course course = {.pages = SIZE_MAX};
     while (unmapped < most && !course.ended)
         unmapped += trim_next(heap, most - unmapped, &course);
+    char room[PAGE_HEAP_PLACE_ROOM];
     if (unmapped != 0)
-        log_line(LOG_TRACE, "unmap: heap %u gave back %zu KiB of addresses, %zu KiB mapped",
-                 heap->slot, unmapped << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
+        log_line(LOG_TRACE, "unmap: %s gave back %zu KiB of addresses, %zu KiB mapped",
+                 page_heap_place(heap, room), unmapped << (NH_PAGE_SHIFT - 10),
+                 page_heap_mapped(heap) >> 10);
     return unmapped;
 }
 
