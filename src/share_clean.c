@@ -9,10 +9,8 @@
 #include "share_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -77,9 +75,12 @@ static bool is_left_to_parent(int folder)
 {
     char name[SHARE_NAME_ROOM];
     struct text text = {.at = name, .room = sizeof name};
-    struct stat status;
     text_add(&text, "%ld", (long)getppid());
-    return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    int page = share_file_open(folder, name);
+    if (page < 0)
+        return false;
+    close(page);
+    return true;
 }
 
 void share_clean_all(void)

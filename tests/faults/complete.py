@@ -12,7 +12,7 @@ import sys
 CANNOT_FAIL = {
     "memory and strings": "bcmp memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strnlen "
                           "strncasecmp strncmp strrchr strspn strstr strtol strtoul strtoull",
-    "the process itself": "abort getpid geteuid getresuid gettid raise sched_yield __errno_location dlerror",
+    "the process itself": "abort getpid getppid geteuid getresuid gettid raise sched_yield __errno_location dlerror",
     "of what is the caller's own": "sigaddset sigemptyset sigfillset pthread_attr_destroy",
     "answers from what the C library knows": "sysconf",
     "to a stream of the caller's, who looks at it": "fprintf fwrite",
