@@ -113,9 +113,11 @@ unsigned topology_synthetic_nodes(const char *at)
             at += strcspn(at, "]");
             at += *at == ']';
         } else {
+            /* What begins with a digit is a count without a type for hwloc, which reads on behind
+             * it. */
             const char *type = at;
-            at += strcspn(at, ": ");
-            if (*at != ':')
+            at += strcspn(at, ":([ ");
+            if (*at != ':' || (*type >= '0' && *type <= '9'))
                 return 0;
             bool numa = is_numa(type, (size_t)(at - type));
             unsigned long count = 0;

@@ -69,6 +69,9 @@ static void descriptions(void **state)
         {"numa:2 core:64 pu:32", 2},
         {"numa:2 core:64 pu:33", 0}, /* hwloc takes minutes for a few times as many */
         {"numa", 0},
+        {"[numa]30000 pu:1", 0}, /* for hwloc that many, of no type */
+        {"[numa]1111111111pu:2", 0},
+        {"[numa] pu[:2", 0},
         {"", 0},
         {"moon", 0},
         {"numa:x", 0},
