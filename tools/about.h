@@ -22,7 +22,8 @@ static inline bool asks_for_version(const char *argument)
 
 static inline void print_version(const char *tool)
 {
-    printf("%s %s\n", tool, nh_version());
+    /* Not nh_version, with which the engine would come into the tool, and begin there. */
+    printf("%s %d.%d.%d\n", tool, NH_VERSION_MAJOR, NH_VERSION_MINOR, NH_VERSION_PATCH);
 }
 
 #endif
