@@ -170,8 +170,7 @@ static bool move_pages(const struct span *span, const struct span *new)
     if (new->lender != span->lender || new->pages < span->pages)
         return false;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
-    if (bytes < MOVE_LEAST ||
-        atomic_load_explicit(&moves, memory_order_relaxed) >= MOVES_MOST ||
+    if (bytes < MOVE_LEAST || atomic_load_explicit(&moves, memory_order_relaxed) >= MOVES_MOST ||
         !os_move_pages((void *)span->base, (void *)new->base, bytes))
         return false;
     atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);

@@ -97,18 +97,18 @@ bool node_limit_is_sound(const char *text, struct text *problem)
     }
     if (strchr(text, '=') == NULL)
         return is_room(text, bytes, problem);
-    for (const char *at = text;; at++) {
-        const char *entry = at;
-        at = read_entry(at, &node, &bytes);
+    const char *end;
+    for (const char *at = text; (end = read_entry(at, &node, &bytes)) != NULL; at = end + 1) {
         if (!is_room(text, bytes, problem))
             return false;
-        if (is_limited_before(text, entry, node)) {
+        if (is_limited_before(text, at, node)) {
             text_add(problem, "%s=%s limits node %zu twice", variable, text, node);
             return false;
         }
-        if (*at == '\0')
-            return true;
+        if (*end == '\0')
+            break;
     }
+    return true;
 }
 
 bool node_limit_is_of_nodes(const char *text, struct text *problem)
@@ -116,16 +116,17 @@ bool node_limit_is_of_nodes(const char *text, struct text *problem)
     size_t node, bytes;
     if (strchr(text, '=') == NULL)
         return true;
-    for (const char *at = text;; at++) {
-        at = read_entry(at, &node, &bytes);
+    const char *end;
+    for (const char *at = text; (end = read_entry(at, &node, &bytes)) != NULL; at = end + 1) {
         if (!topology_has_node(topology_now(), node)) {
             text_add(problem, "%s=%s: there is no node %zu with memory",
                      options_row(OPT_NODE_LIMIT)->variable, text, node);
             return false;
         }
-        if (*at == '\0')
-            return true;
+        if (*end == '\0')
+            break;
     }
+    return true;
 }
 
 void node_limit_check(void)

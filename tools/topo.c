@@ -50,10 +50,10 @@ struct machine {
     const struct topology *topology;
     struct node nodes[NH_NODES_MAX];
     uint8_t slot_of_cpu[NH_CPUS_MAX]; /* as the engine finds it; not of made-up ones */
-    uint64_t cgroup;                        /* what its limit leaves, in bytes; ROOM_BOUNDLESS */
-    bool hwloc;                             /* it answers */
-    int64_t kernel_ns;                      /* how long it took to ask for nodes */
-    int64_t hwloc_ns;                       /* and for everything */
+    uint64_t cgroup;                  /* what its limit leaves, in bytes; ROOM_BOUNDLESS */
+    bool hwloc;                       /* it answers */
+    int64_t kernel_ns;                /* how long it took to ask for nodes */
+    int64_t hwloc_ns;                 /* and for everything */
 };
 
 static char warnings[WARNINGS_MAX][WARNING_ROOM];

@@ -22,8 +22,7 @@ static void parse_list(const char *text)
     FUZZ_CHECK(found >= -1 && found <= NH_CPUS_MAX);
     FUZZ_CHECK(numbers[LIST_ROOM] == -77);
     for (int i = 0; i < found && i < LIST_ROOM; i++)
-        FUZZ_CHECK(numbers[i] >= (i == 0 ? 0 : numbers[i - 1] + 1) &&
-                   numbers[i] < NH_CPUS_MAX);
+        FUZZ_CHECK(numbers[i] >= (i == 0 ? 0 : numbers[i - 1] + 1) && numbers[i] < NH_CPUS_MAX);
 }
 
 /* What hwloc makes of a description that has been taken for one. */

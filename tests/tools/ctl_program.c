@@ -279,18 +279,12 @@ int main(void)
         const char *word;
         void (*run)(void);
     } orders[] = {
-        {"cycle\n", cycle},
-        {"drop\n", drop},
-        {"large\n", large},
-        {"aligned\n", aligned},
-        {"map\n", map},
-        {"bad\n", bad},
-        {"fork\n", fork_child},
-        {"close\n", close_others},
-        {"take\n", take},
-        {"accept\n", accept_client},
-        {"hold-up\n", hold_up},
-        {"written\n", written},
+        {"cycle\n", cycle},     {"drop\n", drop},
+        {"large\n", large},     {"aligned\n", aligned},
+        {"map\n", map},         {"bad\n", bad},
+        {"fork\n", fork_child}, {"close\n", close_others},
+        {"take\n", take},       {"accept\n", accept_client},
+        {"hold-up\n", hold_up}, {"written\n", written},
     };
     char line[LINE_ROOM];
     /* One byte at a time is read, so that what follows is a child's, if there is one. */
