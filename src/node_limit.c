@@ -68,11 +68,11 @@ bool node_limit_parse(const char *text, int node, size_t *bytes)
 static bool is_limited_before(const char *list, const char *until, size_t node)
 {
     size_t which, bytes;
-    for (const char *at = list; at < until; at++) {
-        at = read_entry(at, &which, &bytes);
+    const char *end;
+    for (const char *at = list; at < until && (end = read_entry(at, &which, &bytes)) != NULL;
+         at = end + 1)
         if (which == node)
             return true;
-    }
     return false;
 }
 
