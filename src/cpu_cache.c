@@ -117,8 +117,10 @@ void cpu_cache_boot(void)
 
 bool cpu_cache_close(void)
 {
-    if (!cpu_caches_used() || (lock_depth & LOCK_FORKING) != 0)
-        return cpu_caches_used();
+    if (!cpu_caches_used())
+        return false;
+    if ((lock_depth & LOCK_FORKING) != 0) /* they are closed, or could not be */
+        return atomic_load_explicit(&cpu_access.table, memory_order_relaxed) == closed_table;
     atomic_store_explicit(&cpu_access.table, closed_table, memory_order_relaxed);
     if (nh_likely(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)))
         return true;

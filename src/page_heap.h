@@ -136,6 +136,9 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
+/* In fork's child, with the heap's locks held: forgets the sweeps of threads that it does not have,
+ * whose stacks others get. */
+void page_heap_fork_child(struct page_heap *heap);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks

@@ -249,6 +249,11 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
     return released;
 }
 
+void page_heap_fork_child(struct page_heap *heap)
+{
+    heap->sweeps = NULL;
+}
+
 void page_heap_await_release(struct page_heap *heap)
 {
     lock_acquire(&heap->releasing);

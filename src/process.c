@@ -32,8 +32,7 @@ static NH_TOGETHER _Atomic bool started; /* process_start: one goes on, and nobo
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 
-static NH_TOGETHER bool is_forked; /* written in the child, while it has one thread */
-
+static NH_TOGETHER bool is_forked;   /* written in the child, while it has one thread */
 static NH_TOGETHER bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
 
 bool process_is_forked(void)
@@ -41,8 +40,18 @@ bool process_is_forked(void)
     return is_forked;
 }
 
+/* glibc's fork takes the lock of the list of streams after our handlers, and its own malloc's
+ * locks after that: a thread that has it and waits for a stream, which another has who allocates,
+ * would wait for us, and we for it.  So we take it first; it may be taken again.  (Others' C
+ * libraries do not have it.) */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+
 static void fork_prepare(void)
 {
+    if (_IO_list_lock != NULL)
+        _IO_list_lock();
     lock_rank_suspend();
     heap_creation_lock(); /* from here on there are no new heaps */
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
@@ -84,9 +93,18 @@ static void fork_release(void)
     lock_rank_resume();
 }
 
+static void fork_parent(void)
+{
+    fork_release();
+    if (_IO_list_unlock != NULL)
+        _IO_list_unlock();
+}
+
 static void fork_child(void)
 {
     is_forked = true;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        page_heap_fork_child(&heap->pages);
     harden_fork_child();
     cache_registry_only(nh_thread.cache);
     if (cpu_caches_used() && !cpus_closed)
@@ -94,6 +112,8 @@ static void fork_child(void)
     profile_fork_child();
     guard_report_fork_child();
     fork_release();
+    if (_IO_list_resetlock != NULL) /* fork does so itself only where there were threads */
+        _IO_list_resetlock();
     attendant_fork_child();
 }
 
@@ -122,7 +142,7 @@ bool process_boot(void)
      * here and finds that it is done. */
     static NH_TOGETHER _Atomic bool registered;
     if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
-        (void)pthread_atfork(fork_prepare, fork_release, fork_child);
+        (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
     return true;
 }
 
