@@ -203,8 +203,9 @@ static void listener_ready(int fd)
     }
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0) {
-        /* Without descriptors: again at the next beat. */
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        /* It stays ready, whether there are no descriptors or a sandbox refuses the call: again at
+         * the next beat. */
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
             accept_connections(false);
         return;
     }
