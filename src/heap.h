@@ -110,6 +110,8 @@ void heap_unpack_all(struct magazine *list);
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
 /* As page_heap_free; borrowed pages go home. */
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
+/* As page_heap_shrink; the same. */
+void heap_span_shrink(struct heap *heap, struct span *span, size_t pages);
 /* What the system has no longer, the heap may no longer take.  Reads files. */
 void heap_renew_quota(struct heap *heap);
 /* For fork: what guards asking the system. */

@@ -205,7 +205,8 @@ void heap_repay(struct heap *heap)
     struct loan loan;
     while (page_heap_pick_borrowed(&heap->pages, &loan)) {
         struct heap *lender = heap_if_exists(loan.lender);
-        page_heap_take_back(&lender->pages, &loan);
+        if (nh_unlikely(page_heap_take_back(&lender->pages, &loan)))
+            watch_begin();
         count_loan(lender, heap->slot, (size_t)0 - loan.pages);
     }
 }
@@ -406,6 +407,15 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
                  page_heap_mapped(&heap->pages));
     }
     return span;
+}
+
+void heap_span_shrink(struct heap *heap, struct span *span, size_t pages)
+{
+    bool borrowed = span->lender != heap->slot;
+    if (nh_unlikely(page_heap_shrink(&heap->pages, span, pages)))
+        watch_begin();
+    if (nh_unlikely(borrowed))
+        heap_repay(heap);
 }
 
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed)

@@ -228,10 +228,8 @@ static void *resize(void *ptr, size_t size)
         return resize_guarded(span, heap, size, pages);
     if (pages <= had) {
         if (had - pages > had >> SHRINK_SHIFT) {
-            page_heap_shrink(&heap->pages, span, pages);
+            heap_span_shrink(heap, span, pages);
             heap_count_large(heap, 0, span->pages - had);
-            if (span->lender != heap->slot)
-                heap_repay(heap);
         }
         return ptr;
     }

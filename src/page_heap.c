@@ -440,7 +440,7 @@ bool page_heap_free(struct page_heap *heap, struct span *span, bool zeroed)
     if (zeroed && span->lender == heap->slot)
         page_heap_refund(heap, span->pages);
     page_heap_insert_free(heap, span);
-    bool much = heap->resident.pages >= heap->watch_pages;
+    bool much = page_heap_is_much(heap);
     lock_release(&heap->lock);
     page_heap_decay(heap);
     return much;
@@ -478,7 +478,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
     return fits;
 }
 
-void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
+bool page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
 {
     struct loan rest = {.base = span->base + (pages << NH_PAGE_SHIFT),
                         .pages = span->pages - pages,
@@ -490,5 +490,7 @@ void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
     span_settle(span);
     span_table_set(span_end(span) - NH_PAGE, 1, span);
     page_heap_take_in(heap, &rest);
+    bool much = page_heap_is_much(heap);
     lock_release(&heap->lock);
+    return much;
 }

@@ -105,8 +105,8 @@ bool page_heap_lend(struct page_heap *lender, size_t least, size_t most, bool ma
 void page_heap_borrow(struct page_heap *borrower, const struct loan *loan);
 /* Takes a free borrowed run out of a heap; false if it has none. */
 bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out);
-/* Puts a run back where it came from. */
-void page_heap_take_back(struct page_heap *lender, const struct loan *loan);
+/* Puts a run back where it came from; returns as page_heap_free. */
+bool page_heap_take_back(struct page_heap *lender, const struct loan *loan);
 
 /* ---- Pages for metadata (page_heap_metadata.c) ---- */
 
@@ -130,8 +130,8 @@ bool page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
 /* Grows an allocated span in place by `pages` if the pages after it are free;
  * false, and nothing done, if not. */
 bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages);
-/* Cuts an allocated span after its first `pages` and frees the rest. */
-void page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
+/* Cuts an allocated span after its first `pages` and frees the rest; returns as page_heap_free. */
+bool page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
 
 /* Gives back resident free spans, oldest first, until at most `keep` pages are
  * resident and free.  Returns pages released. */

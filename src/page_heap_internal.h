@@ -43,6 +43,11 @@ void page_heap_note_clean(struct page_heap *heap);
 /* Pages that become clean, before they are put among these, may be taken again, but for those
  * beyond the limit, which may have come down. */
 void page_heap_refund(struct page_heap *heap, size_t clean_pages);
+/* page_heap_has_much, by who holds the lock. */
+NH_INLINE bool page_heap_is_much(const struct page_heap *heap)
+{
+    return heap->resident.pages >= heap->watch_pages;
+}
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
 

@@ -77,12 +77,14 @@ bool page_heap_pick_borrowed(struct page_heap *borrower, struct loan *out)
     return span != NULL;
 }
 
-void page_heap_take_back(struct page_heap *lender, const struct loan *loan)
+bool page_heap_take_back(struct page_heap *lender, const struct loan *loan)
 {
     lock_acquire(&lender->lock);
     if (!loan->needzero)
         page_heap_refund(lender, loan->pages);
     page_heap_take_in(lender, loan);
     lender->lent_pages -= loan->pages;
+    bool much = page_heap_is_much(lender);
     lock_release(&lender->lock);
+    return much;
 }

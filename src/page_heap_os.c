@@ -278,7 +278,7 @@ static void judge_frees(struct page_heap *heap, bool first)
 bool page_heap_has_much(struct page_heap *heap)
 {
     lock_acquire(&heap->lock);
-    bool much = heap->resident.pages >= heap->watch_pages;
+    bool much = page_heap_is_much(heap);
     lock_release(&heap->lock);
     return much;
 }

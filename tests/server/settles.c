@@ -4,12 +4,13 @@
  * back: what lay in caches and depots too, and although the little that it allocates
  * never takes a slow path.
  *
- * usage: settles THREADS
+ * usage: settles THREADS, or settles shrink: the peak is an object that becomes short
  */
 #include "check.h"
 #include "nearheap.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -17,8 +18,13 @@
 #define SETTLED_MOST ((size_t)4 << 20)
 #define SIZES        1024U
 #define PATIENCE_S   60
+#define WARM_BEATS   100
+
+/* What is left of an object, which no free tells of. */
+#define SHORT_BYTES ((size_t)1 << 20)
 
 static unsigned threads;
+static void *kept;
 static pthread_barrier_t at_peak, seen;
 
 /* Makes objects of all small sizes and frees them in another order. */
@@ -52,11 +58,29 @@ static size_t held(void)
     return stats.mapped_bytes - stats.released_bytes;
 }
 
-int main(int argc, char **argv)
+/* An idle server's heartbeat: the same few objects, over and over. */
+static void beat(void)
 {
-    CHECK(argc == 2);
-    threads = (unsigned)atoi(argv[1]);
-    CHECK(threads >= 1 && threads <= 64);
+    for (size_t size = 16; size <= SIZES; size += 16)
+        free(malloc(size));
+}
+
+static size_t peak_of_one(void)
+{
+    for (unsigned i = 0; i < WARM_BEATS; i++) /* from caches, from then on */
+        beat();
+    char *object = malloc(LIVE_BYTES);
+    CHECK(object != NULL);
+    fill(object, LIVE_BYTES);
+    size_t most = held();
+    object = realloc(object, SHORT_BYTES);
+    CHECK(object != NULL);
+    kept = object;
+    return most;
+}
+
+static size_t peak_of_threads(void)
+{
     pthread_t all[64];
     unsigned number[64];
     CHECK(pthread_barrier_init(&at_peak, NULL, threads + 1) == 0);
@@ -70,14 +94,22 @@ int main(int argc, char **argv)
     pthread_barrier_wait(&seen);
     for (unsigned i = 0; i < threads; i++)
         CHECK(pthread_join(all[i], NULL) == 0);
+    return most;
+}
 
-    /* An idle server's heartbeat: the same few objects, over and over. */
-    struct timespec begun, now, beat = {.tv_nsec = 100000};
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    bool one = strcmp(argv[1], "shrink") == 0;
+    threads = one ? 1 : (unsigned)atoi(argv[1]);
+    CHECK(threads >= 1 && threads <= 64);
+    size_t most = one ? peak_of_one() : peak_of_threads();
+
+    struct timespec begun, now, pause = {.tv_nsec = 100000};
     clock_gettime(CLOCK_MONOTONIC, &begun);
     do {
-        for (size_t size = 16; size <= SIZES; size += 16)
-            free(malloc(size));
-        nanosleep(&beat, NULL);
+        beat();
+        nanosleep(&pause, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (held() > SETTLED_MOST && now.tv_sec - begun.tv_sec < PATIENCE_S);
     printf("settles: %zu KiB at the peak, %zu KiB in the end\n", most >> 10, held() >> 10);
