@@ -13,6 +13,7 @@
 #include "numa/room.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
+#include "os.h"
 #include "probe.h"
 #include "watch.h"
 
@@ -340,8 +341,45 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
     return span;
 }
 
+/* What the kernel gets back is counted in batches, and the tables go that led to it: it may be
+ * more than the heap's pages by this part. */
+#define GAIN_SHIFT 3
+
+/* Whether to give back everything would not help: more is wanted than all that the heaps have
+ * and could be had beside it, be it memory, addresses, or what limits leave.  Else each such
+ * request, whose size may come from anybody, would cost the program all its free memory. */
+static bool is_in_vain(struct heap *heap, const struct span_request *want)
+{
+    size_t mapped = 0, limit = 0;
+    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
+        struct heap *other = heap_if_exists(slot);
+        if (other == NULL)
+            continue;
+        mapped += page_heap_mapped(&other->pages) >> NH_PAGE_SHIFT;
+        size_t most = page_heap_limit_pages(&other->pages);
+        if (limit < most && (other == heap || slot != NH_HEAP_INTERLEAVED)) /* which lends none */
+            limit = most;
+    }
+    size_t gain = mapped + (mapped >> GAIN_SHIFT);
+    if (want->pages <= gain)
+        return false;
+    if (want->pages > limit)
+        return true;
+    /* Not less than system_room is told for any heap, however hard the system is pressed. */
+    size_t room = pages_in(placement_works() ? room_of_process() : room_of_cgroup());
+    if (want->pages - gain > room)
+        return true;
+    /* One at a time: nobody is refused because of what another one tries. */
+    lock_acquire(&asking);
+    bool refused = os_refuses((want->pages - gain) << NH_PAGE_SHIFT);
+    lock_release(&asking);
+    return refused;
+}
+
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
 {
+    if (is_in_vain(heap, want))
+        return NULL;
     size_t mapped = page_heap_mapped(&heap->pages) >> NH_PAGE_SHIFT;
     if (want->pages <= mapped) { /* else it cannot help */
         heap_reclaim(heap, true);
@@ -375,7 +413,7 @@ static bool is_hopeless(const struct span_request *want)
  *   4. free resident pages of other heaps, the nearest first; they pay back theirs;
  *   5. growth of other nodes, the nearest first;
  *   6. growth at the cost of files in memory;
- *   7. everything that any heap could give back, and steps 3 to 6 again. */
+ *   7. everything that any heap could give back, if that may help, and steps 3 to 6 again. */
 static struct span *alloc_slowly(struct heap *heap, const struct span_request *want)
 {
     struct span *span = NULL;

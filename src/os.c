@@ -107,6 +107,24 @@ bool os_extend(uintptr_t end, size_t bytes)
     return done;
 }
 
+/* Changes errno. */
+static bool can_map(size_t bytes)
+{
+    void *at = map_at(0, bytes);
+    if (at != NULL)
+        discard(at, bytes);
+    return at != NULL;
+}
+
+bool os_refuses(size_t bytes)
+{
+    int saved = errno;
+    discard_leftovers();
+    bool refuses = !can_map(bytes) && can_map(os_page());
+    errno = saved;
+    return refuses;
+}
+
 bool os_unmap(void *at, size_t bytes)
 {
     int saved = errno;

@@ -31,6 +31,9 @@ void *os_map(size_t bytes, size_t alignment, uintptr_t hint);
  * caller's: the process has no mapping more then.  False when the system refuses, or others
  * have these addresses. */
 bool os_extend(uintptr_t end, size_t bytes);
+/* Whether the system refuses to map so much, and would map a page: false where it maps nothing at
+ * all, which says nothing of how much it has.  What it does map is unmapped at once. */
+bool os_refuses(size_t bytes);
 /* False when the system cannot (it would have to split a mapping, and there are
  * too many): all is as before then. */
 bool os_unmap(void *at, size_t bytes);

@@ -180,5 +180,7 @@ size_t page_heap_used(struct page_heap *heap);
 size_t page_heap_free_pages(struct page_heap *heap);
 /* Own free pages that are resident. */
 size_t page_heap_resident_pages(struct page_heap *heap);
+/* The most own pages that are not clean, by its limit; SIZE_MAX without one. */
+size_t page_heap_limit_pages(struct page_heap *heap);
 
 #endif

@@ -55,3 +55,11 @@ size_t page_heap_mapped(struct page_heap *heap)
     lock_release(&heap->lock);
     return pages << NH_PAGE_SHIFT;
 }
+
+size_t page_heap_limit_pages(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    size_t pages = heap->limit_pages;
+    lock_release(&heap->lock);
+    return pages;
+}

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -245,6 +246,29 @@ static void what_grows_from_a_closed_page_is_open(void **state)
     assert_true(os_unmap(at, 6 * page));
 }
 
+static void limit_addresses(const struct rlimit *before, rlim_t most)
+{
+    struct rlimit limit = {.rlim_cur = most, .rlim_max = before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void what_is_refused_is_told_from_a_system_that_maps_nothing(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    size_t too_much = (size_t)1 << NH_ADDRESS_BITS;
+    errno = EXDEV;
+    bool little = os_refuses(NH_HUGE), much = os_refuses(too_much);
+    limit_addresses(&before, 0);
+    bool nothing = os_refuses(too_much);
+    limit_addresses(&before, before.rlim_cur);
+    assert_int_equal(errno, EXDEV);
+    assert_false(little);
+    assert_true(much);
+    assert_false(nothing);
+}
+
 static void a_clock_that_is_refused_reads_0(void **state)
 {
     (void)state;
@@ -264,6 +288,7 @@ int main(void)
         cmocka_unit_test(what_is_protected_keeps_its_contents),
         cmocka_unit_test(a_mapping_grows_at_its_end),
         cmocka_unit_test(what_grows_from_a_closed_page_is_open),
+        cmocka_unit_test(what_is_refused_is_told_from_a_system_that_maps_nothing),
         cmocka_unit_test(a_clock_that_is_refused_reads_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# guest.sh PROGRAM MEGABYTES: limits that only a guest can have, whose nodes have so much
+# guest.sh PROGRAM MEGABYTES REFUSED: limits that only a guest can have, whose nodes have so much
 # memory together; run there as root, by busybox' shell.
-program=$1 memory=$2
+program=$1 memory=$2 refused=$3
 failed=0
 
 # run NAME ARGUMENT...: the status tells of a kill, too.
@@ -44,6 +44,8 @@ in_group() {
     )
 }
 run memory.max in_group "$program" memory.max $((memory / 3))
+# The mode is 1 still: the kernel would map it.
+run memory.max_refused in_group env NEARHEAP_DECAY=-1 "$refused" memory.max 16384
 run memory.max_holes in_group "$program" --holes memory.max $((memory * 5 / 12))
 
 echo 1000 >/proc/sys/vm/max_map_count

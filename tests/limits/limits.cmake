@@ -26,3 +26,16 @@ foreach(nodes 4 8)
 endforeach()
 run(maps_8_nodes limits 120 COMMAND limits maps 300
     ENVIRONMENT "NEARHEAP_TOPOLOGY=synthetic:numa:8 core:1 pu:1")
+
+# Refused at once: by what the machine has (not in mode 1 of overcommit), by limits.
+program(refused SOURCES ${CMAKE_CURRENT_LIST_DIR}/refused.c)
+run(refused_machine limits 60 COMMAND refused machine 16384 ENVIRONMENT NEARHEAP_DECAY=-1)
+foreach(limit as data)
+    run(refused_${limit} limits 60 COMMAND refused ${limit} 2 ENVIRONMENT NEARHEAP_DECAY=-1)
+endforeach()
+run(refused_4_nodes limits 60 COMMAND refused machine 16384
+    ENVIRONMENT NEARHEAP_DECAY=-1 "NEARHEAP_TOPOLOGY=${topology_4}")
+run(refused_node_limit limits 60 COMMAND refused node_limit 1
+    ENVIRONMENT NEARHEAP_DECAY=-1 NEARHEAP_NODE_LIMIT=64m)
+run(refused_node_limit_4_nodes limits 60 COMMAND refused node_limit 1
+    ENVIRONMENT NEARHEAP_DECAY=-1 NEARHEAP_NODE_LIMIT=64m "NEARHEAP_TOPOLOGY=${topology_4}")

@@ -66,8 +66,9 @@ set(limits_guest ${PROJECT_SOURCE_DIR}/tests/limits/guest.sh)
 foreach(nodes 1 4)
     math(EXPR each "480 / ${nodes}")
     run(guest_${nodes}_nodes limits 900 COMMAND ${here}/guest.sh ${vm} --timeout 600
-        --nodes ${nodes} --cpus 1 --mem ${each} --copy $<TARGET_FILE:limits> --copy ${limits_guest}
-        -- sh ${limits_guest} $<TARGET_FILE:limits> 480)
+        --nodes ${nodes} --cpus 1 --mem ${each} --copy $<TARGET_FILE:limits>
+        --copy $<TARGET_FILE:refused> --copy ${limits_guest}
+        -- sh ${limits_guest} $<TARGET_FILE:limits> 480 $<TARGET_FILE:refused>)
 endforeach()
 
 guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * refused.c - a size that cannot be had, as a length from outside may be, is refused at once:
+ * the program keeps what its heaps have free, whoever asks and how often.
+ *
+ * usage: refused NAME GIGABYTES       somebody has set a limit far below that
+ *        refused as|data GIGABYTES    sets that one itself
+ *
+ * With NEARHEAP_DECAY=-1: time gives nothing back either.
+ */
+#include "../server/check.h"
+#include "nearheap.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#define LARGE     ((size_t)1 << 20)
+#define LARGES    32
+#define SMALL     100
+#define SMALLS    20000
+#define ALIGNMENT ((size_t)1 << 16)
+#define LEFT      ((size_t)64 << 20) /* of what is limited here */
+#define ROUNDS    3
+
+static void *objects[SMALLS];
+
+static void get_and_free(size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK((objects[i] = filled(size)) != NULL);
+    for (size_t i = 0; i < count; i++)
+        free(objects[i]);
+}
+
+static void set_limit(__rlimit_resource_t resource)
+{
+    unsigned long size, data;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%lu %*u %*u %*u %*u %lu", &size, &data) == 2);
+    fclose(file);
+    struct rlimit limit;
+    CHECK(getrlimit(resource, &limit) == 0);
+    limit.rlim_cur = (resource == RLIMIT_AS ? size : data) * (size_t)sysconf(_SC_PAGESIZE) + LEFT;
+    CHECK(setrlimit(resource, &limit) == 0);
+}
+
+static struct nh_stats stats(void)
+{
+    struct nh_stats now = {.struct_size = sizeof now};
+    CHECK(nh_stats_read(&now) == 0);
+    return now;
+}
+
+static void ask(size_t size)
+{
+    static char stays;
+    void *out = &stays;
+    errno = 0;
+    void *given = malloc(size);
+    if (given != NULL) {
+        puts("skipped: there is no limit here");
+        exit(SKIPPED);
+    }
+    CHECK(errno == ENOMEM);
+    CHECK(calloc(size / LARGE, LARGE) == NULL);
+    CHECK(posix_memalign(&out, ALIGNMENT, size) == ENOMEM && out == &stays);
+    void *object = filled(SMALL);
+    CHECK(realloc(object, size) == NULL);
+    verify(object, SMALL);
+    free(object);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 3);
+    size_t size = strtoul(argv[2], NULL, 10) << 30;
+    get_and_free(SMALLS, SMALL);
+    get_and_free(LARGES, LARGE);
+    if (strcmp(argv[1], "as") == 0)
+        set_limit(RLIMIT_AS);
+    else if (strcmp(argv[1], "data") == 0)
+        set_limit(RLIMIT_DATA);
+    struct nh_stats before = stats();
+    CHECK(before.free_bytes - before.released_bytes >= LARGES * LARGE / 2);
+    for (int round = 0; round < ROUNDS; round++)
+        ask(size);
+    struct nh_stats after = stats();
+    printf("%s: %zu GiB refused %llu times; collected %llu times, given back %llu times\n", argv[1],
+           size >> 30, (unsigned long long)(after.refusals - before.refusals),
+           (unsigned long long)(after.reclaims - before.reclaims),
+           (unsigned long long)(after.scavenges - before.scavenges));
+    CHECK(after.refusals > before.refusals);
+    CHECK(after.reclaims == before.reclaims && after.scavenges == before.scavenges);
+    CHECK(after.unmaps == before.unmaps);
+    get_and_free(LARGES, LARGE);
+    return 0;
+}
