@@ -222,8 +222,11 @@ bool heap_tick(struct heap *heap)
 {
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
-    if (now - last < heap_tick_ms())
+    if (now - last < heap_tick_ms()) {
+        if (nh_unlikely(page_heap_more_is_due(&heap->pages)))
+            page_heap_decay(&heap->pages);
         return false;
+    }
     if (!atomic_compare_exchange_strong_explicit(&heap->ticked_ms, &last, now, memory_order_relaxed,
                                                  memory_order_relaxed))
         return false;

@@ -50,6 +50,9 @@
 
 /* What waits for NEARHEAP_DECAY, pages and depots, is looked at this many times in that time. */
 #define NH_DECAY_STEPS 8
+/* What is due goes in pieces, so that no malloc or free has to give back all of a peak: each so
+ * long after the one before. */
+#define NH_PIECE_MS 10
 
 /* Span lengths below this have an exact list; longer ones go to the treap. */
 #define NH_LISTED_PAGES 128

@@ -164,8 +164,10 @@ static void age_push(struct page_heap *heap, struct span *span)
 }
 
 /* Sweeps that would go on at `span` go on at `at`. */
-static void move_sweeps(const struct page_heap *heap, const struct span *span, struct span *at)
+static void move_sweeps(struct page_heap *heap, const struct span *span, struct span *at)
 {
+    if (nh_unlikely(heap->decays_at == span))
+        heap->decays_at = at;
     for (struct sweep *sweep = heap->sweeps; nh_unlikely(sweep != NULL); sweep = sweep->next)
         if (sweep->at == span)
             sweep->at = at;

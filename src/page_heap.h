@@ -33,6 +33,7 @@ struct page_heap {
     struct lock lock;
     unsigned slot;             /* home of all its spans; constant */
     _Atomic uint64_t swept_ms; /* last decay; relaxed, without the lock */
+    _Atomic bool more_is_due;  /* it ended before all had gone; the same */
     /* Guarded by lock: */
     struct free_set clean, resident;
     struct free_set borrowed; /* other heaps' pages that are free here, of both kinds */
@@ -44,6 +45,7 @@ struct page_heap {
     uint64_t lends, borrows;  /* runs of pages */
     struct span *youngest, *oldest; /* resident spans by time of free */
     struct sweep *sweeps;           /* that are under way (page_heap_internal.h) */
+    struct span *decays_at;         /* where the decay goes on, as a sweep does; NULL: at its end */
     bool may_merge;       /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
     uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */
@@ -142,8 +144,14 @@ void page_heap_fork_child(struct page_heap *heap);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks
- * at most a few times in that time. */
+ * at most a few times in that time.  One call gives back but a piece of much, and the calls from
+ * NH_PIECE_MS on the next ones; without a time of decay all of it. */
 void page_heap_decay(struct page_heap *heap);
+/* Whether the last call left such as was due.  Cheap. */
+NH_INLINE bool page_heap_more_is_due(const struct page_heap *heap)
+{
+    return atomic_load_explicit(&heap->more_is_due, memory_order_relaxed);
+}
 
 /* Whether so much is free and resident that somebody should look at the time (watch.h): little
  * is much where few spans were freed between the last two looks of page_heap_decay. */

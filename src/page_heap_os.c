@@ -103,6 +103,14 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
 #define RELEASE_PAGES (4 * NH_HUGE_PAGES)
 /* Spans that are looked at while the lock is held once: most may be such as stay. */
 #define RELEASE_LOOKS 1024
+/* What such a batch costs beside its pages, as pages: system calls, or looks alone. */
+#define RELEASE_COST 64
+
+/* A piece of what is due, which one malloc or free has to give back (page_heap_decay): a batch
+ * of large spans, some half a millisecond's work where pages are small.  Where nobody called for
+ * a while it is as many as there was time for, but not more than so many. */
+#define PIECE      RELEASE_PAGES
+#define PIECE_MOST 4
 
 /* Which pages go: the whole system pages of spans that are free for `age_ms`; of a heap that
  * may have huge pages, only the whole ones of these, and the others after DECAY_PATIENCE times
@@ -110,6 +118,7 @@ bool page_heap_grow(struct page_heap *heap, size_t pages)
 struct release {
     uint64_t age_ms;
     size_t keep; /* pages */
+    size_t most; /* and batches that cost this much, in pages */
 };
 
 /* The pages of a free span that are whole units: how many, and where. */
@@ -122,22 +131,21 @@ static size_t whole_units(const struct span *span, size_t unit, uintptr_t *base)
 
 /* A span's whole units, at most `most` pages of them, which are whole units too, in state MANUAL;
  * the sweep goes on behind these.  NULL if there are none. */
-static struct span *take_whole(struct page_heap *heap, struct sweep *sweep, size_t unit,
-                               size_t most)
+static struct span *take_whole(struct page_heap *heap, struct span **at, size_t unit, size_t most)
 {
     uintptr_t base;
-    struct span *span = sweep->at;
+    struct span *span = *at;
     size_t pages = whole_units(span, unit, &base);
     if (pages == 0) {
-        sweep->at = span->idle.younger;
+        *at = span->idle.younger;
         return NULL;
     }
     bool all = pages <= most;
     struct span *piece = page_heap_carve(heap, span, base, all ? pages : most, SPAN_MANUAL);
     if (!all)
-        sweep->at = span_table_hint(span_end(piece)); /* exact at the ends of free spans */
-    else if (sweep->at == span)                       /* what is left of it has no whole one */
-        sweep->at = span->idle.younger;
+        *at = span_table_hint(span_end(piece)); /* exact at the ends of free spans */
+    else if (*at == span)                       /* what is left of it has no whole one */
+        *at = span->idle.younger;
     span_table_set(piece->base, 1, piece);
     span_table_set(span_end(piece) - NH_PAGE, 1, piece);
     span_settle(piece);
@@ -146,17 +154,17 @@ static struct span *take_whole(struct page_heap *heap, struct sweep *sweep, size
 
 /* The next spans to give back, oldest first, of which none may be found yet; false when there
  * are no more behind them. */
-static bool take_old(struct page_heap *heap, const struct release *which, struct sweep *sweep,
+static bool take_old(struct page_heap *heap, const struct release *which, struct span **at,
                      struct span *batch[RELEASE_BATCH], unsigned *taken)
 {
     *taken = 0;
     size_t room = RELEASE_PAGES;
     lock_acquire(&heap->lock);
     uint64_t now = os_now_ms();
-    for (unsigned looks = 0; sweep->at != NULL && looks < RELEASE_LOOKS; looks++) {
-        uint64_t age = now - sweep->at->idle.unused_since_ms;
+    for (unsigned looks = 0; *at != NULL && looks < RELEASE_LOOKS; looks++) {
+        uint64_t age = now - (*at)->idle.unused_since_ms;
         if (age < which->age_ms || heap->resident.pages <= which->keep) {
-            sweep->at = NULL;
+            *at = NULL;
             break;
         }
         bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
@@ -164,14 +172,14 @@ static bool take_old(struct page_heap *heap, const struct release *which, struct
         size_t most = unit <= NH_PAGE ? room : round_down(room, unit >> NH_PAGE_SHIFT);
         if (*taken == RELEASE_BATCH || most == 0)
             break;
-        struct span *piece = take_whole(heap, sweep, unit, most);
+        struct span *piece = take_whole(heap, at, unit, most);
         if (piece != NULL) {
             batch[(*taken)++] = piece;
             room -= piece->pages;
             heap->in_release += piece->pages;
         }
     }
-    bool more = sweep->at != NULL;
+    bool more = *at != NULL;
     lock_release(&heap->lock);
     return more;
 }
@@ -203,19 +211,20 @@ const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PL
     return room;
 }
 
-static size_t release_spans(struct page_heap *heap, const struct release *which)
+/* From `at` on, which is changed under the heap's lock: NULL when nothing is left to do. */
+static size_t release_spans(struct page_heap *heap, const struct release *which, struct span **at)
 {
-    size_t released = 0;
+    size_t released = 0, cost = 0;
     bool refused = false; /* locked memory; it comes back as the youngest */
     bool more = true;
-    struct sweep sweep;
-    sweep_begin(heap, &sweep);
-    while (more && !refused) {
+    while (more && !refused && cost < which->most) {
         struct span *batch[RELEASE_BATCH];
         unsigned taken;
         lock_acquire(&heap->releasing);
-        more = take_old(heap, which, &sweep, batch, &taken);
+        more = take_old(heap, which, at, batch, &taken);
+        cost += RELEASE_COST;
         for (unsigned i = 0; i < taken; i++) {
+            cost += batch[i]->pages;
             if (os_release((void *)batch[i]->base, batch[i]->pages << NH_PAGE_SHIFT)) {
                 released += batch[i]->pages;
                 batch[i]->needzero = false;
@@ -232,10 +241,11 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
                 page_heap_refund(heap, batch[i]->pages);
             page_heap_insert_free(heap, batch[i]);
         }
+        if (refused)
+            *at = NULL;
         lock_release(&heap->lock);
         lock_release(&heap->releasing);
     }
-    sweep_end(heap, &sweep);
     if (released != 0) {
         char room[PAGE_HEAP_PLACE_ROOM];
         lock_acquire(&heap->lock);
@@ -246,6 +256,15 @@ static size_t release_spans(struct page_heap *heap, const struct release *which)
                  page_heap_place(heap, room), released << (NH_PAGE_SHIFT - 10),
                  page_heap_free_pages(heap) << (NH_PAGE_SHIFT - 10), page_heap_mapped(heap) >> 10);
     }
+    return released;
+}
+
+static size_t release_all(struct page_heap *heap, const struct release *which)
+{
+    struct sweep sweep;
+    sweep_begin(heap, &sweep);
+    size_t released = release_spans(heap, which, &sweep.at);
+    sweep_end(heap, &sweep);
     return released;
 }
 
@@ -262,7 +281,7 @@ void page_heap_await_release(struct page_heap *heap)
 
 size_t page_heap_release(struct page_heap *heap, size_t keep)
 {
-    return release_spans(heap, &(struct release){.keep = keep});
+    return release_all(heap, &(struct release){.keep = keep, .most = SIZE_MAX});
 }
 
 /* At the first look not much is known. */
@@ -283,22 +302,55 @@ bool page_heap_has_much(struct page_heap *heap)
     return much;
 }
 
+static void decay_begin(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    heap->decays_at = heap->oldest;
+    lock_release(&heap->lock);
+}
+
+/* Gives back a piece, `idle_ms` after the one before.  Several threads may: each takes what the
+ * others have left. */
+static void decay_piece(struct page_heap *heap, uint64_t age_ms, uint64_t idle_ms)
+{
+    uint64_t pieces = idle_ms / NH_PIECE_MS;
+    if (pieces > PIECE_MOST)
+        pieces = PIECE_MOST;
+    struct release which = {.age_ms = age_ms, .most = pieces > 1 ? pieces * PIECE : PIECE};
+    release_spans(heap, &which, &heap->decays_at);
+    lock_acquire(&heap->lock);
+    atomic_store_explicit(&heap->more_is_due, heap->decays_at != NULL, memory_order_relaxed);
+    lock_release(&heap->lock);
+}
+
 void page_heap_decay(struct page_heap *heap)
 {
     long decay = options_get(OPT_DECAY);
     if (decay < 0)
         return;
+    bool goes_on = page_heap_more_is_due(heap);
+    uint64_t wait = (uint64_t)decay / NH_DECAY_STEPS;
+    if (goes_on && wait > NH_PIECE_MS)
+        wait = NH_PIECE_MS;
     uint64_t now = os_now_ms();
     uint64_t last = atomic_load_explicit(&heap->swept_ms, memory_order_relaxed);
-    if (decay != 0 && now - last < (uint64_t)decay / NH_DECAY_STEPS)
+    if (decay != 0 && now - last < wait)
         return;
     /* One thread sweeps; the exchange decides which.  It orders no other memory.  (Without a
      * time of decay all that free in the same millisecond do.) */
     if (!atomic_compare_exchange_strong_explicit(&heap->swept_ms, &last, now, memory_order_relaxed,
                                                  memory_order_relaxed))
         return;
-    release_spans(heap, &(struct release){.age_ms = (uint64_t)decay});
-    if (decay != 0)
-        judge_frees(heap, last == 0);
+    if (decay == 0) {
+        /* What was freed goes with its free; nothing else waits. */
+        release_all(heap, &(struct release){.most = SIZE_MAX});
+        atomic_store_explicit(&heap->more_is_due, false, memory_order_relaxed);
+    } else {
+        if (!goes_on) {
+            judge_frees(heap, last == 0);
+            decay_begin(heap);
+        }
+        decay_piece(heap, (uint64_t)decay, goes_on ? now - last : 0);
+    }
     page_heap_trim_idle(heap);
 }

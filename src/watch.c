@@ -53,19 +53,27 @@ bool watch_is_off(void)
 uint32_t watch_look(uint32_t calls)
 {
     static _Atomic uint64_t looked_ms; /* relaxed, as `quiet` */
+    static _Atomic bool more_is_due;   /* then, after what that look gave back; as `quiet` */
     uint64_t now = os_now_ms();
-    if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < heap_tick_ms()))
+    bool more = atomic_load_explicit(&more_is_due, memory_order_relaxed);
+    uint64_t wait = nh_unlikely(more) ? NH_PIECE_MS : heap_tick_ms();
+    if (nh_likely(now - atomic_load_explicit(&looked_ms, memory_order_relaxed) < wait))
         return calls < WATCH_CALLS_MOST ? 2 * calls : calls;
     atomic_store_explicit(&looked_ms, now, memory_order_relaxed);
     bool ticked = false;
-    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+    more = false;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;) {
         ticked |= heap_tick(heap);
+        more |= page_heap_more_is_due(&heap->pages);
+    }
+    atomic_store_explicit(&more_is_due, more, memory_order_relaxed);
+    uint32_t next = more ? 1 : WATCH_CALLS_LEAST;
     if (!ticked)
-        return WATCH_CALLS_LEAST;
+        return next;
     /* Its objects lie scattered over spans that would be free without them; what it takes
      * next comes from few. */
     cache_give_back();
     if (atomic_fetch_add_explicit(&quiet, 1, memory_order_relaxed) + 1 == QUIET_TICKS)
         switch_watch();
-    return WATCH_CALLS_LEAST;
+    return next;
 }

@@ -908,10 +908,138 @@ static struct span *take_raw(size_t pages)
     return span;
 }
 
+static void random_step(size_t mapped_most);
+
 static size_t huge_pages_in(const struct span *span)
 {
     uintptr_t begin = round_up(span->base, NH_HUGE), end = round_down(span_end(span), NH_HUGE);
     return end > begin ? (end - begin) >> NH_HUGE_SHIFT : 0;
+}
+
+static void age_all(uint64_t ms)
+{
+    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
+        set_age(span, ms);
+}
+
+/* What goes of all that is due with one call, `ms` after the last one that gave some back. */
+static size_t decay_after(uint64_t ms)
+{
+    size_t had = bed.heap->resident.pages;
+    bed.heap->swept_ms = os_now_ms() - ms;
+    page_heap_decay(bed.heap);
+    return had - bed.heap->resident.pages;
+}
+
+/* All that is due when one look begins, call by call. */
+static void decay_through(void)
+{
+    (void)decay_after(DECAY_MS / 4);
+    while (page_heap_more_is_due(bed.heap))
+        (void)decay_after(NH_PIECE_MS);
+}
+
+/* As many pages as go with one call, and a number of times that which go where nobody called for
+ * long. */
+#define PIECE_PAGES (4 * NH_HUGE_PAGES)
+#define PIECE_TIMES 4
+
+/* A peak's memory is due at once.  Nobody has to give all of it back. */
+static void much_goes_in_pieces(void **state)
+{
+    enum { LARGE = 12, LARGE_PAGES = PIECE_PAGES + 7 };
+    struct span *large[LARGE];
+    (void)state;
+    only_with_small_system_pages();
+    for (size_t i = 0; i < LARGE; i++) {
+        large[i] = take_raw(LARGE_PAGES);
+        (void)take_raw(1);
+    }
+    for (size_t i = 0; i < LARGE; i++)
+        page_heap_free(bed.heap, large[i], false);
+    age_all(DECAY_MS + 1000);
+
+    /* However long nobody has looked. */
+    assert_int_equal(decay_after(DECAY_MS / 4), PIECE_PAGES);
+    assert_true(page_heap_more_is_due(bed.heap));
+    assert_int_equal(decay_after(0), 0);
+    assert_int_equal(decay_after(NH_PIECE_MS), PIECE_PAGES);
+    assert_in_range(decay_after((PIECE_TIMES - 1) * NH_PIECE_MS), PIECE_PAGES + 1,
+                    (PIECE_TIMES - 1) * PIECE_PAGES);
+    assert_in_range(decay_after(DECAY_MS / 4), PIECE_PAGES + 1, PIECE_TIMES * PIECE_PAGES);
+    assert_true(page_heap_more_is_due(bed.heap));
+
+    /* What is freed meanwhile is not due. */
+    struct span *young = take_raw(LARGE_PAGES);
+    size_t rest = bed.heap->resident.pages;
+    bed.heap->swept_ms = os_now_ms();
+    page_heap_free(bed.heap, young, false);
+    decay_through();
+    assert_int_equal(bed.heap->resident.pages, LARGE_PAGES);
+    assert_true(rest > PIECE_PAGES);
+
+    /* Asked for, all of it goes at once, and that before its time. */
+    assert_int_equal(page_heap_release(bed.heap, 0), LARGE_PAGES);
+}
+
+/* Short spans cost a system call each. */
+static void many_go_in_pieces(void **state)
+{
+    enum { SMALL = 3000 };
+    static struct span *small[SMALL];
+    (void)state;
+    only_with_small_system_pages();
+    for (size_t i = 0; i < SMALL; i++) {
+        small[i] = take_raw(1);
+        (void)take_raw(1);
+    }
+    for (size_t i = 0; i < SMALL; i++)
+        page_heap_free(bed.heap, small[i], false);
+    age_all(DECAY_MS + 1000);
+    assert_in_range(decay_after(DECAY_MS / 4), 1, SMALL / 4);
+    decay_through();
+    assert_int_equal(bed.heap->resident.pages, 0);
+}
+
+/* Between two pieces spans are taken, freed and joined, those at which it goes on as well. */
+static void pieces_pass_what_changes(void **state)
+{
+    enum { TIMES = 300, STEPS = 10, MAPPED_MOST = (32 << 20) / NH_PAGE };
+    (void)state;
+    only_with_small_system_pages();
+    seed[0] = 1;
+    for (unsigned i = 0; i < TIMES; i++) {
+        struct span *stands = bed.heap->oldest;
+        for (size_t further = below(10); stands != NULL && further > 0; further--)
+            stands = stands->idle.younger;
+        bed.heap->decays_at = stands;
+        for (unsigned step = 0; step < STEPS; step++) {
+            if (stands != NULL && below(4) == 0 && bed.lives < LIVE_MOST)
+                (void)add(stands->pages, 1, false);
+            random_step(MAPPED_MOST);
+            stands = bed.heap->oldest;
+            while (stands != NULL && stands != bed.heap->decays_at)
+                stands = stands->idle.younger;
+            assert_ptr_equal(stands, bed.heap->decays_at);
+        }
+    }
+}
+
+/* Without a time of decay whoever frees gives back what that made due: nobody comes for the
+ * rest. */
+static void at_once_is_all_at_once(void **state)
+{
+    enum { PAGES = 3 * PIECE_PAGES + 7 };
+    (void)state;
+    only_with_small_system_pages();
+    options_set(OPT_DECAY, 0);
+    struct span *span = take_raw(PAGES);
+    page_heap_free(bed.heap, span, false);
+    size_t left = bed.heap->resident.pages;
+    bool more = page_heap_more_is_due(bed.heap);
+    options_set(OPT_DECAY, (long)DECAY_MS);
+    assert_int_equal(left, 0);
+    assert_false(more);
 }
 
 /* Many that wait for longer lie before some that are due, which are more than is given back at
@@ -935,17 +1063,14 @@ static void a_sweep_passes_what_stays(void **state)
         page_heap_free(bed.heap, small[i], false);
     for (size_t i = 0; i < LARGE; i++)
         page_heap_free(bed.heap, large[i], false);
-    for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
-        set_age(span, DECAY_MS + 1000);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    page_heap_decay(bed.heap);
+    age_all(DECAY_MS + 1000);
+    decay_through();
     assert_true(bed.heap->resident.pages >= SMALL);
     for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger) {
         assert_int_equal(huge_pages_in(span), 0);
         set_age(span, 2 * DECAY_MS + 1000);
     }
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    page_heap_decay(bed.heap);
+    decay_through();
     assert_int_equal(bed.heap->resident.pages, 0);
     assert_null(bed.heap->sweeps);
     for (size_t i = 0; i < SMALL; i++)
@@ -970,8 +1095,7 @@ static void a_sweep_breaks_no_huge_page(void **state)
     page_heap_free(bed.heap, whole, false);
     set_age(odd, 2 * DECAY_MS + 1000);
     set_age(whole, DECAY_MS + 1000);
-    bed.heap->swept_ms = os_now_ms() - DECAY_MS / 4;
-    page_heap_decay(bed.heap);
+    decay_through();
     assert_int_equal(bed.heap->resident.pages, WHOLE - huge);
     for (struct span *span = bed.heap->oldest; span != NULL; span = span->idle.younger)
         assert_int_equal(huge_pages_in(span), 0);
@@ -1321,6 +1445,10 @@ int main(void)
         cmocka_unit_test_setup(a_sweep_breaks_no_huge_page, setup),
         cmocka_unit_test_setup(decay_without_huge_pages, setup),
         cmocka_unit_test_setup(a_sweep_passes_what_stays, setup),
+        cmocka_unit_test_setup(much_goes_in_pieces, setup),
+        cmocka_unit_test_setup(many_go_in_pieces, setup),
+        cmocka_unit_test_setup(pieces_pass_what_changes, setup),
+        cmocka_unit_test_setup(at_once_is_all_at_once, setup),
         cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),
