@@ -138,14 +138,49 @@ uint64_t room_of_node(int node)
     return above(room.free, room_watermark(&room));
 }
 
+static uint64_t at_most(const struct room *node)
+{
+    return above(node->free + node->cache / 2, room_watermark(node));
+}
+
 uint64_t room_of_node_at_most(int node)
+{
+    struct room room;
+    if (excluded(node))
+        return 0;
+    return read_node(node, &room) ? at_most(&room) : ROOM_BOUNDLESS;
+}
+
+/* Memory that was taken and is not touched yet is not missing on the node, but if it were
+ * counted on twice the kernel would kill somebody.  So what the heap used when it first looked,
+ * and what could be had then, is the most that it plans with; and half of what files had then
+ * and have lost, which was not counted on: but not more than half of what the process has come
+ * to have since, for what others took in their place is theirs. */
+uint64_t room_plan_left(struct room_plan *plan, const struct room *node, uint64_t used,
+                        uint64_t taken)
+{
+    uint64_t room = at_most(node);
+    uint64_t lost = above(plan->cache, node->cache);
+    uint64_t come = taken != ROOM_BOUNDLESS ? above(taken, plan->taken) : 0;
+    uint64_t more = (lost < come ? lost : come) / 2;
+    if (plan->most + more < room) {
+        *plan = (struct room_plan){
+            .most = room + (plan->most == 0 ? used : 0), .cache = node->cache, .taken = taken};
+        more = 0;
+    }
+    return above(plan->most + more, used);
+}
+
+uint64_t room_of_plan(struct room_plan *plan, int node, uint64_t used, bool hard)
 {
     struct room room;
     if (excluded(node))
         return 0;
     if (!read_node(node, &room))
         return ROOM_BOUNDLESS;
-    return above(room.free + room.cache / 2, room_watermark(&room));
+    uint64_t left = room_plan_left(plan, &room, used, room_taken());
+    uint64_t now = hard ? at_most(&room) : above(room.free, room_watermark(&room));
+    return left < now ? left : now;
 }
 
 uint64_t room_of_machine(void)

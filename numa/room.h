@@ -33,6 +33,17 @@ uint64_t room_of_node(int node);
 /* The same with half of the files' memory. */
 uint64_t room_of_node_at_most(int node);
 
+/* What a heap plans with whose memory must be its node's. */
+struct room_plan {
+    uint64_t most;  /* what it may use, when that was first seen or has grown; 0 before */
+    uint64_t cache; /* of files, then */
+    uint64_t taken; /* of the process, then (room_taken) */
+};
+
+/* What such a heap, which uses `used`, may still take: of unused memory or, with `hard`, of half
+ * of the files' memory as well.  0 and ROOM_BOUNDLESS as above. */
+uint64_t room_of_plan(struct room_plan *plan, int node, uint64_t used, bool hard);
+
 /* What the machine can give without swapping or killing, by the kernel's estimate: for
  * machines with one node, and heaps that are not placed. */
 uint64_t room_of_machine(void);
@@ -51,6 +62,11 @@ uint64_t room_of_cgroup(void);
 
 /* Reads a node's meminfo; false if it is no such text. */
 bool room_parse_node(const char *text, struct room *out);
+
+/* What the plan leaves to a heap that uses `used`, where this is what its node has, and `taken`
+ * what the process has. */
+uint64_t room_plan_left(struct room_plan *plan, const struct room *node, uint64_t used,
+                        uint64_t taken);
 
 /* What /proc/meminfo says is available, above a watermark; ROOM_BOUNDLESS if it is no such
  * text. */

@@ -9,6 +9,7 @@
 #define NH_HEAP_H
 
 #include "central.h"
+#include "numa/room.h"
 #include "page_heap.h"
 
 #include <stdatomic.h>
@@ -33,7 +34,7 @@ struct heap {
         cache_count; /* caches that serve this node; changed under the registry's lock; relaxed */
     _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */
     _Atomic size_t borrow_bytes; /* size of the next loan; relaxed */
-    uint64_t bound_most;         /* heap_span.c; guarded by LOCK_ROOM */
+    struct room_plan bound;      /* with the policy bind; guarded by LOCK_ROOM */
     /* Pages of this heap that each other one has; relaxed. */
     _Atomic size_t lent_to[NH_NODES_MAX];
     /* Objects of this heap's size classes that threads of each node freed, counted when they come

@@ -48,20 +48,6 @@ static size_t pages_in(uint64_t bytes)
 
 /* ---- What the system can give ---- */
 
-/* Bound memory that is not yet touched is not missing on the node, but if it
- * were counted on twice the kernel would kill somebody.  So what the heap used
- * when it first looked, and what was unused then, is the most it plans with. */
-static uint64_t bound_room(struct heap *heap, uint64_t room)
-{
-    if (room == ROOM_BOUNDLESS)
-        return room;
-    uint64_t used = page_heap_used(&heap->pages) << NH_PAGE_SHIFT;
-    if (heap->bound_most < room)
-        heap->bound_most = room + (heap->bound_most == 0 ? used : 0);
-    uint64_t left = heap->bound_most > used ? heap->bound_most - used : 0;
-    return left < room ? left : room;
-}
-
 /* What is the node's alone; ROOM_BOUNDLESS where the heap is of no node. */
 static uint64_t node_room(struct heap *heap, enum pressure pressure)
 {
@@ -69,11 +55,10 @@ static uint64_t node_room(struct heap *heap, enum pressure pressure)
         placement_policy() == PLACEMENT_INTERLEAVE)
         return ROOM_BOUNDLESS;
     int node = placement_node(heap->slot);
-    bool bound = placement_policy() == PLACEMENT_BIND;
-    if (pressure == ANY_MEMORY && !bound)
-        return ROOM_BOUNDLESS;
-    uint64_t room = pressure == ANY_MEMORY ? room_of_node_at_most(node) : room_of_node(node);
-    return bound ? bound_room(heap, room) : room;
+    if (placement_policy() == PLACEMENT_BIND)
+        return room_of_plan(&heap->bound, node, page_heap_used(&heap->pages) << NH_PAGE_SHIFT,
+                            pressure == ANY_MEMORY);
+    return pressure == ANY_MEMORY ? ROOM_BOUNDLESS : room_of_node(node);
 }
 
 /* What all heaps take from: the control group's, or all nodes' together.  How far a machine

@@ -101,12 +101,77 @@ static void what_is_taken(void **state)
     assert_int_equal(room_parse_taken("VmRSS: 9000 kB\n"), ROOM_BOUNDLESS);
 }
 
+/* A node with so much unused above its watermark. */
+static struct room node_of(uint64_t unused, uint64_t cache)
+{
+    struct room node = {.total = 4096 * MIB, .cache = cache};
+    node.free = unused + room_watermark(&node);
+    return node;
+}
+
+/* Takes and touches what is left, a little at a time, where files make room for what does not
+ * lie unused; the heap has `used` at last. */
+static uint64_t fill(struct room_plan *plan, uint64_t unused, uint64_t cache, uint64_t used)
+{
+    static const uint64_t step = MIB, others = 30 * MIB;
+    for (;;) {
+        struct room node = node_of(unused, cache);
+        uint64_t now = unused + cache / 2, left = room_plan_left(plan, &node, used, used + others);
+        if (left < step || now < step)
+            return used;
+        used += step;
+        if (unused >= step)
+            unused -= step;
+        else
+            cache -= step;
+    }
+}
+
+static void a_plan_reaches_as_far_as_files_give_way(void **state)
+{
+    (void)state;
+    struct room_plan plan = {0};
+    /* With 1 MiB of files half of that is less than a step. */
+    assert_int_equal(fill(&plan, 0, 1000 * MIB, 0), 999 * MIB);
+    plan = (struct room_plan){0};
+    assert_int_equal(fill(&plan, 1000 * MIB, 0, 100 * MIB), 1100 * MIB);
+    plan = (struct room_plan){0};
+    assert_int_equal(fill(&plan, 600 * MIB, 400 * MIB, 0), 999 * MIB);
+    plan = (struct room_plan){0};
+    assert_int_equal(fill(&plan, 200 * MIB, 800 * MIB, 50 * MIB), 1049 * MIB);
+}
+
+static void what_is_not_touched_is_planned_once(void **state)
+{
+    (void)state;
+    struct room node = node_of(100 * MIB, 400 * MIB);
+    struct room_plan plan = {0};
+    assert_int_equal(room_plan_left(&plan, &node, 20 * MIB, 30 * MIB), 300 * MIB);
+    assert_int_equal(room_plan_left(&plan, &node, 220 * MIB, 30 * MIB), 100 * MIB);
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 30 * MIB), 0);
+    /* Others take what files had. */
+    node = node_of(100 * MIB, 200 * MIB);
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 30 * MIB), 0);
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 90 * MIB), 30 * MIB);
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 330 * MIB), 100 * MIB);
+    /* It is not told what the process has. */
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, ROOM_BOUNDLESS), 0);
+    /* There is more than was ever planned with. */
+    node = node_of(900 * MIB, 0);
+    assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 330 * MIB), 580 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_nodes_meminfo), cmocka_unit_test(watermarks),
-        cmocka_unit_test(cgroup_path),     cmocka_unit_test(the_machine),
-        cmocka_unit_test(numbers),         cmocka_unit_test(what_is_taken),
+        cmocka_unit_test(a_nodes_meminfo),
+        cmocka_unit_test(watermarks),
+        cmocka_unit_test(cgroup_path),
+        cmocka_unit_test(the_machine),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(what_is_taken),
+        cmocka_unit_test(a_plan_reaches_as_far_as_files_give_way),
+        cmocka_unit_test(what_is_not_touched_is_planned_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
