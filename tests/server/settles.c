@@ -73,9 +73,8 @@ static size_t peak_of_one(void)
     CHECK(object != NULL);
     fill(object, LIVE_BYTES);
     size_t most = held();
-    object = realloc(object, SHORT_BYTES);
-    CHECK(object != NULL);
-    kept = object;
+    kept = realloc(object, SHORT_BYTES);
+    CHECK(kept != NULL);
     return most;
 }
 
