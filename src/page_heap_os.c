@@ -204,7 +204,7 @@ static void sweep_end(struct page_heap *heap, struct sweep *sweep)
 
 const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PLACE_ROOM])
 {
-    if (heap->slot == NH_HEAP_INTERLEAVED)
+    if (heap->slot >= NH_HEAP_INTERLEAVED)
         return "interleaved memory";
     struct text text = {.at = room, .room = PAGE_HEAP_PLACE_ROOM};
     text_add(&text, "node %d", placement_node(heap->slot));
