@@ -20,7 +20,6 @@
 /* Of all files that calls are in; beyond that they are told by address alone. */
 #define PATHS_BYTES 8192
 
-/* The thread that writes a report, or 0. */
 /* The thread whose turn it is, or 0.  Acquired by who takes it over, and released at the end of a
  * report, so that each finds `report` as the last one left it. */
 static _Atomic int reporter;

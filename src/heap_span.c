@@ -336,13 +336,11 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
 static bool is_in_vain(struct heap *heap, const struct span_request *want)
 {
     size_t mapped = 0, limit = 0;
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *other = heap_if_exists(slot);
-        if (other == NULL)
-            continue;
+    for (struct heap *other = NULL; (other = heap_after(other)) != NULL;) {
         mapped += page_heap_mapped(&other->pages) >> NH_PAGE_SHIFT;
         size_t most = page_heap_limit_pages(&other->pages);
-        if (limit < most && (other == heap || slot != NH_HEAP_INTERLEAVED)) /* which lends none */
+        if (limit < most &&
+            (other == heap || other->slot != NH_HEAP_INTERLEAVED)) /* which lends none */
             limit = most;
     }
     size_t gain = mapped + (mapped >> GAIN_SHIFT);
