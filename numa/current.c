@@ -40,10 +40,8 @@ static bool ask(unsigned *cpu, unsigned *node)
 
 static unsigned slot_of_node(const struct topology *topology, unsigned node)
 {
-    for (unsigned slot = 0; slot < topology->slots; slot++)
-        if (topology->os_node[slot] == (int)node)
-            return slot;
-    return topology->slots - 1; /* more nodes than slots share the last */
+    unsigned slot = topology_slot_of_node(topology, node);
+    return slot < topology->slots ? slot : topology->slots - 1; /* the others share the last */
 }
 
 unsigned current_slot(const struct topology *topology, uint32_t thread_number, uint32_t *cpu)

@@ -24,12 +24,12 @@ void topology_count_change(void)
     atomic_fetch_add_explicit(&topology_change_count, 1, memory_order_release);
 }
 
-bool topology_has_node(const struct topology *topology, size_t node)
+unsigned topology_slot_of_node(const struct topology *topology, size_t node)
 {
-    for (unsigned slot = 0; slot < topology->slots; slot++)
-        if ((size_t)topology->os_node[slot] == node)
-            return true;
-    return false;
+    unsigned slot = 0;
+    while (slot < topology->slots && (size_t)topology->os_node[slot] != node)
+        slot++;
+    return slot;
 }
 
 /* ---- Parsing ---- */

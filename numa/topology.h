@@ -50,8 +50,12 @@ NH_INLINE const struct topology *topology_now(void)
     return atomic_load_explicit(&topology_published, memory_order_acquire);
 }
 
-/* Whether a slot is of the node that the system numbers so. */
-bool topology_has_node(const struct topology *topology, size_t node);
+/* The slot of the node that the system numbers so; `slots` when none is. */
+unsigned topology_slot_of_node(const struct topology *topology, size_t node);
+NH_INLINE bool topology_has_node(const struct topology *topology, size_t node)
+{
+    return topology_slot_of_node(topology, node) < topology->slots;
+}
 
 /* Counts publications, and changes of which nodes may be used (usable.h): who
  * chose a slot by an older count chooses anew.  The acquire pairs with the release

@@ -26,10 +26,9 @@ NH_STATIC(NH_PAGE_BYTES == NH_PAGE, "the public page is the heap's");
 bool api_find_any_slot(int node, unsigned *slot)
 {
     process_start();
-    const struct topology *topology = topology_now();
-    for (*slot = 0; *slot < topology->slots; ++*slot)
-        if (topology->os_node[*slot] == node)
-            return true;
+    *slot = topology_slot_of_node(topology_now(), (size_t)node);
+    if (*slot < topology_now()->slots)
+        return true;
     errno = EINVAL;
     return false;
 }
