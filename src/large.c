@@ -9,6 +9,7 @@
 #include "guard_pages.h"
 #include "harden.h"
 #include "heap.h"
+#include "moves.h"
 #include "options.h"
 #include "os.h"
 #include "profile.h"
@@ -27,17 +28,11 @@
  * space's lock, TLBs) are more than the copy. */
 #define MOVE_LEAST ((size_t)2 << 20)
 
-/* Moves of pages in a process: each may leave a mapping or two behind, out of
- * the system's 65530. */
-#define MOVES_MOST 8192
-
 /* calloc writes objects of up to so many bytes even where their memory is clean. */
 #define CALLOC_WRITTEN ((size_t)256 << 10)
 
 /* Shrinking in place is worth the lock from this part of the object on. */
 #define SHRINK_SHIFT 2
-
-static _Atomic size_t moves; /* of pages, in this process; relaxed */
 
 static bool pages_of(size_t size, size_t *pages)
 {
@@ -170,11 +165,8 @@ static bool move_pages(const struct span *span, const struct span *new)
     if (new->lender != span->lender || new->pages < span->pages)
         return false;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
-    if (bytes < MOVE_LEAST || atomic_load_explicit(&moves, memory_order_relaxed) >= MOVES_MOST ||
-        !os_move_pages((void *)span->base, (void *)new->base, bytes))
-        return false;
-    atomic_fetch_add_explicit(&moves, 1, memory_order_relaxed);
-    return true;
+    return bytes >= MOVE_LEAST && moves_take() &&
+           os_move_pages((void *)span->base, (void *)new->base, bytes);
 }
 
 /* To a new span, with room to grow. */

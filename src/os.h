@@ -70,6 +70,10 @@ bool os_move_pages(void *from, void *to, size_t bytes);
 #define OS_RESIDENT 1U
 bool os_resident(void *at, size_t bytes, unsigned char *out);
 
+/* How many mappings the process has, counted up to where they are more than `most`; SIZE_MAX
+ * where the kernel does not tell.  Up to a microsecond each. */
+size_t os_mappings(size_t most);
+
 /* Bytes that nobody can foretell; false where they are refused. */
 bool os_random(void *out, size_t bytes);
 

@@ -192,6 +192,23 @@ static void what_is_protected_keeps_its_contents(void **state)
     assert_true(os_unmap(at, 3 * page));
 }
 
+static void mappings_are_counted(void **state)
+{
+    enum { PAGES = 2000 };
+    (void)state;
+    size_t page = os_page(), before = os_mappings(SIZE_MAX - 1);
+    assert_in_range(before, 5, 5000);
+    char *at = os_map(PAGES * page, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    for (size_t i = 1; i < PAGES; i += 2)
+        assert_true(os_protect(at + i * page, page, OS_ACCESS_NONE));
+    errno = EXDEV;
+    assert_in_range(os_mappings(SIZE_MAX - 1), before + PAGES - 5, before + PAGES + 5);
+    assert_true(os_mappings(PAGES / 2) > PAGES / 2);
+    assert_int_equal(errno, EXDEV);
+    assert_true(os_unmap(at, PAGES * page));
+}
+
 /* Four pages, and a place for twice as many behind them. */
 static char *with_room_behind(void)
 {
@@ -286,6 +303,8 @@ int main(void)
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
         cmocka_unit_test(a_refused_move_changes_nothing),
         cmocka_unit_test(what_is_protected_keeps_its_contents),
+        cmocka_unit_test(mappings_are_counted),
+        cmocka_unit_test(mappings_are_counted),
         cmocka_unit_test(a_mapping_grows_at_its_end),
         cmocka_unit_test(what_grows_from_a_closed_page_is_open),
         cmocka_unit_test(what_is_refused_is_told_from_a_system_that_maps_nothing),
