@@ -5,7 +5,6 @@
 #include "bad_pointer.h"
 
 #include "guard_report.h"
-#include "log.h"
 #include "lookup.h"
 #include "options.h"
 #include "probe.h"
@@ -32,33 +31,33 @@ void bad_pointer_report(const char *call, const void *ptr)
     case NH_OBJECT:
     case NH_FREE_OBJECT:
         if (object != ptr)
-            log_line(LOG_ERROR, "bad %s of %p: inside an object of %zu bytes at %p", call, ptr,
-                     at.size, object);
+            bad_pointer_line("bad %s of %p: inside an object of %zu bytes at %p", call, ptr,
+                             at.size, object);
         else if (strcmp(call, "nh_pages_free") == 0)
-            log_line(LOG_ERROR, "bad %s of %p: an object of %zu bytes, which free takes", call, ptr,
-                     at.size);
+            bad_pointer_line("bad %s of %p: an object of %zu bytes, which free takes", call, ptr,
+                             at.size);
         else
-            log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
+            bad_pointer_line("bad %s of %p: already free", call, ptr);
         break;
     case NH_PAGES:
-        log_line(LOG_ERROR, "bad %s of %p: in %zu pages of nh_pages_alloc at %p", call, ptr,
-                 at.span.pages, object);
+        bad_pointer_line("bad %s of %p: in %zu pages of nh_pages_alloc at %p", call, ptr,
+                         at.span.pages, object);
         break;
     case NH_FREE_PAGES:
     case NH_CHANGING: /* some other thread is about to use what was freed */
-        log_line(LOG_ERROR, "bad %s of %p: already free", call, ptr);
+        bad_pointer_line("bad %s of %p: already free", call, ptr);
         break;
     case NH_REST:
         if (span_view_is_guarded(&at.span)) {
-            log_line(LOG_ERROR, "bad %s of %p: beside an object of %zu bytes at %p", call, ptr,
-                     span_view_object_bytes(&at.span), (void *)span_view_object(&at.span));
+            bad_pointer_line("bad %s of %p: beside an object of %zu bytes at %p", call, ptr,
+                             span_view_object_bytes(&at.span), (void *)span_view_object(&at.span));
             break;
         }
-        log_line(LOG_ERROR, "bad %s of %p: behind the last object of %u bytes in its span", call,
-                 ptr, at.span.bytes);
+        bad_pointer_line("bad %s of %p: behind the last object of %u bytes in its span", call, ptr,
+                         at.span.bytes);
         break;
     case NH_NOTHING:
-        log_line(LOG_ERROR, "bad %s of %p: not from this heap", call, ptr);
+        bad_pointer_line("bad %s of %p: not from this heap", call, ptr);
         break;
     }
     bad_pointer_act(ptr);
@@ -69,7 +68,7 @@ void bad_pointer_size(const void *ptr, size_t object, size_t claimed)
     probe_bad_free(ptr, "free");
     if (options_get(OPT_BAD_FREE) == BAD_FREE_IGNORE)
         return;
-    log_line(LOG_ERROR, "bad free of %p: object of %zu bytes freed with size %zu", ptr, object,
-             claimed);
+    bad_pointer_line("bad free of %p: object of %zu bytes freed with size %zu", ptr, object,
+                     claimed);
     bad_pointer_act(ptr);
 }

@@ -191,8 +191,8 @@ static NH_SLOW void report_fill(const char *call, const struct place *at, size_t
 {
     if (!begin_report(call, at->object))
         return;
-    log_line(LOG_ERROR, "bad %s of %p: written behind an object of %zu bytes: 0x%02x at byte %zu",
-             call, (void *)at->object, size, (uint8_t)at->object[where], where);
+    bad_pointer_line("bad %s of %p: written behind an object of %zu bytes: 0x%02x at byte %zu",
+                     call, (void *)at->object, size, (uint8_t)at->object[where], where);
     bad_pointer_act(at->object);
 }
 
@@ -200,10 +200,10 @@ static NH_SLOW void report_word(const char *call, const struct place *at, uint64
 {
     if (!begin_report(call, at->object))
         return;
-    log_line(LOG_ERROR,
-             "bad %s of %p: written behind an object of at most %zu bytes: its check word is "
-             "0x%016" PRIx64,
-             call, (void *)at->object, at->room, word);
+    bad_pointer_line(
+        "bad %s of %p: written behind an object of at most %zu bytes: its check word is "
+        "0x%016" PRIx64,
+        call, (void *)at->object, at->room, word);
     bad_pointer_act(at->object);
 }
 
@@ -211,9 +211,9 @@ static NH_SLOW void report_write(const struct place *at, size_t where)
 {
     if (!begin_report("write", at->object))
         return;
-    log_line(LOG_ERROR,
-             "bad write to %p: already free: an object of at most %zu bytes has 0x%02x at byte %zu",
-             (void *)at->object, at->room, (uint8_t)at->object[where], where);
+    bad_pointer_line(
+        "bad write to %p: already free: an object of at most %zu bytes has 0x%02x at byte %zu",
+        (void *)at->object, at->room, (uint8_t)at->object[where], where);
     bad_pointer_act(at->object);
 }
 

@@ -66,31 +66,34 @@ def take_frames(lines):
     return names
 
 
-def as_pattern(text):
+def as_pattern(text, process):
+    if text.startswith("bad "):
+        text += f" (thread N of process {process})"
     return "nearheap: " + re.escape(text).replace("@", "0x[0-9a-f]+").replace(r"thread\ N",
                                                                               r"thread\ \d+")
 
 
 def check(mode, end, first, frames, history, **environment):
-    run = subprocess.run([PROGRAM, mode], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                         text=True, check=False,
-                         env={**os.environ, "NEARHEAP_GUARD": "1", **environment})
-    lines = run.stdout.splitlines()
+    with subprocess.Popen([PROGRAM, mode], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True,
+                          env={**os.environ, "NEARHEAP_GUARD": "1", **environment}) as run:
+        said = run.communicate()[0]
+    lines = said.splitlines()
     if run.returncode != -end:
-        fail(mode, run.stdout, "ended with", run.returncode, "not", -end)
-    if not lines or not re.fullmatch(as_pattern(first), lines.pop(0)):
-        fail(mode, run.stdout, "does not begin with", first)
+        fail(mode, said, "ended with", run.returncode, "not", -end)
+    if not lines or not re.fullmatch(as_pattern(first, run.pid), lines.pop(0)):
+        fail(mode, said, "does not begin with", first)
     at = take_frames(lines)
     if at is None or at != frames:
-        fail(mode, run.stdout, "was at", at, "not", frames)
+        fail(mode, said, "was at", at, "not", frames)
     for what, names in history:
         if not lines or not re.fullmatch(rf"nearheap: {what} by thread \d+ at:", lines.pop(0)):
-            fail(mode, run.stdout, "does not tell who", what, "it")
+            fail(mode, said, "does not tell who", what, "it")
         stack = take_frames(lines)
         if stack is None or stack[:len(names)] != names:
-            fail(mode, run.stdout, what, "at", stack, "not", names)
+            fail(mode, said, what, "at", stack, "not", names)
     if lines:
-        fail(mode, run.stdout, "goes on with", lines)
+        fail(mode, said, "goes on with", lines)
 
 
 def main():
