@@ -7,6 +7,7 @@
 # must end as HOW says: "abort", "fault" (SIGSEGV), or "on" (it goes on and ends with status 0).
 set -euo pipefail
 how=$1 program=$2 regex=$3
+who=' \(thread [0-9]+ of process [0-9]+\)$'
 ulimit -c 0
 status=0
 err=$("$program" 2>&1 >/dev/null) || status=$?
@@ -21,11 +22,11 @@ if [ "$status" != "$want" ]; then
 fi
 if [ "$regex" = silence ]; then
     [ -z "$err" ] || { echo "it said: $err" >&2; exit 1; }
-elif printf '%s\n' "$err" | grep '^nearheap: bad ' | grep -qvE ' \(thread [0-9]+ of process [0-9]+\)$'; then
+elif printf '%s\n' "$err" | grep '^nearheap: bad ' | grep -qvE "$who"; then
     printf 'it did not say which process it was:\n%s\n' "$err" >&2
     exit 1
 elif [ "$(printf '%s\n' "$err" | wc -l)" != "${WANT_LINES:-1}" ] ||
-    printf '%s\n' "$err" | sed -E 's/ \(thread [0-9]+ of process [0-9]+\)$//' | grep -qvxE "$regex"; then
+    printf '%s\n' "$err" | sed -E "s/$who//" | grep -qvxE "$regex"; then
     printf 'it said:\n%s\nwanted %s line(s) that match:\n%s\n' "$err" "${WANT_LINES:-1}" "$regex" >&2
     exit 1
 fi
