@@ -13,6 +13,7 @@
 #include "numa/room.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
+#include "options.h"
 #include "os.h"
 #include "probe.h"
 #include "watch.h"
@@ -330,6 +331,15 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
  * more than the heap's pages by this part. */
 #define GAIN_SHIFT 3
 
+/* One asks at a time: nobody is refused because of what another one tries. */
+static bool system_refuses(size_t pages)
+{
+    lock_acquire(&asking);
+    bool refused = os_refuses(pages << NH_PAGE_SHIFT);
+    lock_release(&asking);
+    return refused;
+}
+
 /* Whether to give back everything would not help: more is wanted than all that the heaps have
  * and could be had beside it, be it memory, addresses, or what limits leave.  Else each such
  * request, whose size may come from anybody, would cost the program all its free memory. */
@@ -352,11 +362,7 @@ static bool is_in_vain(struct heap *heap, const struct span_request *want)
     size_t room = pages_in(placement_works() ? room_of_process() : room_of_cgroup());
     if (want->pages - gain > room)
         return true;
-    /* One at a time: nobody is refused because of what another one tries. */
-    lock_acquire(&asking);
-    bool refused = os_refuses((want->pages - gain) << NH_PAGE_SHIFT);
-    lock_release(&asking);
-    return refused;
+    return system_refuses(want->pages - gain);
 }
 
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
@@ -414,6 +420,26 @@ static struct span *alloc_slowly(struct heap *heap, const struct span_request *w
     return span != NULL ? span : alloc_at_last(heap, want);
 }
 
+/* Whose limit it was, as well as it can be told afterwards. */
+static const char *refused_by(struct heap *heap, const struct span_request *want)
+{
+    if (is_hopeless(want))
+        return "more than there are addresses";
+    if (page_heap_used(&heap->pages) + want->pages > page_heap_limit_pages(&heap->pages))
+        return "NEARHEAP_NODE_LIMIT";
+    if (system_refuses(want->pages))
+        return "the kernel maps no more: its commit limit, ulimit -v or -d, or mappings";
+    return "no room on the nodes that may be used, or in the control group";
+}
+
+static NH_SLOW void tell_refusal(struct heap *heap, const struct span_request *want)
+{
+    if (options_get(OPT_VERBOSE) >= (long)LOG_INFO)
+        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped): %s",
+                 want->pages << NH_PAGE_SHIFT, placement_node(heap->slot),
+                 page_heap_mapped(&heap->pages), refused_by(heap, want));
+}
+
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
 {
     struct span *span = page_heap_alloc(&heap->pages, want);
@@ -423,9 +449,7 @@ struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
         span = alloc_slowly(heap, want);
     if (span == NULL) {
         atomic_fetch_add_explicit(&heap->refusals, 1, memory_order_relaxed);
-        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped)",
-                 want->pages << NH_PAGE_SHIFT, placement_node(heap->slot),
-                 page_heap_mapped(&heap->pages));
+        tell_refusal(heap, want);
     }
     return span;
 }
