@@ -251,6 +251,7 @@ void heap_lock_all(struct heap *heap)
     lock_acquire(&heap->inbox.lock);
     for (unsigned i = 1; i <= heap_centrals(heap); i++)
         lock_acquire(&heap->central[i].lock);
+    lock_acquire(&heap->pages.turn);
     lock_acquire(&heap->pages.releasing);
     lock_acquire(&heap->pages.lock);
     lock_acquire(&heap->pages.spans.lock);
@@ -267,6 +268,7 @@ void heap_unlock_all(struct heap *heap)
     lock_release(&heap->pages.spans.lock);
     lock_release(&heap->pages.lock);
     lock_release(&heap->pages.releasing);
+    lock_release(&heap->pages.turn);
     for (unsigned i = heap_centrals(heap); i > 0; i--)
         lock_release(&heap->central[i].lock);
     lock_release(&heap->inbox.lock);

@@ -24,6 +24,7 @@ enum lock_rank {
     LOCK_ROOM,      /* one asks how much memory there is at a time (heap_span.c) */
     LOCK_INBOX,     /* one node's returned magazines (heap_inbox.c) */
     LOCK_CENTRAL,   /* one node's list of one class (central.c) */
+    LOCK_TURN,      /* whose turn it is to take the next (page_heap_os.c) */
     LOCK_RELEASE,   /* one gives back a heap's pages at a time (page_heap_os.c) */
     LOCK_PAGE_HEAP, /* one node's spans (page_heap.c) */
     LOCK_FIXALLOC,  /* one allocator of metadata (fixalloc.c) */

@@ -12,6 +12,7 @@
 void page_heap_init(struct page_heap *heap, unsigned slot)
 {
     lock_init(&heap->lock, LOCK_PAGE_HEAP);
+    lock_init(&heap->turn, LOCK_TURN);
     lock_init(&heap->releasing, LOCK_RELEASE);
     heap->slot = slot;
     /* Counted from an address that the system chose at random. */

@@ -28,8 +28,9 @@
 
 struct page_heap {
     /* Held while spans are out of the free sets to be given back: who needs
-     * memory at any price waits for it.  Taken before `lock`. */
-    struct lock releasing;
+     * memory at any price waits for it.  Taken before `lock`, and through `turn`, which is held
+     * while it is waited for only: who gives back batch after batch comes behind who waits. */
+    struct lock turn, releasing;
     struct lock lock;
     unsigned slot;             /* home of all its spans; constant */
     _Atomic uint64_t swept_ms; /* last decay; relaxed, without the lock */
@@ -141,6 +142,10 @@ size_t page_heap_release(struct page_heap *heap, size_t keep);
 /* In fork's child, with the heap's locks held: forgets the sweeps of threads that it does not have,
  * whose stacks others get. */
 void page_heap_fork_child(struct page_heap *heap);
+/* No pages go to the system between these.  All but fork, which keeps both, take the lock
+ * `releasing` so. */
+void page_heap_releasing_begin(struct page_heap *heap);
+void page_heap_releasing_end(struct page_heap *heap);
 /* Waits until no pages are on their way to the system. */
 void page_heap_await_release(struct page_heap *heap);
 /* Gives back what has been free for longer than the decay option says; looks

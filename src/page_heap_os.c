@@ -211,6 +211,18 @@ const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PL
     return room;
 }
 
+void page_heap_releasing_begin(struct page_heap *heap)
+{
+    lock_acquire(&heap->turn);
+    lock_acquire(&heap->releasing);
+    lock_release(&heap->turn);
+}
+
+void page_heap_releasing_end(struct page_heap *heap)
+{
+    lock_release(&heap->releasing);
+}
+
 /* From `at` on, which is changed under the heap's lock: NULL when nothing is left to do. */
 static size_t release_spans(struct page_heap *heap, const struct release *which, struct span **at)
 {
@@ -220,7 +232,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which,
     while (more && !refused && cost < which->most) {
         struct span *batch[RELEASE_BATCH];
         unsigned taken;
-        lock_acquire(&heap->releasing);
+        page_heap_releasing_begin(heap);
         more = take_old(heap, which, at, batch, &taken);
         cost += RELEASE_COST;
         for (unsigned i = 0; i < taken; i++) {
@@ -244,7 +256,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which,
         if (refused)
             *at = NULL;
         lock_release(&heap->lock);
-        lock_release(&heap->releasing);
+        page_heap_releasing_end(heap);
     }
     if (released != 0) {
         char room[PAGE_HEAP_PLACE_ROOM];
@@ -275,8 +287,8 @@ void page_heap_fork_child(struct page_heap *heap)
 
 void page_heap_await_release(struct page_heap *heap)
 {
-    lock_acquire(&heap->releasing);
-    lock_release(&heap->releasing);
+    page_heap_releasing_begin(heap);
+    page_heap_releasing_end(heap);
 }
 
 size_t page_heap_release(struct page_heap *heap, size_t keep)

@@ -93,7 +93,7 @@ struct course {
 static size_t trim_next(struct page_heap *heap, size_t most, struct course *course)
 {
     /* Who needs memory at any price waits until it is the system's. */
-    lock_acquire(&heap->releasing);
+    page_heap_releasing_begin(heap);
     lock_acquire(&heap->lock);
     struct span *from = treap_before(&heap->clean.longer, course->pages, course->base);
     struct span *piece = NULL;
@@ -112,7 +112,7 @@ static size_t trim_next(struct page_heap *heap, size_t most, struct course *cour
         course->ended = true;
         pages = 0;
     }
-    lock_release(&heap->releasing);
+    page_heap_releasing_end(heap);
     return pages;
 }
 

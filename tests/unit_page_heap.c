@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -990,6 +991,51 @@ static void much_goes_in_pieces(void **state)
     assert_int_equal(page_heap_release(bed.heap, 0), LARGE_PAGES);
 }
 
+/* ---- Who waits until nothing is on its way comes before the next batch ---- */
+
+static struct {
+    struct page_heap *heap; /* of which the next release starts the one who waits; or NULL */
+    pthread_t thread;
+    unsigned batches;         /* that were begun; under the heap's lock `releasing` */
+    unsigned batches_awaited; /* when it was let in */
+} awaiting;
+
+static void *await_releases(void *arg)
+{
+    page_heap_releasing_begin(arg);
+    awaiting.batches_awaited = awaiting.batches;
+    page_heap_releasing_end(arg);
+    return NULL;
+}
+
+bool __real_os_release(void *at, size_t bytes);
+bool __wrap_os_release(void *at, size_t bytes);
+bool __wrap_os_release(void *at, size_t bytes)
+{
+    struct page_heap *heap = awaiting.heap;
+    if (heap != NULL && awaiting.batches++ == 0) {
+        assert_int_equal(pthread_create(&awaiting.thread, NULL, await_releases, heap), 0);
+        while (atomic_load(&heap->releasing.word) != 2) /* somebody sleeps */
+            sched_yield();
+    }
+    return __real_os_release(at, bytes);
+}
+
+static void who_waits_comes_between_batches(void **state)
+{
+    enum { BATCHES = 50 };
+    (void)state;
+    only_with_small_system_pages();
+    struct span *span = take_raw(BATCHES * PIECE_PAGES);
+    page_heap_free(bed.heap, span, false);
+    awaiting.heap = bed.heap;
+    assert_int_equal(page_heap_release(bed.heap, 0), BATCHES * PIECE_PAGES);
+    awaiting.heap = NULL;
+    assert_int_equal(pthread_join(awaiting.thread, NULL), 0);
+    assert_int_equal(awaiting.batches, BATCHES);
+    assert_int_equal(awaiting.batches_awaited, 1);
+}
+
 /* Short spans cost a system call each. */
 static void many_go_in_pieces(void **state)
 {
@@ -1458,6 +1504,7 @@ int main(void)
         cmocka_unit_test_setup(a_sweep_passes_what_stays, setup),
         cmocka_unit_test_setup(much_goes_in_pieces, setup),
         cmocka_unit_test_setup(many_go_in_pieces, setup),
+        cmocka_unit_test_setup(who_waits_comes_between_batches, setup),
         cmocka_unit_test_setup(pieces_pass_what_changes, setup),
         cmocka_unit_test_setup(at_once_is_all_at_once, setup),
         cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
