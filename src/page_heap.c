@@ -15,6 +15,7 @@ void page_heap_init(struct page_heap *heap, unsigned slot)
     lock_init(&heap->turn, LOCK_TURN);
     lock_init(&heap->releasing, LOCK_RELEASE);
     heap->slot = slot;
+    heap->sweeps = &heap->decay;
     /* Counted from an address that the system chose at random. */
     uintptr_t start = round_down((uintptr_t)heap, NH_HUGE);
     uintptr_t below = (slot + 1) * NH_ARENA_STRIDE;
@@ -167,10 +168,8 @@ static void age_push(struct page_heap *heap, struct span *span)
 /* Sweeps that would go on at `span` go on at `at`. */
 static void move_sweeps(struct page_heap *heap, const struct span *span, struct span *at)
 {
-    if (nh_unlikely(heap->decays_at == span))
-        heap->decays_at = at;
-    for (struct sweep *sweep = heap->sweeps; nh_unlikely(sweep != NULL); sweep = sweep->next)
-        if (sweep->at == span)
+    for (struct sweep *sweep = heap->sweeps; sweep != NULL; sweep = sweep->next)
+        if (nh_unlikely(sweep->at == span))
             sweep->at = at;
 }
 

@@ -26,6 +26,12 @@
 #include "lock.h"
 #include "size_class.h"
 
+/* A walk over the resident free spans by age, of which the lock is let go on the way. */
+struct sweep {
+    struct span *at; /* where it goes on, whatever becomes of that span; NULL: at its end */
+    struct sweep *next;
+};
+
 struct page_heap {
     /* Held while spans are out of the free sets to be given back: who needs
      * memory at any price waits for it.  Taken before `lock`, and through `turn`, which is held
@@ -45,8 +51,8 @@ struct page_heap {
     size_t borrowed_pages;    /* other heaps' pages here */
     uint64_t lends, borrows;  /* runs of pages */
     struct span *youngest, *oldest; /* resident spans by time of free */
-    struct sweep *sweeps;           /* that are under way (page_heap_internal.h) */
-    struct span *decays_at;         /* where the decay goes on, as a sweep does; NULL: at its end */
+    struct sweep decay;             /* of all threads together, piece by piece */
+    struct sweep *sweeps;           /* that are under way; decay is the last, and always there */
     bool may_merge;       /* a resident span was freed since the last merge across kinds */
     uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
     uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */

@@ -8,12 +8,6 @@
 
 #include "page_heap.h"
 
-/* A walk over the resident free spans by age, of which the lock is let go on the way. */
-struct sweep {
-    struct span *at; /* where it goes on, whatever becomes of that span; NULL: at its end */
-    struct sweep *next;
-};
-
 /* Descriptors come and go in the midst of a change (span_change): who is given one
  * describes it further and settles it. */
 

@@ -282,7 +282,7 @@ static size_t release_all(struct page_heap *heap, const struct release *which)
 
 void page_heap_fork_child(struct page_heap *heap)
 {
-    heap->sweeps = NULL;
+    heap->sweeps = &heap->decay;
 }
 
 void page_heap_await_release(struct page_heap *heap)
@@ -317,7 +317,7 @@ bool page_heap_has_much(struct page_heap *heap)
 static void decay_begin(struct page_heap *heap)
 {
     lock_acquire(&heap->lock);
-    heap->decays_at = heap->oldest;
+    heap->decay.at = heap->oldest;
     lock_release(&heap->lock);
 }
 
@@ -329,9 +329,9 @@ static void decay_piece(struct page_heap *heap, uint64_t age_ms, uint64_t idle_m
     if (pieces > PIECE_MOST)
         pieces = PIECE_MOST;
     struct release which = {.age_ms = age_ms, .most = pieces > 1 ? pieces * PIECE : PIECE};
-    release_spans(heap, &which, &heap->decays_at);
+    release_spans(heap, &which, &heap->decay.at);
     lock_acquire(&heap->lock);
-    atomic_store_explicit(&heap->more_is_due, heap->decays_at != NULL, memory_order_relaxed);
+    atomic_store_explicit(&heap->more_is_due, heap->decay.at != NULL, memory_order_relaxed);
     lock_release(&heap->lock);
 }
 

@@ -1067,15 +1067,15 @@ static void pieces_pass_what_changes(void **state)
         struct span *stands = bed.heap->oldest;
         for (size_t further = below(10); stands != NULL && further > 0; further--)
             stands = stands->idle.younger;
-        bed.heap->decays_at = stands;
+        bed.heap->decay.at = stands;
         for (unsigned step = 0; step < STEPS; step++) {
             if (stands != NULL && below(4) == 0 && bed.lives < LIVE_MOST)
                 (void)add(stands->pages, 1, false);
             random_step(MAPPED_MOST);
             stands = bed.heap->oldest;
-            while (stands != NULL && stands != bed.heap->decays_at)
+            while (stands != NULL && stands != bed.heap->decay.at)
                 stands = stands->idle.younger;
-            assert_ptr_equal(stands, bed.heap->decays_at);
+            assert_ptr_equal(stands, bed.heap->decay.at);
         }
     }
 }
@@ -1127,7 +1127,8 @@ static void a_sweep_passes_what_stays(void **state)
     }
     decay_through();
     assert_int_equal(bed.heap->resident.pages, 0);
-    assert_null(bed.heap->sweeps);
+    assert_ptr_equal(bed.heap->sweeps, &bed.heap->decay);
+    assert_null(bed.heap->decay.next);
     for (size_t i = 0; i < SMALL; i++)
         page_heap_free(bed.heap, between[i], false);
     for (size_t i = 0; i < LARGE; i++)
