@@ -276,6 +276,62 @@ static NH_FAST void *either_malloc_watched(size_t size)
     return either_get(size);
 }
 
+static void *thread_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return thread_malloc_class(cls);
+}
+
+static void *cpu_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return cpu_malloc_class(cls);
+}
+
+static void *either_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return either_malloc_class(cls);
+}
+
+/* ---- The same, sampled and counted ---- */
+
+static NH_FAST void *sampled_thread_malloc_watched(size_t size)
+{
+    count_call();
+    return sampled_thread_malloc(size);
+}
+
+static NH_FAST void *sampled_cpu_malloc_watched(size_t size)
+{
+    count_call();
+    return sampled_cpu_malloc(size);
+}
+
+static NH_FAST void *sampled_either_malloc_watched(size_t size)
+{
+    count_call();
+    return sampled_either_malloc(size);
+}
+
+static void *sampled_thread_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return sampled_thread_malloc_class(cls);
+}
+
+static void *sampled_cpu_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return sampled_cpu_malloc_class(cls);
+}
+
+static void *sampled_either_malloc_class_watched(unsigned cls)
+{
+    count_call();
+    return sampled_either_malloc_class(cls);
+}
+
 /* ---- Which of them ---- */
 
 struct fast fast_now = {memcheck_first_malloc, new_by_malloc, memcheck_first_free,
@@ -291,30 +347,34 @@ static _Atomic unsigned used; /* sequentially consistent: who changes it last se
 
 static void choose(unsigned use)
 {
-    /* By how malloc is to count: not at all, calls, or for samples, at which it looks
-     * what is due, too. */
-    enum { PLAIN, WATCHED, SAMPLED, WAYS };
+    /* By how malloc is to count: not at all, calls, for samples, or both. */
+    enum { PLAIN, WATCHED, SAMPLED, SAMPLED_WATCHED, WAYS };
     static const struct {
         void *(*malloc[WAYS])(size_t);
         void *(*new[WAYS])(size_t);
         void (*free)(void *);
         void (*free_sized)(void *, size_t);
         void *(*malloc_class[WAYS])(unsigned);
-    } paths[] = {{{thread_malloc, thread_malloc_watched, sampled_thread_malloc},
-                  {thread_new, thread_new_watched, new_by_malloc},
+    } paths[] = {{{thread_malloc, thread_malloc_watched, sampled_thread_malloc,
+                   sampled_thread_malloc_watched},
+                  {thread_new, thread_new_watched, new_by_malloc, new_by_malloc},
                   thread_free,
                   thread_free_sized,
-                  {thread_malloc_class, thread_malloc_class, sampled_thread_malloc_class}},
-                 {{cpu_malloc, cpu_malloc_watched, sampled_cpu_malloc},
-                  {cpu_new, cpu_new_watched, new_by_malloc},
+                  {thread_malloc_class, thread_malloc_class_watched, sampled_thread_malloc_class,
+                   sampled_thread_malloc_class_watched}},
+                 {{cpu_malloc, cpu_malloc_watched, sampled_cpu_malloc, sampled_cpu_malloc_watched},
+                  {cpu_new, cpu_new_watched, new_by_malloc, new_by_malloc},
                   cpu_free,
                   cpu_free_sized,
-                  {cpu_malloc_class, cpu_malloc_class, sampled_cpu_malloc_class}},
-                 {{either_malloc, either_malloc_watched, sampled_either_malloc},
-                  {new_by_malloc, new_by_malloc, new_by_malloc},
+                  {cpu_malloc_class, cpu_malloc_class_watched, sampled_cpu_malloc_class,
+                   sampled_cpu_malloc_class_watched}},
+                 {{either_malloc, either_malloc_watched, sampled_either_malloc,
+                   sampled_either_malloc_watched},
+                  {new_by_malloc, new_by_malloc, new_by_malloc, new_by_malloc},
                   either_free,
                   either_free_sized,
-                  {either_malloc_class, either_malloc_class, sampled_either_malloc_class}}};
+                  {either_malloc_class, either_malloc_class_watched, sampled_either_malloc_class,
+                   sampled_either_malloc_class_watched}}};
     if ((use & USE_HARDEN) != 0) {
         /* free finds all bins full (row.h). */
         atomic_store_explicit(&fast_now.malloc, harden_malloc, memory_order_relaxed);
@@ -325,7 +385,9 @@ static void choose(unsigned use)
         return;
     }
     unsigned n = (use & USE_CPUS) == 0 ? 0 : (use & USE_TOLD) == 0 ? 1 : 2;
-    unsigned way = (use & USE_SAMPLING) != 0 ? SAMPLED : (use & USE_WATCH) != 0 ? WATCHED : PLAIN;
+    bool watched = (use & USE_WATCH) != 0;
+    unsigned way = (use & USE_SAMPLING) == 0 ? (watched ? WATCHED : PLAIN)
+                                             : (watched ? SAMPLED_WATCHED : SAMPLED);
     bool memcheck = (use & USE_MEMCHECK) != 0;
     atomic_store_explicit(&fast_now.new, memcheck ? new_by_malloc : paths[n].new[way],
                           memory_order_relaxed);

@@ -16,21 +16,12 @@
 #include "numa/current.h"
 #include "sample.h"
 #include "size_class.h"
-#include "watch.h"
 
 /* ---- Off the fast path ---- */
-
-/* At each sample, hit or not: these mallocs count no calls for it (watch.h). */
-static void look_too(void)
-{
-    if (!watch_is_off())
-        (void)watch_look(0);
-}
 
 /* The sample is due; the bin may be empty, too. */
 static NH_NOINLINE void *sample_due(size_t size, struct row *row)
 {
-    look_too();
     if (size == 0)
         size = 1;
     unsigned cls = size_class_of(size);
@@ -54,7 +45,6 @@ static NH_NOINLINE void *malloc_slow(size_t size, struct row *row)
 /* So many bytes are due on the row's line. */
 static NH_NOINLINE void *class_slow(unsigned cls, size_t bytes, struct row *row)
 {
-    look_too();
     bool hit = row != &row_boot ? sampling_hit_bytes(&row->sampling, bytes) : sampling_hit(bytes);
     void *object = hit ? sample_alloc(bytes, size_class_bytes(cls), bytes) : NULL;
     return object != NULL ? object : cache_refill(cls);

@@ -4,7 +4,8 @@
  * back: what lay in caches and depots too, and although the little that it allocates
  * never takes a slow path.
  *
- * usage: settles THREADS, or settles shrink: the peak is an object that becomes short
+ * usage: settles THREADS|shrink [aligned]
+ *        shrink: the peak is an object that becomes short; aligned: the little is that
  */
 #include "check.h"
 #include "nearheap.h"
@@ -18,7 +19,7 @@
 #define SETTLED_MOST ((size_t)4 << 20)
 #define SIZES        1024U
 #define PATIENCE_S   60
-#define WARM_BEATS   100
+#define WARM_BEATS   6400
 
 /* What is left of an object, which no free tells of. */
 #define SHORT_BYTES ((size_t)1 << 20)
@@ -58,17 +59,16 @@ static size_t held(void)
     return stats.mapped_bytes - stats.released_bytes;
 }
 
-/* An idle server's heartbeat: the same few objects, over and over. */
-static void beat(void)
+/* An idle server's heartbeat: the same few objects, over and over, one at a time. */
+static void beat(bool aligned)
 {
-    for (size_t size = 16; size <= SIZES; size += 16)
-        free(malloc(size));
+    static size_t size;
+    size = size % SIZES + 16;
+    free(aligned ? aligned_alloc(64, 64) : malloc(size));
 }
 
 static size_t peak_of_one(void)
 {
-    for (unsigned i = 0; i < WARM_BEATS; i++) /* from caches, from then on */
-        beat();
     char *object = malloc(LIVE_BYTES);
     CHECK(object != NULL);
     fill(object, LIVE_BYTES);
@@ -98,8 +98,11 @@ static size_t peak_of_threads(void)
 
 int main(int argc, char **argv)
 {
-    CHECK(argc == 2);
-    bool one = strcmp(argv[1], "shrink") == 0;
+    CHECK(argc == 2 || argc == 3);
+    bool one = strcmp(argv[1], "shrink") == 0, aligned = argc == 3;
+    CHECK(!aligned || strcmp(argv[2], "aligned") == 0);
+    for (unsigned i = 0; i < WARM_BEATS; i++) /* from caches, from then on */
+        beat(aligned);
     threads = one ? 1 : (unsigned)atoi(argv[1]);
     CHECK(threads >= 1 && threads <= 64);
     size_t most = one ? peak_of_one() : peak_of_threads();
@@ -107,7 +110,7 @@ int main(int argc, char **argv)
     struct timespec begun, now, pause = {.tv_nsec = 100000};
     clock_gettime(CLOCK_MONOTONIC, &begun);
     do {
-        beat();
+        beat(aligned);
         nanosleep(&pause, NULL);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (held() > SETTLED_MOST && now.tv_sec - begun.tv_sec < PATIENCE_S);
