@@ -4,9 +4,10 @@
  * caches of CPUs (cpu_cache.h), and with either, where some threads were told their
  * node and keep caches of their own.  Which of them, changes at most twice.  Of each
  * there is one more, whose malloc counts its calls (watch.h).  While anything is
- * sampled all have others (fast_sampled.h).  operator new and sized delete, which are
- * most of what C++ programs call, have paths of their own that are as straight.  All
- * work at any time, for what a thread or a CPU does not have looks empty and full.
+ * sampled all have others (fast_sampled.h), which may be counted as well.  operator
+ * new and sized delete, which are most of what C++ programs call, have paths of their
+ * own that are as straight.  All work at any time, for what a thread or a CPU does not
+ * have looks empty and full.
  */
 #ifndef NH_FAST_H
 #define NH_FAST_H

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * More than any limit leaves: NULL and ENOMEM, and a line for who wants to know why. */
+ * More than any limit leaves: NULL and ENOMEM, and a line for who wants to know why.
+ */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-int main(int argc, char **argv)
+#define MORE_THAN_ADDRESSES ((size_t)1 << 50)
+#define MORE_THAN_MEMORY    ((size_t)1 << 40)
+
+static int is_refused(size_t bytes)
 {
-    (void)argv;
-    size_t bytes = (size_t)argc << 50;
-    for (int i = 0; i < 2; i++, bytes >>= 10) {
-        errno = 0;
-        void *object = malloc(bytes);
-        if (object != NULL || errno != ENOMEM)
-            return 1;
-    }
-    return 0;
+    errno = 0;
+    void *volatile object = malloc(bytes);
+    return object == NULL && errno == ENOMEM;
+}
+
+int main(void)
+{
+    return is_refused(MORE_THAN_ADDRESSES) && is_refused(MORE_THAN_MEMORY) ? 0 : 1;
 }
