@@ -33,14 +33,18 @@ static const char *read_number(const char *at, bool suffix, size_t *out)
     return at;
 }
 
-/* Reads NODE=SIZE; what follows it, NULL when it is ill-formed. */
-static const char *read_entry(const char *at, size_t *node, size_t *bytes)
+/* Reads NODE=SIZE at `*next`, which becomes where the next one begins, NULL behind the last;
+ * false when it is ill-formed. */
+static bool read_entry(const char **next, size_t *node, size_t *bytes)
 {
-    at = read_number(at, false, node);
+    const char *at = read_number(*next, false, node);
     if (at == NULL || *at != '=')
-        return NULL;
+        return false;
     at = read_number(at + 1, true, bytes);
-    return at != NULL && (*at == '\0' || *at == ',') ? at : NULL;
+    if (at == NULL || (*at != '\0' && *at != ','))
+        return false;
+    *next = *at == ',' ? at + 1 : NULL;
+    return true;
 }
 
 bool node_limit_parse(const char *text, int node, size_t *bytes)
@@ -52,25 +56,21 @@ bool node_limit_parse(const char *text, int node, size_t *bytes)
         const char *end = read_number(text, true, bytes);
         return end != NULL && *end == '\0';
     }
-    for (const char *at = text;; at++) {
+    for (const char *at = text; at != NULL;) {
         size_t which, limit;
-        at = read_entry(at, &which, &limit);
-        if (at == NULL)
+        if (!read_entry(&at, &which, &limit))
             return false;
         if (which == (size_t)node)
             *bytes = limit;
-        if (*at == '\0')
-            return true;
     }
+    return true;
 }
 
-/* Whether a list that is well-formed limits the node before the place `until`. */
-static bool is_limited_before(const char *list, const char *until, size_t node)
+/* Whether a list that is well-formed, or NULL, limits the node. */
+static bool list_limits(const char *list, size_t node)
 {
     size_t which, bytes;
-    const char *end;
-    for (const char *at = list; at < until && (end = read_entry(at, &which, &bytes)) != NULL;
-         at = end + 1)
+    for (const char *at = list; at != NULL && read_entry(&at, &which, &bytes);)
         if (which == node)
             return true;
     return false;
@@ -97,16 +97,13 @@ bool node_limit_is_sound(const char *text, struct text *problem)
     }
     if (strchr(text, '=') == NULL)
         return is_room(text, bytes, problem);
-    const char *end;
-    for (const char *at = text; (end = read_entry(at, &node, &bytes)) != NULL; at = end + 1) {
+    for (const char *at = text; at != NULL && read_entry(&at, &node, &bytes);) {
         if (!is_room(text, bytes, problem))
             return false;
-        if (is_limited_before(text, at, node)) {
+        if (list_limits(at, node)) {
             text_add(problem, "%s=%s limits node %zu twice", variable, text, node);
             return false;
         }
-        if (*end == '\0')
-            break;
     }
     return true;
 }
@@ -116,15 +113,12 @@ bool node_limit_is_of_nodes(const char *text, struct text *problem)
     size_t node, bytes;
     if (strchr(text, '=') == NULL)
         return true;
-    const char *end;
-    for (const char *at = text; (end = read_entry(at, &node, &bytes)) != NULL; at = end + 1) {
+    for (const char *at = text; at != NULL && read_entry(&at, &node, &bytes);) {
         if (!topology_has_node(topology_now(), node)) {
             text_add(problem, "%s=%s: there is no node %zu with memory",
                      options_row(OPT_NODE_LIMIT)->variable, text, node);
             return false;
         }
-        if (*end == '\0')
-            break;
     }
     return true;
 }
