@@ -10,6 +10,7 @@
 #include "harden.h"
 #include "heap.h"
 #include "moves.h"
+#include "numa/placement.h"
 #include "options.h"
 #include "os.h"
 #include "profile.h"
@@ -165,8 +166,15 @@ static bool move_pages(const struct span *span, const struct span *new)
     if (new->lender != span->lender || new->pages < span->pages)
         return false;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
-    return bytes >= MOVE_LEAST && moves_take() &&
-           os_move_pages((void *)span->base, (void *)new->base, bytes);
+    if (bytes < MOVE_LEAST || !moves_take())
+        return false;
+    if (os_move_pages((void *)span->base, (void *)new->base, bytes))
+        return true;
+    /* Kernels before 6.17, which move no more than one mapping at once, unmap the target before
+     * they refuse; what is mapped there since then knows of no node. */
+    placement_assign((void *)new->base, bytes, new->lender);
+    os_advise_huge((void *)new->base, bytes, (enum os_huge)options_get(OPT_HUGE));
+    return false;
 }
 
 /* To a new span, with room to grow. */

@@ -13,8 +13,8 @@ static _Atomic bool too_many; /* relaxed: what the last count said; it orders no
 
 bool moves_take(void)
 {
-    size_t nth = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) + 1;
-    if (nth % MOVES_PERIOD == 0)
+    size_t before = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed);
+    if (before % MOVES_PERIOD == 0)
         atomic_store_explicit(&too_many, os_mappings(MOVES_MAPPINGS_MOST) > MOVES_MAPPINGS_MOST,
                               memory_order_relaxed);
     return !atomic_load_explicit(&too_many, memory_order_relaxed);

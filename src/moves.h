@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * moves.h - how often pages may be moved from one place to another instead of being copied:
- * each move may leave a mapping or two behind, of which a process may have so many.
+ * each move may leave mappings behind, of which a process may have so many.
  */
 #ifndef NH_MOVES_H
 #define NH_MOVES_H
@@ -10,14 +10,15 @@
 #include <stddef.h>
 
 /* Between two counts of the process's mappings.  Public for the tests. */
-#define MOVES_PERIOD ((size_t)8192)
+#define MOVES_PERIOD ((size_t)512)
 
-/* Mappings with which nothing moves: half of what Linux allows.  A period's moves and the
- * program's own fit into the other half. */
+/* Mappings with which nothing moves: half of what Linux allows.  The other half is for a period's
+ * moves, of which some dozens may come from one: from Linux 6.17 on pages move with all mappings
+ * that they lie in, and leave as many. */
 #define MOVES_MAPPINGS_MOST ((size_t)32768)
 
-/* True when one more may be made, which then counts.  Any thread, with no locks held: once in
- * a period it reads a file of the kernel's. */
+/* True when one more may be made, which then counts.  Any thread, with no locks held: at
+ * the first and once in a period it reads a file of the kernel's. */
 bool moves_take(void);
 
 #endif

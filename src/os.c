@@ -205,6 +205,12 @@ bool os_move_pages(void *from, void *to, size_t bytes)
     if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0))
         return false;
     int saved = errno;
+    /* Of a mapping that is locked, as all are after mlockall, the kernel would take the lock, and
+     * not only where the pages were.  Nothing else is refused here, nor done. */
+    if (msync(from, bytes, MS_INVALIDATE) != 0) {
+        errno = saved;
+        return false;
+    }
     void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (at == MAP_FAILED) {
         /* The kernel may have dropped the target's mapping before it failed;
@@ -224,13 +230,14 @@ bool os_move_pages(void *from, void *to, size_t bytes)
 #endif
 }
 
-/* A line each of the file.  No cancellation points, as in read_file.c. */
+/* A line each of the file, which is the thread's: when the first one has ended, the process's
+ * is empty.  No cancellation points, as in read_file.c. */
 size_t os_mappings(size_t most)
 {
     char text[MAPS_READ];
     int saved = errno;
     size_t count = SIZE_MAX;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         long n = 0;
         for (count = 0; count <= most;) {

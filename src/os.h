@@ -61,8 +61,8 @@ bool os_unprotect_zeros(void *at, size_t bytes);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
  * own contents are dropped.  The source stays mapped and reads as zeros.  False
- * when the kernel cannot, or they are no whole system pages: the source is
- * unchanged then, the target mapped. */
+ * when the kernel cannot, they are locked in memory, or they are no whole system pages: the
+ * source is unchanged then, the target mapped, but maybe anew, with neither a policy nor advice. */
 bool os_move_pages(void *from, void *to, size_t bytes);
 
 /* Which pages of [at, at + bytes) are in memory: one byte each system page, of which this bit

@@ -152,8 +152,8 @@ void page_heap_trim_idle(struct page_heap *heap)
     uint64_t period = (uint64_t)options_get(OPT_DECAY);
     if (period < TRIM_LEAST_MS)
         period = TRIM_LEAST_MS;
-    uint64_t now = os_now_ms();
     lock_acquire(&heap->lock);
+    uint64_t now = os_now_ms(); /* not before what another wrote there */
     bool due = now - heap->trimmed_ms >= period;
     size_t idle = heap->clean_least, keep = reserve(heap);
     if (due) {

@@ -143,6 +143,23 @@ static void a_refused_unmapping_changes_nothing(void **state)
     assert_false(mapped(at));
 }
 
+/* Nor is the lock taken from it. */
+static void what_is_locked_is_not_moved(void **state)
+{
+    (void)state;
+    char *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_true(from != NULL && to != NULL);
+    memset(from, 7, NH_HUGE);
+    if (mlock(from, NH_SYSTEM_PAGE) != 0)
+        skip(); /* not a page may be locked */
+    assert_false(os_move_pages(from, to, NH_HUGE));
+    /* Who asks to drop what is locked is refused. */
+    assert_int_not_equal(msync(from, NH_SYSTEM_PAGE, MS_INVALIDATE), 0);
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(from[i], 7);
+    assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+}
+
 static void a_refused_move_changes_nothing(void **state)
 {
     (void)state;
@@ -301,6 +318,7 @@ int main(void)
         cmocka_unit_test(what_is_discarded_goes_when_it_can),
         cmocka_unit_test(a_misaligned_mapping_is_not_lost),
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
+        cmocka_unit_test(what_is_locked_is_not_moved),
         cmocka_unit_test(a_refused_move_changes_nothing),
         cmocka_unit_test(what_is_protected_keeps_its_contents),
         cmocka_unit_test(mappings_are_counted),
