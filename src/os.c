@@ -206,8 +206,9 @@ bool os_move_pages(void *from, void *to, size_t bytes)
         return false;
     int saved = errno;
     /* Of a mapping that is locked, as all are after mlockall, the kernel would take the lock, and
-     * not only where the pages were.  Nothing else is refused here, nor done. */
-    if (msync(from, bytes, MS_INVALIDATE) != 0) {
+     * not only where the pages were.  Nothing else is refused here, nor done.  (msync itself is a
+     * cancellation point.) */
+    if (syscall(SYS_msync, from, bytes, MS_INVALIDATE) != 0) {
         errno = saved;
         return false;
     }

@@ -305,6 +305,8 @@ void *__wrap_dlsym(void *library, const char *name)
 static bool call_strikes(long number, const long *with)
 {
     switch (number) {
+    case SYS_msync:
+        return STRIKES(msync, SYSTEM);
     case SYS_mbind:
         return STRIKES(mbind, SYSTEM) || STRIKES(mbind_refused, SYSTEM);
     case SYS_move_pages:
