@@ -226,10 +226,11 @@ void attendant_end(void)
         duties[i].end();
 }
 
-void attendant_fork_child(void)
+void attendant_fork_child(bool anew)
 {
     if (!atomic_load_explicit(&wanted, memory_order_relaxed))
         return;
     forget();
-    start();
+    if (anew)
+        start();
 }

@@ -32,8 +32,9 @@ void attendant_begin(void);
 /* By the library's destructor, or by a thread that cannot go on: what duties left in the
  * file system goes.  The thread may run on. */
 void attendant_end(void);
-/* In the child of a fork, with no lock held. */
-void attendant_fork_child(void);
+/* In the child of a fork, with no lock held, or without `anew`, which a thread is started for:
+ * that allocates. */
+void attendant_fork_child(bool anew);
 
 /* By the attendant itself, from a duty: calls `ready` with the descriptor whenever it can be read
  * or its other end hangs up, until it is dropped or is another file than the duty noted, which

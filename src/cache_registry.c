@@ -14,12 +14,12 @@ static NH_TOGETHER struct cache *first; /* guarded by lock */
 
 void cache_registry_lock(void)
 {
-    lock_acquire(&lock);
+    lock_acquire_again(&lock);
 }
 
 void cache_registry_unlock(void)
 {
-    lock_release(&lock);
+    lock_release_again(&lock);
 }
 
 /* Threads that moved since it was counted (collect_spares) count where they came from. */

@@ -40,12 +40,12 @@ static struct slot slots[NH_GUARD_SLOTS];
 
 void guard_lock(void)
 {
-    lock_acquire(&lock);
+    lock_acquire_again(&lock);
 }
 
 void guard_unlock(void)
 {
-    lock_release(&lock);
+    lock_release_again(&lock);
 }
 
 /* ---- Beginning ---- */

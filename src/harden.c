@@ -443,14 +443,14 @@ void harden_lock_all(void)
 {
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (of_slot(slot) != NULL)
-            lock_acquire(&of_slot(slot)->lock);
+            lock_acquire_again(&of_slot(slot)->lock);
 }
 
 void harden_unlock_all(void)
 {
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (of_slot(slot) != NULL)
-            lock_release(&of_slot(slot)->lock);
+            lock_release_again(&of_slot(slot)->lock);
 }
 
 void harden_fork_child(void)

@@ -122,12 +122,12 @@ void heap_change_limits(const char *text)
 
 void heap_creation_lock(void)
 {
-    lock_acquire(&creation);
+    lock_acquire_again(&creation);
 }
 
 void heap_creation_unlock(void)
 {
-    lock_release(&creation);
+    lock_release_again(&creation);
 }
 
 void heap_renew_grant(struct heap *heap)
@@ -248,28 +248,28 @@ bool heap_tick(struct heap *heap)
 
 void heap_lock_all(struct heap *heap)
 {
-    lock_acquire(&heap->inbox.lock);
+    lock_acquire_again(&heap->inbox.lock);
     for (unsigned i = 1; i <= heap_centrals(heap); i++)
-        lock_acquire(&heap->central[i].lock);
-    lock_acquire(&heap->pages.turn);
-    lock_acquire(&heap->pages.releasing);
-    lock_acquire(&heap->pages.lock);
-    lock_acquire(&heap->pages.spans.lock);
-    lock_acquire(&heap->magazines.lock);
-    lock_acquire(&heap->caches.lock);
-    lock_acquire(&heap->specials.lock);
+        lock_acquire_again(&heap->central[i].lock);
+    lock_acquire_again(&heap->pages.turn);
+    lock_acquire_again(&heap->pages.releasing);
+    lock_acquire_again(&heap->pages.lock);
+    lock_acquire_again(&heap->pages.spans.lock);
+    lock_acquire_again(&heap->magazines.lock);
+    lock_acquire_again(&heap->caches.lock);
+    lock_acquire_again(&heap->specials.lock);
 }
 
 void heap_unlock_all(struct heap *heap)
 {
-    lock_release(&heap->specials.lock);
-    lock_release(&heap->caches.lock);
-    lock_release(&heap->magazines.lock);
-    lock_release(&heap->pages.spans.lock);
-    lock_release(&heap->pages.lock);
-    lock_release(&heap->pages.releasing);
-    lock_release(&heap->pages.turn);
+    lock_release_again(&heap->specials.lock);
+    lock_release_again(&heap->caches.lock);
+    lock_release_again(&heap->magazines.lock);
+    lock_release_again(&heap->pages.spans.lock);
+    lock_release_again(&heap->pages.lock);
+    lock_release_again(&heap->pages.releasing);
+    lock_release_again(&heap->pages.turn);
     for (unsigned i = heap_centrals(heap); i > 0; i--)
-        lock_release(&heap->central[i].lock);
-    lock_release(&heap->inbox.lock);
+        lock_release_again(&heap->central[i].lock);
+    lock_release_again(&heap->inbox.lock);
 }

@@ -34,12 +34,12 @@ static NH_TOGETHER struct lock asking = LOCK_INIT(LOCK_ROOM);
 
 void heap_asking_lock(void)
 {
-    lock_acquire(&asking);
+    lock_acquire_again(&asking);
 }
 
 void heap_asking_unlock(void)
 {
-    lock_release(&asking);
+    lock_release_again(&asking);
 }
 
 static size_t pages_in(uint64_t bytes)

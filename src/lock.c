@@ -41,14 +41,25 @@ void lock_wait(struct lock *lock)
     for (int spin = 0; spin < LOCK_SPINS; spin++) {
         uint32_t expected = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(&lock->word, &expected, 1, memory_order_acquire,
-                                                  memory_order_relaxed))
+            atomic_compare_exchange_weak_explicit(&lock->word, &expected, lock_owner(),
+                                                  memory_order_acquire, memory_order_relaxed))
             return;
         cpu_relax();
     }
     int saved = errno;
-    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-        syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    for (;;) {
+        /* Others may sleep beside us: who had to wait takes it as one that somebody waits for. */
+        uint32_t next = (word != 0 ? word : lock_owner()) | LOCK_SLEEPERS;
+        if (next != word &&
+            !atomic_compare_exchange_weak_explicit(&lock->word, &word, next, memory_order_acquire,
+                                                   memory_order_relaxed))
+            continue;
+        if (word == 0)
+            break;
+        syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, next, NULL, NULL, 0);
+        word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    }
     errno = saved;
 }
 
@@ -57,6 +68,29 @@ void lock_wake(struct lock *lock)
     int saved = errno;
     syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved;
+}
+
+void lock_acquire_again(struct lock *lock)
+{
+    uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    /* A handler of fork's that took it before needs not have released it. */
+    if ((word & ~(LOCK_OWNER - 1)) != lock_owner() || (lock_depth & LOCK_FORKING) != 0) {
+        lock_acquire(lock);
+        return;
+    }
+    nh_require((word & LOCK_AGAIN_MASK) != LOCK_AGAIN_MASK);
+    lock_depth++;
+    atomic_fetch_add_explicit(&lock->word, LOCK_AGAIN, memory_order_relaxed);
+}
+
+void lock_release_again(struct lock *lock)
+{
+    if ((atomic_load_explicit(&lock->word, memory_order_relaxed) & LOCK_AGAIN_MASK) == 0) {
+        lock_release(lock);
+        return;
+    }
+    lock_depth--;
+    atomic_fetch_sub_explicit(&lock->word, LOCK_AGAIN, memory_order_relaxed);
 }
 
 #ifdef NH_DEBUG
@@ -81,12 +115,12 @@ void lock_rank_pop(const struct lock *lock)
 
 void lock_rank_suspend(void)
 {
-    suspended = 1;
+    suspended++;
 }
 
 void lock_rank_resume(void)
 {
-    suspended = 0;
+    suspended--;
 }
 #else
 void lock_rank_suspend(void)

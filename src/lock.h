@@ -2,9 +2,10 @@
  *
  * lock.h - a four-byte mutex that never allocates, and the ranks of all locks.
  *
- * A thread takes locks in rising rank only and at most one of a rank, except
- * that fork takes all of them (process.c).  Debug builds
- * check this.  Critical sections are short and make no call out of the engine.
+ * A thread takes locks in rising rank only and at most one of a rank, and none twice, except
+ * that fork takes all of them (process.c), also in a handler of a signal that
+ * interrupted the engine: a lock knows who holds it.  Debug builds check the
+ * ranks.  Critical sections are short and make no call out of the engine.
  *
  * Ordering: lock_acquire is an acquire operation and pairs with the release
  * in lock_release; waiters sleep in the kernel (futex), so a holder that is
@@ -37,8 +38,15 @@ enum lock_rank {
     LOCK_RANKS
 };
 
+/* What is in a lock's word while it is held; it is 0 while it is free. */
+#define LOCK_SLEEPERS    1U /* somebody sleeps */
+#define LOCK_AGAIN       2U /* times that its holder took it again */
+#define LOCK_AGAIN_MASK  0xEU
+#define LOCK_OWNER       0x10U /* and who holds it; never zero */
+#define LOCK_OWNER_SHIFT 9     /* no two threads have what is theirs nearer than 1 KiB */
+
 struct lock {
-    _Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Atomic uint32_t word;
 #ifdef NH_DEBUG
     uint32_t rank;
 #endif
@@ -62,7 +70,7 @@ NH_SLOW void lock_wake(struct lock *lock);
 /* Debug builds: remember and check what this thread holds. */
 void lock_rank_push(const struct lock *lock);
 void lock_rank_pop(const struct lock *lock);
-/* Between these, in the thread that forks, ranks are not checked. */
+/* Between these, in the thread that forks, ranks are not checked.  They nest. */
 void lock_rank_suspend(void);
 void lock_rank_resume(void);
 
@@ -74,6 +82,13 @@ void lock_rank_resume(void);
 extern _Thread_local unsigned lock_depth
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* Who holds a lock: made of an address of the thread's own.  Threads of which these are
+ * a multiple of 128 GiB apart look the same; only lock_acquire_again would mind. */
+NH_INLINE uint32_t lock_owner(void)
+{
+    return (uint32_t)((uintptr_t)&lock_depth >> LOCK_OWNER_SHIFT) * LOCK_OWNER | LOCK_OWNER;
+}
+
 /* Whether another thread held it. */
 NH_INLINE bool lock_acquire(struct lock *lock)
 {
@@ -83,7 +98,7 @@ NH_INLINE bool lock_acquire(struct lock *lock)
 #endif
     uint32_t expected = 0;
     if (nh_likely(atomic_compare_exchange_strong_explicit(
-            &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed)))
+            &lock->word, &expected, lock_owner(), memory_order_acquire, memory_order_relaxed)))
         return false;
     lock_wait(lock);
     return true;
@@ -92,8 +107,8 @@ NH_INLINE bool lock_acquire(struct lock *lock)
 NH_INLINE bool lock_try(struct lock *lock)
 {
     uint32_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_owner(),
+                                                 memory_order_acquire, memory_order_relaxed))
         return false;
     lock_depth++;
 #ifdef NH_DEBUG
@@ -109,8 +124,14 @@ NH_INLINE void lock_release(struct lock *lock)
 #endif
     if (nh_unlikely((lock_depth-- & LOCK_FORKING) != 0))
         return;
-    if (nh_unlikely(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
+    uint32_t word = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+    if (nh_unlikely((word & LOCK_SLEEPERS) != 0))
         lock_wake(lock);
 }
+
+/* For fork: as above, but a lock that the thread has already it has once more, up to
+ * seven times, and gives back as often. */
+void lock_acquire_again(struct lock *lock);
+void lock_release_again(struct lock *lock);
 
 #endif

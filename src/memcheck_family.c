@@ -212,12 +212,12 @@ static void free_later(struct head *object, size_t size)
 
 void memcheck_lock(void)
 {
-    lock_acquire(&queue_lock);
+    lock_acquire_again(&queue_lock);
 }
 
 void memcheck_unlock(void)
 {
-    lock_release(&queue_lock);
+    lock_release_again(&queue_lock);
 }
 
 /* ---- The family ---- */

@@ -32,8 +32,15 @@ static NH_TOGETHER _Atomic bool started; /* process_start: one goes on, and nobo
 
 /* ---- fork: no lock may be held by a thread that the child does not have ---- */
 
-static NH_TOGETHER bool is_forked;   /* written in the child, while it has one thread */
-static NH_TOGETHER bool cpus_closed; /* by fork_prepare; guarded by the registry's lock */
+/* A program with one thread may fork in a handler of a signal, which interrupted the engine,
+ * perhaps.  It goes on there afterwards, in parent and child, with what it had in hand: what it
+ * has locked is left as it is. */
+
+static NH_TOGETHER bool is_forked; /* written in the child, while it has one thread */
+/* Of the fork under way; guarded by all locks. */
+static NH_TOGETHER bool interrupted; /* in the engine, with locks */
+static NH_TOGETHER bool cpus_closed; /* by fork_prepare */
+static NH_TOGETHER unsigned inner;   /* forks by handlers that run during this one */
 
 bool process_is_forked(void)
 {
@@ -52,12 +59,17 @@ static void fork_prepare(void)
 {
     if (_IO_list_lock != NULL)
         _IO_list_lock();
+    if ((lock_depth & LOCK_FORKING) != 0) {
+        inner++;
+        return;
+    }
+    bool inside = lock_depth != 0;
     lock_rank_suspend();
     heap_creation_lock(); /* from here on there are no new heaps */
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
-        lock_acquire(&heap->reclaiming);
+        lock_acquire_again(&heap->reclaiming);
     cache_registry_lock();
-    cpus_closed = cpu_cache_close();
+    bool closed = !inside && cpu_cache_close();
     heap_asking_lock();
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
         heap_lock_all(heap);
@@ -67,11 +79,14 @@ static void fork_prepare(void)
     guard_lock();
     memcheck_lock();
     harden_lock_all();
+    interrupted = inside;
+    cpus_closed = closed;
     lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
 {
+    bool closed = cpus_closed;
     lock_depth &= ~LOCK_FORKING;
     harden_unlock_all();
     memcheck_unlock();
@@ -83,38 +98,55 @@ static void fork_release(void)
         if (heap_if_exists(slot) != NULL)
             heap_unlock_all(heap_if_exists(slot));
     heap_asking_unlock();
-    if (cpus_closed)
+    if (closed)
         cpu_cache_open();
     cache_registry_unlock();
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
-            lock_release(&heap_if_exists(slot)->reclaiming);
+            lock_release_again(&heap_if_exists(slot)->reclaiming);
     heap_creation_unlock();
     lock_rank_resume();
 }
 
 static void fork_parent(void)
 {
-    fork_release();
+    if (inner != 0)
+        inner--;
+    else
+        fork_release();
     if (_IO_list_unlock != NULL)
         _IO_list_unlock();
+}
+
+/* What other threads had in hand is forgotten, where nobody is in the midst of it. */
+static void forget_threads(void)
+{
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        page_heap_fork_child(&heap->pages);
+    cache_registry_only(nh_thread.cache);
+    if (cpu_caches_used() && !cpus_closed)
+        cpu_cache_forget();
 }
 
 static void fork_child(void)
 {
     is_forked = true;
-    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
-        page_heap_fork_child(&heap->pages);
-    harden_fork_child();
-    cache_registry_only(nh_thread.cache);
-    if (cpu_caches_used() && !cpus_closed)
-        cpu_cache_forget();
-    profile_fork_child();
-    guard_report_fork_child();
-    fork_release();
+    bool whole = !interrupted;
+    if (inner != 0) {
+        inner--;
+        whole = false;
+    } else {
+        if (whole) {
+            forget_threads();
+            harden_fork_child();
+        }
+        profile_fork_child();
+        guard_report_fork_child();
+        fork_release();
+    }
     if (_IO_list_resetlock != NULL) /* fork does so itself only where there were threads */
         _IO_list_resetlock();
-    attendant_fork_child();
+    attendant_fork_child(whole);
 }
 
 bool process_boot(void)

@@ -37,12 +37,12 @@ struct profile_place *profile_places(void)
 
 void profile_lock(void)
 {
-    lock_acquire(&lock);
+    lock_acquire_again(&lock);
 }
 
 void profile_unlock(void)
 {
-    lock_release(&lock);
+    lock_release_again(&lock);
 }
 
 bool profile_start(uint64_t rate)

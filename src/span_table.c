@@ -241,10 +241,10 @@ uint32_t span_table_claim_home(uintptr_t address)
 
 void span_table_lock(void)
 {
-    lock_acquire(&growth);
+    lock_acquire_again(&growth);
 }
 
 void span_table_unlock(void)
 {
-    lock_release(&growth);
+    lock_release_again(&growth);
 }

@@ -272,11 +272,11 @@ bool special_free(void *ptr, uint32_t *home)
 void special_lock_all(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        lock_acquire(&shards[i].lock);
+        lock_acquire_again(&shards[i].lock);
 }
 
 void special_unlock_all(void)
 {
     for (unsigned i = SHARDS; i-- > 0;)
-        lock_release(&shards[i].lock);
+        lock_release_again(&shards[i].lock);
 }

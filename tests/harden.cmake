@@ -19,6 +19,7 @@ endforeach()
 run(dump harden 120 COMMAND dump_direct ENVIRONMENT "${harden}")
 run(finalizer harden 120 COMMAND finalizer_direct ENVIRONMENT "${children};${harden}")
 run(fork harden 300 COMMAND fork_direct ENVIRONMENT "${children};${harden}")
+run(fork_signal harden 120 COMMAND fork_signal_direct ENVIRONMENT "${signal_children};${harden}")
 run(thread_exit harden 300 COMMAND thread_exit_direct ENVIRONMENT "${harden}")
 run(stress harden 600 COMMAND stress_direct --threads 2 ENVIRONMENT "${harden}")
 # Two nodes borrow of the others; every few objects are sampled.

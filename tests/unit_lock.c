@@ -123,6 +123,61 @@ static void try_only_when_free(void **state)
     lock_release(&initialised);
 }
 
+/* What fork does in a handler that interrupted a holder. */
+static void holder_takes_it_again(void **state)
+{
+    (void)state;
+    lock_init(&lock, LOCK_CENTRAL);
+    unsigned depth = lock_depth;
+    lock_rank_suspend();
+    lock_acquire_again(&lock); /* is free */
+    for (unsigned times = 1; times <= 7; times++) {
+        lock_acquire_again(&lock);
+        assert_int_equal(lock_depth, depth + 1 + times);
+        assert_false(another_thread_gets_it());
+    }
+    for (unsigned times = 7; times > 0; times--) {
+        lock_release_again(&lock);
+        assert_int_equal(lock_depth, depth + times);
+        assert_false(another_thread_gets_it());
+    }
+    lock_release_again(&lock);
+    lock_rank_resume();
+    assert_int_equal(lock_depth, depth);
+    assert_int_equal(atomic_load(&lock.word), 0);
+    assert_true(another_thread_gets_it());
+}
+
+static void *takes_it_again(void *arg)
+{
+    unsigned long rounds = *(unsigned long *)arg;
+    lock_rank_suspend(); /* each thread's own */
+    for (unsigned long i = 0; i < rounds; i++) {
+        lock_acquire(&lock);
+        lock_acquire_again(&lock);
+        counter++;
+        lock_release_again(&lock);
+        lock_release_again(&lock);
+    }
+    return NULL;
+}
+
+/* Others come to wait while it is taken once and twice. */
+static void others_wait_for_all_of_it(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    unsigned long rounds = 20000;
+    lock_init(&lock, LOCK_CENTRAL);
+    counter = 0;
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, takes_it_again, &rounds), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(counter, THREADS * rounds);
+    assert_int_equal(atomic_load(&lock.word), 0);
+}
+
 static double cpu_seconds(void)
 {
     struct timespec used;
@@ -149,7 +204,7 @@ static void waiters_sleep(void **state)
     for (unsigned i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, waits, &used[i]), 0);
     /* Until one of them sleeps; then a while longer. */
-    while (atomic_load(&lock.word) != 2)
+    while ((atomic_load(&lock.word) & LOCK_SLEEPERS) == 0)
         usleep(1000);
     usleep(200000);
     lock_release(&lock);
@@ -292,8 +347,8 @@ static void rank_order_is_enforced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_one_at_a_time),
-        cmocka_unit_test(try_only_when_free),
+        cmocka_unit_test(only_one_at_a_time),     cmocka_unit_test(try_only_when_free),
+        cmocka_unit_test(holder_takes_it_again),  cmocka_unit_test(others_wait_for_all_of_it),
         cmocka_unit_test(waiters_sleep),
 #ifdef NH_DEBUG
         cmocka_unit_test(rank_order_is_enforced),

@@ -1015,7 +1015,7 @@ bool __wrap_os_release(void *at, size_t bytes)
     struct page_heap *heap = awaiting.heap;
     if (heap != NULL && awaiting.batches++ == 0) {
         assert_int_equal(pthread_create(&awaiting.thread, NULL, await_releases, heap), 0);
-        while (atomic_load(&heap->releasing.word) != 2) /* somebody sleeps */
+        while ((atomic_load(&heap->releasing.word) & LOCK_SLEEPERS) == 0)
             sched_yield();
     }
     return __real_os_release(at, bytes);
