@@ -5,6 +5,7 @@
 #include "bad_pointer.h"
 
 #include "guard_report.h"
+#include "lock.h"
 #include "lookup.h"
 #include "options.h"
 #include "probe.h"
@@ -12,8 +13,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where the thread notes what it finds; NULL where it may report at once. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct bad_pointers *noted;
+
+void bad_pointer_gather(struct bad_pointers *into)
+{
+    into->count = 0;
+    noted = into;
+}
+
+static NH_SLOW void report_noted(const struct bad_pointers *from)
+{
+    for (unsigned i = 0; i < from->count && i < BAD_POINTERS_NOTED; i++)
+        bad_pointer_report("free", from->ptr[i]);
+    if (from->count > BAD_POINTERS_NOTED && options_get(OPT_BAD_FREE) != BAD_FREE_IGNORE)
+        bad_pointer_line("bad free of %u more pointers, found at once",
+                         from->count - BAD_POINTERS_NOTED);
+}
+
+void bad_pointer_gathered(struct bad_pointers *from)
+{
+    noted = NULL;
+    if (nh_unlikely(from->count != 0))
+        report_noted(from);
+}
+
 void bad_pointer_act(const void *ptr)
 {
+    /* A handler of SIGABRT may allocate, and fork. */
+    nh_assert(lock_depth == 0 || (lock_depth & LOCK_FORKING) != 0);
     guard_report_free((uintptr_t)ptr);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_ABORT)
         abort();
@@ -21,6 +49,12 @@ void bad_pointer_act(const void *ptr)
 
 void bad_pointer_report(const char *call, const void *ptr)
 {
+    if (noted != NULL) {
+        if (noted->count < BAD_POINTERS_NOTED)
+            noted->ptr[noted->count] = ptr;
+        noted->count++;
+        return;
+    }
     probe_bad_free(ptr, call);
     if (options_get(OPT_BAD_FREE) == BAD_FREE_IGNORE)
         return;

@@ -4,6 +4,7 @@
  */
 #include "heap.h"
 
+#include "bad_pointer.h"
 #include "cache.h"
 #include "harden.h"
 #include "node_limit.h"
@@ -165,8 +166,11 @@ size_t heap_owed(struct heap *heap)
     return owed;
 }
 
+/* Under the lock, which it releases. */
 static void reclaim_locked(struct heap *heap, bool all)
 {
+    struct bad_pointers bad;
+    bad_pointer_gather(&bad);
     if (all) {
         cache_collect(heap);
         heap_open_inbox(heap, UINT32_MAX);
@@ -174,13 +178,14 @@ static void reclaim_locked(struct heap *heap, bool all)
     }
     for (unsigned i = 1; i <= heap_centrals(heap); i++)
         central_drain(&heap->central[i], all);
+    lock_release(&heap->reclaiming);
+    bad_pointer_gathered(&bad);
 }
 
 void heap_reclaim(struct heap *heap, bool all)
 {
     lock_acquire(&heap->reclaiming);
     reclaim_locked(heap, all);
-    lock_release(&heap->reclaiming);
 }
 
 void heap_reclaim_everything(void)
@@ -193,10 +198,8 @@ void heap_reclaim_everything(void)
 
 static void try_reclaim(struct heap *heap, bool all)
 {
-    if (lock_try(&heap->reclaiming)) {
+    if (lock_try(&heap->reclaiming))
         reclaim_locked(heap, all);
-        lock_release(&heap->reclaiming);
-    }
 }
 
 void heap_try_reclaim(struct heap *heap)
