@@ -42,11 +42,13 @@ struct span *guard_span_alloc(struct heap *heap, const struct span_request *want
         return NULL;
     size_t pages = round_up(want->pages, guard);
     all.pages = before + pages + guard;
-    struct span *span = heap_span_alloc(heap, &all);
-    if (span == NULL && harden_drain())
-        span = heap_span_alloc(heap, &all);
-    if (span == NULL)
+    struct span *span = heap_span_try(heap, &all);
+    if (span == NULL && !want->modest && harden_drain())
+        span = heap_span_try(heap, &all);
+    if (span == NULL) {
+        heap_span_refused(heap, &all);
         return NULL;
+    }
     span->guards_before = before != 0;
     uintptr_t base = span->base + (before << NH_PAGE_SHIFT);
     uintptr_t end = base + (pages << NH_PAGE_SHIFT);

@@ -109,6 +109,10 @@ void heap_unpack_all(struct magazine *list);
  * other nodes; NULL when there is no memory anywhere.  `want->may_grow` is
  * false. */
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want);
+/* For who has another way before the caller is refused: the same, and what is counted and told
+ * when there is none. */
+struct span *heap_span_try(struct heap *heap, const struct span_request *want);
+void heap_span_refused(struct heap *heap, const struct span_request *want);
 /* As page_heap_free; borrowed pages go home. */
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
 /* As page_heap_shrink; the same. */

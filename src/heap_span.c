@@ -282,7 +282,7 @@ static NH_SLOW struct span *alloc_elsewhere(struct heap *heap, const struct span
 {
     struct span *span = NULL;
     /* Free pages that do not fit one by one: given back, they are room. */
-    if (page_heap_resident_pages(&heap->pages) >= want->pages) {
+    if (!want->modest && page_heap_resident_pages(&heap->pages) >= want->pages) {
         page_heap_release(&heap->pages, 0);
         span = grow(heap, want, UNUSED_MEMORY);
     }
@@ -417,7 +417,7 @@ static struct span *alloc_slowly(struct heap *heap, const struct span_request *w
         span = grow(heap, want, UNUSED_MEMORY);
     if (span == NULL)
         span = alloc_elsewhere(heap, want);
-    return span != NULL ? span : alloc_at_last(heap, want);
+    return span != NULL || want->modest ? span : alloc_at_last(heap, want);
 }
 
 /* Whose limit it was, as well as it can be told afterwards. */
@@ -432,25 +432,31 @@ static const char *refused_by(struct heap *heap, const struct span_request *want
     return "no room on the nodes that may be used, or in the control group";
 }
 
-static NH_SLOW void tell_refusal(struct heap *heap, const struct span_request *want)
+void heap_span_refused(struct heap *heap, const struct span_request *want)
 {
+    if (want->modest)
+        return;
+    char room[PAGE_HEAP_PLACE_ROOM];
+    atomic_fetch_add_explicit(&heap->refusals, 1, memory_order_relaxed);
     if (options_get(OPT_VERBOSE) >= (long)LOG_INFO)
-        log_line(LOG_INFO, "out of memory: %zu bytes refused on node %d (%zu bytes mapped): %s",
-                 want->pages << NH_PAGE_SHIFT, placement_node(heap->slot),
+        log_line(LOG_INFO, "out of memory: %zu bytes refused on %s (%zu bytes mapped): %s",
+                 want->pages << NH_PAGE_SHIFT, page_heap_place(&heap->pages, room),
                  page_heap_mapped(&heap->pages), refused_by(heap, want));
 }
 
-struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
+struct span *heap_span_try(struct heap *heap, const struct span_request *want)
 {
     struct span *span = page_heap_alloc(&heap->pages, want);
     if (nh_likely(span != NULL))
         return span;
-    if (!is_hopeless(want))
-        span = alloc_slowly(heap, want);
-    if (span == NULL) {
-        atomic_fetch_add_explicit(&heap->refusals, 1, memory_order_relaxed);
-        tell_refusal(heap, want);
-    }
+    return is_hopeless(want) ? NULL : alloc_slowly(heap, want);
+}
+
+struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)
+{
+    struct span *span = heap_span_try(heap, want);
+    if (nh_unlikely(span == NULL))
+        heap_span_refused(heap, want);
     return span;
 }
 

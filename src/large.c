@@ -41,12 +41,10 @@ static bool pages_of(size_t size, size_t *pages)
     return size <= PTRDIFF_MAX;
 }
 
-static struct span *span_new(struct heap *heap, size_t pages, size_t align_pages)
+static struct span *span_new(struct heap *heap, const struct span_request *want)
 {
-    struct span_request want = {
-        .pages = pages, .align_pages = align_pages, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
     (void)heap_tick(heap);
-    struct span *span = guard_span_alloc(heap, &want);
+    struct span *span = guard_span_alloc(heap, want);
     if (span == NULL)
         return NULL;
     heap_count_large(heap, 1, span->pages);
@@ -81,7 +79,11 @@ void *large_alloc_unsampled(struct heap *heap, size_t size, size_t alignment, bo
     if (!pages_of(size, &pages))
         return NULL;
     size_t align_pages = alignment <= NH_PAGE ? 1 : alignment >> NH_PAGE_SHIFT;
-    struct span *span = span_new(heap, pages == 0 ? 1 : pages, align_pages);
+    struct span_request want = {.pages = pages == 0 ? 1 : pages,
+                                .align_pages = align_pages,
+                                .state = SPAN_IN_USE,
+                                .cls = NH_CLASS_LARGE};
+    struct span *span = span_new(heap, &want);
     if (span == NULL)
         return NULL;
     /* A page that is read first is mapped twice, and the second time the system interrupts
@@ -183,11 +185,14 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     struct heap *to = from->slot == NH_HEAP_INTERLEAVED ? from : large_heap(size);
     if (to == NULL)
         return NULL;
-    struct span *new = NULL;
-    if (pages > span->pages)
-        new = span_new(to, pages + (pages >> MOVE_SLACK_SHIFT), 1);
+    struct span_request want = {
+        .pages = pages, .align_pages = 1, .state = SPAN_IN_USE, .cls = NH_CLASS_LARGE};
+    struct span_request roomy = want;
+    roomy.pages += pages >> MOVE_SLACK_SHIFT;
+    roomy.modest = true;
+    struct span *new = pages > span->pages ? span_new(to, &roomy) : NULL;
     if (new == NULL)
-        new = span_new(to, pages, 1);
+        new = span_new(to, &want);
     if (new == NULL)
         return NULL;
 

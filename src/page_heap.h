@@ -76,12 +76,19 @@ struct span_request {
     /* Whether it shall rather lie in clean memory: spans that stay for long lie close together
      * there, and what is between them can go back to the system. */
     bool clean_first;
+    /* Whether the caller does with less else: nothing is given back for its sake, and it is not
+     * told that there was no memory (heap_span_alloc). */
+    bool modest;
     /* Whether the heap may ask the system for more. */
     bool may_grow;
 };
 
 /* Without limit, and with a boundless quota. */
 void page_heap_init(struct page_heap *heap, unsigned slot);
+
+/* What messages call it: its memory's node, as the system numbers it, or "interleaved memory". */
+#define PAGE_HEAP_PLACE_ROOM 16
+const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PLACE_ROOM]);
 
 /* Sets the limit and, within it, a quota: a first one before the heap is used, and 0 later,
  * which is renewed at once. */

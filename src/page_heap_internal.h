@@ -45,10 +45,6 @@ NH_INLINE bool page_heap_is_much(const struct page_heap *heap)
 /* At least `pages` more, in one clean span; false when the system refuses. */
 bool page_heap_grow(struct page_heap *heap, size_t pages);
 
-/* What messages call it: its memory's node, as the system numbers it, or "interleaved memory". */
-#define PAGE_HEAP_PLACE_ROOM 16
-const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PLACE_ROOM]);
-
 /* ---- Pages for metadata (page_heap_metadata.c) ---- */
 
 /* Where the system gives no memory for descriptors, some of a free span's pages become some,

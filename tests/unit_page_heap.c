@@ -565,7 +565,7 @@ static void lengths_without_room(void **state)
     for (size_t i = 0; i < sizeof(absurd) / sizeof(absurd[0]); i++)
         for (size_t align_pages = 1; align_pages <= NH_HUGE_PAGES; align_pages *= 4) {
             struct span_request want = {absurd[i], align_pages, SPAN_MANUAL, CLASS,
-                                        NULL,      false,       true};
+                                        .may_grow = true};
             errno = UNTOUCHED;
             assert_null(page_heap_alloc(bed.heap, &want));
             assert_int_equal(errno, UNTOUCHED);
@@ -1244,7 +1244,7 @@ static void growth_is_by_huge_pages_and_geometric(void **state)
 {
     (void)state;
     struct page_heap *heap = bed.heap;
-    struct span_request want = {128, 1, SPAN_MANUAL, CLASS, NULL, false, true};
+    struct span_request want = {128, 1, SPAN_MANUAL, CLASS, .may_grow = true};
     size_t taken = 0;
     while (taken < ((size_t)2 << 30) / NH_PAGE) {
         size_t before = heap->mapped_pages;
@@ -1290,7 +1290,7 @@ static void system_grants_the_exact_need_only(void **state)
     assert_true(span_table_cover(heap->grown_at - NH_HUGE, NH_HUGE_PAGES));
 
     struct rlimit before, limit;
-    struct span_request want = {3, 1, SPAN_MANUAL, CLASS, NULL, false, true};
+    struct span_request want = {3, 1, SPAN_MANUAL, CLASS, .may_grow = true};
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     limit = before;
     limit.rlim_cur = address_space() + 5 * NH_PAGE;
@@ -1429,13 +1429,8 @@ static void *works(void *arg)
         } else if (*at != NULL) {
             worker_frees(worker, at);
         } else {
-            struct span_request want = {1 + dice / 128 % 9,
-                                        (size_t)1 << dice / 2048 % 3,
-                                        SPAN_MANUAL,
-                                        CLASS,
-                                        NULL,
-                                        false,
-                                        true};
+            struct span_request want = {1 + dice / 128 % 9, (size_t)1 << dice / 2048 % 3,
+                                        SPAN_MANUAL, CLASS, .may_grow = true};
             struct span *span = page_heap_alloc(worker->heap, &want);
             if (span == NULL || span->pages != want.pages ||
                 (!span->needzero && !all_bytes_are(span->base, span->pages, 0))) {

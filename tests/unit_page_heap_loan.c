@@ -36,7 +36,7 @@ static struct page_heap *heap_new(void)
 
 static struct span *take(struct page_heap *heap, size_t pages, bool may_grow)
 {
-    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, false, may_grow};
+    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, .may_grow = may_grow};
     struct span *span = page_heap_alloc(heap, &want);
     if (span != NULL) {
         assert_int_equal(span->slot, heap->slot);
@@ -251,7 +251,7 @@ static void *trade(void *arg)
         struct loan loan;
         if (lender != of[i] && page_heap_lend(lender, pages, 2 * pages, true, &loan))
             page_heap_borrow(of[i], &loan);
-        struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, false, true};
+        struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, .may_grow = true};
         held[i] = page_heap_alloc(of[i], &want);
         assert_non_null(held[i]);
         *(unsigned char *)held[i]->base = (unsigned char)(i + 1);

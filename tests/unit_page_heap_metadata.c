@@ -65,7 +65,7 @@ static struct page_heap *heap_new(void)
 /* A span that begins and ends with its address, or NULL. */
 static struct span *take_aligned(struct page_heap *heap, size_t pages, size_t align_pages)
 {
-    struct span_request want = {pages, align_pages, SPAN_IN_USE, CLASS, NULL, false, true};
+    struct span_request want = {pages, align_pages, SPAN_IN_USE, CLASS, .may_grow = true};
     struct span *span = page_heap_alloc(heap, &want);
     if (span != NULL) {
         assert_int_equal(span->base % (align_pages * NH_PAGE), 0);

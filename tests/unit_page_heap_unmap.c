@@ -30,7 +30,7 @@ static struct page_heap *heap_new(void)
 
 static struct span *take(struct page_heap *heap, size_t pages)
 {
-    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, NULL, false, true};
+    struct span_request want = {pages, 1, SPAN_IN_USE, CLASS, .may_grow = true};
     struct span *span = page_heap_alloc(heap, &want);
     assert_non_null(span);
     memset((void *)span->base, 1, pages * NH_PAGE);
@@ -139,7 +139,7 @@ static void no_quota_comes_of_it(void **state)
     assert_int_equal(page_heap_quota(heap), 5);
     assert_int_equal(page_heap_trim(heap, NH_HUGE_PAGES), NH_HUGE_PAGES);
     assert_int_equal(page_heap_quota(heap), 5);
-    struct span_request want = {6, 1, SPAN_IN_USE, CLASS, NULL, false, true};
+    struct span_request want = {6, 1, SPAN_IN_USE, CLASS, .may_grow = true};
     assert_null(page_heap_alloc(heap, &want));
 }
 

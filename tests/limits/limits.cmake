@@ -37,5 +37,7 @@ run(refused_4_nodes limits 60 COMMAND refused machine 16384
     ENVIRONMENT NEARHEAP_DECAY=-1 "NEARHEAP_TOPOLOGY=${topology_4}")
 run(refused_node_limit limits 60 COMMAND refused node_limit 1
     ENVIRONMENT NEARHEAP_DECAY=-1 NEARHEAP_NODE_LIMIT=64m)
+run(refused_growing limits 60 COMMAND refused node_limit 1 grow
+    ENVIRONMENT NEARHEAP_DECAY=-1 NEARHEAP_NODE_LIMIT=173m)
 run(refused_node_limit_4_nodes limits 60 COMMAND refused node_limit 1
     ENVIRONMENT NEARHEAP_DECAY=-1 NEARHEAP_NODE_LIMIT=64m "NEARHEAP_TOPOLOGY=${topology_4}")

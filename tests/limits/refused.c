@@ -5,6 +5,7 @@
  *
  * usage: refused NAME GIGABYTES       somebody has set a limit far below that
  *        refused as|data GIGABYTES    sets that one itself
+ *        refused NAME GIGABYTES grow  one of 173 MiB, and one object grows within it
  *
  * With NEARHEAP_DECAY=-1: time gives nothing back either.
  */
@@ -22,6 +23,10 @@
 #define ALIGNMENT ((size_t)1 << 16)
 #define LEFT      ((size_t)64 << 20) /* of what is limited here */
 #define ROUNDS    3
+/* With what is free and another such one, 169 MiB are in use while one grows; with an eighth of
+ * it more, 176. */
+#define GROWING ((size_t)40 << 20)
+#define GROWN   ((size_t)56 << 20)
 
 static void *objects[SMALLS];
 
@@ -77,6 +82,23 @@ static void ask(size_t size)
     free(object);
 }
 
+/* An object that grows gets room to grow on, where there is more than it needs: it is not refused
+ * when there is not, and nothing is given back for it. */
+static void grow(void)
+{
+    char *a = filled(GROWING), *b = filled(GROWING);
+    char *low = a < b ? a : b, *high = a < b ? b : a; /* low has no room behind it */
+    struct nh_stats before = stats();
+    char *grown = realloc(low, GROWN);
+    struct nh_stats after = stats();
+    CHECK(grown != NULL && grown != low);
+    verify_part(grown, (uintptr_t)low, GROWING, GROWING);
+    CHECK(after.refusals == before.refusals);
+    CHECK(after.reclaims == before.reclaims && after.scavenges == before.scavenges);
+    free(grown);
+    free(high);
+}
+
 /* Where the kernel maps whatever is asked for, the machine's memory is no limit. */
 static bool maps_all(void)
 {
@@ -89,7 +111,7 @@ static bool maps_all(void)
 
 int main(int argc, char **argv)
 {
-    CHECK(argc == 3);
+    CHECK(argc == 3 || (argc == 4 && strcmp(argv[3], "grow") == 0));
     if (strcmp(argv[1], "machine") == 0 && maps_all()) {
         puts("skipped: vm.overcommit_memory is 1");
         return SKIPPED;
@@ -113,6 +135,8 @@ int main(int argc, char **argv)
     CHECK(after.refusals > before.refusals);
     CHECK(after.reclaims == before.reclaims && after.scavenges == before.scavenges);
     CHECK(after.unmaps == before.unmaps);
+    if (argc == 4)
+        grow();
     get_and_free(LARGES, LARGE);
     return 0;
 }
