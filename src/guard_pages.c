@@ -70,13 +70,15 @@ static bool wipe(const struct span *span, uintptr_t object, size_t bytes)
     return false;
 }
 
-/* Whether pages may be touched again; else they are nobody's, for ever. */
-static bool open_guard(uintptr_t at, size_t pages)
+/* Whether pages of the heap may be touched again; else they are nobody's, for ever. */
+static bool open_guard(const struct page_heap *owner, uintptr_t at, size_t pages)
 {
-    if (nh_likely(os_unprotect_zeros((void *)at, pages << NH_PAGE_SHIFT)))
-        return true;
-    span_table_clear(at, pages);
-    return false;
+    enum os_change change = os_unprotect_zeros((void *)at, pages << NH_PAGE_SHIFT);
+    if (nh_unlikely(change == OS_NEW))
+        page_heap_advise(owner, (void *)at, pages << NH_PAGE_SHIFT);
+    else if (nh_unlikely(change == OS_REFUSED))
+        span_table_clear(at, pages);
+    return change != OS_REFUSED;
 }
 
 void guard_span_free(struct heap *heap, struct span *span, bool zeroed)
@@ -88,9 +90,10 @@ void guard_span_free(struct heap *heap, struct span *span, bool zeroed)
     size_t guard = guard_pages();
     uintptr_t object = span->base, base = object, end = span_end(span);
     size_t bytes = end - object;
-    if (span->guards_before && open_guard(base - (guard << NH_PAGE_SHIFT), guard))
+    const struct page_heap *owner = &heap_if_exists(span->lender)->pages;
+    if (span->guards_before && open_guard(owner, base - (guard << NH_PAGE_SHIFT), guard))
         base -= guard << NH_PAGE_SHIFT;
-    if (open_guard(end, guard))
+    if (open_guard(owner, end, guard))
         end += guard << NH_PAGE_SHIFT;
     span->guards_before = false;
     set_bounds(span, base, (end - base) >> NH_PAGE_SHIFT);

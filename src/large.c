@@ -10,7 +10,6 @@
 #include "harden.h"
 #include "heap.h"
 #include "moves.h"
-#include "numa/placement.h"
 #include "options.h"
 #include "os.h"
 #include "profile.h"
@@ -167,16 +166,19 @@ static bool move_pages(const struct span *span, const struct span *new)
 {
     if (new->lender != span->lender || new->pages < span->pages)
         return false;
+    /* A huge page moves as one only to where one may be; it would be taken apart. */
+    const struct page_heap *owner = &heap_if_exists(new->lender)->pages;
+    if (page_heap_may_be_huge(owner) && (span->base ^ new->base) % NH_HUGE != 0)
+        return false;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
     if (bytes < MOVE_LEAST || !moves_take())
         return false;
-    if (os_move_pages((void *)span->base, (void *)new->base, bytes))
-        return true;
+    enum os_change change = os_move_pages((void *)span->base, (void *)new->base, bytes);
     /* Kernels before 6.17, which move no more than one mapping at once, unmap the target before
-     * they refuse; what is mapped there since then knows of no node. */
-    placement_assign((void *)new->base, bytes, new->lender);
-    os_advise_huge((void *)new->base, bytes, (enum os_huge)options_get(OPT_HUGE));
-    return false;
+     * they refuse. */
+    if (change == OS_NEW)
+        page_heap_advise(owner, (void *)new->base, bytes);
+    return change == OS_DONE;
 }
 
 /* To a new span, with room to grow. */
@@ -190,6 +192,9 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     struct span_request roomy = want;
     roomy.pages += pages >> MOVE_SLACK_SHIFT;
     roomy.modest = true;
+    /* So that its huge pages can move the next time. */
+    if (page_heap_may_be_huge(&to->pages) && size >= MOVE_LEAST)
+        roomy.align_pages = NH_HUGE_PAGES;
     struct span *new = pages > span->pages ? span_new(to, &roomy) : NULL;
     if (new == NULL)
         new = span_new(to, &want);

@@ -189,28 +189,28 @@ bool os_protect(void *at, size_t bytes, enum os_access access)
     return done;
 }
 
-bool os_unprotect_zeros(void *at, size_t bytes)
+enum os_change os_unprotect_zeros(void *at, size_t bytes)
 {
     if (nh_likely(os_protect(at, bytes, OS_ACCESS_ALL)))
-        return true;
+        return OS_DONE;
     int saved = errno;
     bool done = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0) == at;
     errno = saved;
-    return done;
+    return done ? OS_NEW : OS_REFUSED;
 }
 
-bool os_move_pages(void *from, void *to, size_t bytes)
+enum os_change os_move_pages(void *from, void *to, size_t bytes)
 {
 #ifdef MREMAP_DONTUNMAP
     if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0))
-        return false;
+        return OS_REFUSED;
     int saved = errno;
     /* Of a mapping that is locked, as all are after mlockall, the kernel would take the lock, and
      * not only where the pages were.  Nothing else is refused here, nor done.  (msync itself is a
      * cancellation point.) */
     if (syscall(SYS_msync, from, bytes, MS_INVALIDATE) != 0) {
         errno = saved;
-        return false;
+        return OS_REFUSED;
     }
     void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (at == MAP_FAILED) {
@@ -221,13 +221,13 @@ bool os_move_pages(void *from, void *to, size_t bytes)
         at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
         nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0 || errno != ENOMEM);
         errno = saved;
-        return false;
+        return at == to ? OS_NEW : OS_REFUSED;
     }
     errno = saved;
-    return true;
+    return OS_DONE;
 #else
     (void)from, (void)to, (void)bytes;
-    return false;
+    return OS_REFUSED;
 #endif
 }
 

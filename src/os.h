@@ -56,14 +56,19 @@ enum os_access { OS_ACCESS_NONE, OS_ACCESS_ALL };
 /* Whether [at, at + bytes) may be touched.  False when the system cannot (it would have to
  * split a mapping, and there are too many): some of it may be changed then. */
 bool os_protect(void *at, size_t bytes, enum os_access access);
-/* Lets pages be touched that hold zeros, by new ones where there is no other way. */
-bool os_unprotect_zeros(void *at, size_t bytes);
+
+/* How pages were changed: not, as asked for, or what is mapped there now is new: zeros, with
+ * neither a policy nor advice. */
+enum os_change { OS_REFUSED, OS_DONE, OS_NEW };
+
+/* Lets pages be touched that hold zeros. */
+enum os_change os_unprotect_zeros(void *at, size_t bytes);
 
 /* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
- * own contents are dropped.  The source stays mapped and reads as zeros.  False
+ * own contents are dropped.  The source stays mapped and reads as zeros.  Not done
  * when the kernel cannot, they are locked in memory, or they are no whole system pages: the
- * source is unchanged then, the target mapped, but maybe anew, with neither a policy nor advice. */
-bool os_move_pages(void *from, void *to, size_t bytes);
+ * source is unchanged then, the target mapped, if OS_NEW anew. */
+enum os_change os_move_pages(void *from, void *to, size_t bytes);
 
 /* Which pages of [at, at + bytes) are in memory: one byte each system page, of which this bit
  * tells.  False when not all of it is mapped, or the kernel does not tell. */

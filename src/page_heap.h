@@ -61,7 +61,8 @@ struct page_heap {
     size_t clean_least;   /* fewest clean pages since trimmed_ms */
     uint64_t trimmed_ms;
     size_t mapped_pages;
-    bool may_be_huge; /* the kernel may have put huge pages under some of it */
+    /* The kernel may have put huge pages under some of it; only ever set, relaxed. */
+    _Atomic bool may_be_huge;
     uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
     struct fixalloc spans;
 };
@@ -142,6 +143,15 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
  * its pages are known to be given back.  The descriptor is not the caller's
  * any more.  Returns whether much is free and resident now, as page_heap_has_much. */
 bool page_heap_free(struct page_heap *heap, struct span *span, bool zeroed);
+
+/* Tells the system of a heap's own addresses that were mapped just now: their node, and whether
+ * there may be huge pages. */
+void page_heap_advise(const struct page_heap *heap, void *at, size_t bytes);
+
+NH_INLINE bool page_heap_may_be_huge(const struct page_heap *heap)
+{
+    return atomic_load_explicit(&heap->may_be_huge, memory_order_relaxed);
+}
 
 /* Grows an allocated span in place by `pages` if the pages after it are free;
  * false, and nothing done, if not. */

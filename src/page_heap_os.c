@@ -43,6 +43,17 @@ static bool cover(struct loan *run)
     return true;
 }
 
+static void advise(const struct page_heap *heap, void *at, size_t bytes, enum os_huge use)
+{
+    placement_assign(at, bytes, heap->slot);
+    os_advise_huge(at, bytes, use);
+}
+
+void page_heap_advise(const struct page_heap *heap, void *at, size_t bytes)
+{
+    advise(heap, at, bytes, (enum os_huge)options_get(OPT_HUGE));
+}
+
 /* More addresses, below what the heap has; or where the process has as many mappings as it
  * may, above, by a mapping that is there already. */
 static bool add_addresses(struct page_heap *heap, size_t bytes)
@@ -66,14 +77,14 @@ static bool add_addresses(struct page_heap *heap, size_t bytes)
         heap->top = at + bytes;
     /* Until objects are taken from it (memcheck_family.h). */
     memcheck_hide((void *)run.base, run.pages << NH_PAGE_SHIFT);
-    placement_assign((void *)at, bytes, heap->slot);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its
      * first object. */
     if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
         use = OS_HUGE_NEVER;
-    os_advise_huge((void *)at, bytes, use);
-    heap->may_be_huge |= use == OS_HUGE_ALWAYS || (use == OS_HUGE_DEFAULT && os_huge_by_default());
+    advise(heap, (void *)at, bytes, use);
+    if (use == OS_HUGE_ALWAYS || (use == OS_HUGE_DEFAULT && os_huge_by_default()))
+        atomic_store_explicit(&heap->may_be_huge, true, memory_order_relaxed);
     heap->mapped_pages += run.pages;
     heap->grows++;
     probe_grow(heap->slot, bytes);
@@ -167,7 +178,7 @@ static bool take_old(struct page_heap *heap, const struct release *which, struct
             *at = NULL;
             break;
         }
-        bool patient = heap->may_be_huge && age < which->age_ms * DECAY_PATIENCE;
+        bool patient = page_heap_may_be_huge(heap) && age < which->age_ms * DECAY_PATIENCE;
         size_t unit = patient ? NH_HUGE : os_page();
         size_t most = unit <= NH_PAGE ? room : round_down(room, unit >> NH_PAGE_SHIFT);
         if (*taken == RELEASE_BATCH || most == 0)

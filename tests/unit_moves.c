@@ -15,9 +15,10 @@
 static size_t mappings = 100;
 static unsigned counts;
 static size_t moved;
-static bool refuses; /* to move */
+static enum os_change outcome = OS_DONE; /* of moves: OS_DONE is the system's to say */
 static const void *assigned;
 static size_t assigned_bytes;
+static unsigned assignments;
 
 size_t __wrap_os_mappings(size_t most);
 size_t __wrap_os_mappings(size_t most)
@@ -26,21 +27,22 @@ size_t __wrap_os_mappings(size_t most)
     return mappings > most ? most + 1 : mappings;
 }
 
-bool __real_os_move_pages(void *from, void *to, size_t bytes);
-bool __wrap_os_move_pages(void *from, void *to, size_t bytes);
-bool __wrap_os_move_pages(void *from, void *to, size_t bytes)
+enum os_change __real_os_move_pages(void *from, void *to, size_t bytes);
+enum os_change __wrap_os_move_pages(void *from, void *to, size_t bytes);
+enum os_change __wrap_os_move_pages(void *from, void *to, size_t bytes)
 {
-    if (refuses)
-        return false;
-    bool done = __real_os_move_pages(from, to, bytes);
-    moved += done;
-    return done;
+    if (outcome != OS_DONE)
+        return outcome;
+    enum os_change change = __real_os_move_pages(from, to, bytes);
+    moved += change == OS_DONE;
+    return change;
 }
 
 void __real_placement_assign(void *at, size_t bytes, unsigned slot);
 void __wrap_placement_assign(void *at, size_t bytes, unsigned slot);
 void __wrap_placement_assign(void *at, size_t bytes, unsigned slot)
 {
+    assignments++;
     assigned = at;
     assigned_bytes = bytes;
     __real_placement_assign(at, bytes, slot);
@@ -73,7 +75,7 @@ static bool system_moves(void)
 {
     void *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
     assert_true(from != NULL && to != NULL);
-    bool moves = __real_os_move_pages(from, to, NH_HUGE);
+    bool moves = __real_os_move_pages(from, to, NH_HUGE) == OS_DONE;
     assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
     return moves;
 }
@@ -105,28 +107,72 @@ static void objects_move(void **state)
     assert_true(moved > 0);
 }
 
-/* It may have been mapped anew meanwhile. */
-static void a_target_that_pages_cannot_move_to_has_its_node(void **state)
+/* An object that is to move and cannot: returns where it is now, NULL where it grew in place. */
+static unsigned char *cannot_move(enum os_change change, size_t bytes)
+{
+    bool zeroed;
+    unsigned char *object = large_alloc(large_heap(bytes), bytes, NH_PAGE, &zeroed);
+    void *behind = large_alloc(large_heap(bytes), bytes, NH_PAGE, &zeroed);
+    assert_true(object != NULL && behind != NULL);
+    memset(object, 5, bytes);
+    large_free(large_alloc(large_heap(bytes), bytes << 5, NH_PAGE, &zeroed)); /* is mapped */
+    assignments = 0;
+    outcome = change;
+    unsigned char *grown = large_realloc(object, bytes << 4);
+    outcome = OS_DONE;
+    assert_non_null(grown);
+    for (size_t at = 0; at < bytes; at++)
+        assert_int_equal(grown[at], 5);
+    large_free(behind);
+    large_free(grown);
+    return grown != object ? grown : NULL;
+}
+
+static void a_target_that_is_mapped_anew_has_its_node(void **state)
 {
     enum { BYTES = 3 << 20 };
+    (void)state;
+    const void *grown = cannot_move(OS_NEW, BYTES);
+    assert_non_null(grown);
+    assert_int_equal(assignments, 1);
+    assert_ptr_equal(assigned, grown);
+    assert_int_equal(assigned_bytes, BYTES);
+    assert_non_null(cannot_move(OS_REFUSED, BYTES));
+    assert_int_equal(assignments, 0);
+}
+
+/* Huge pages do not move to where they would not lie as they do. */
+static void what_may_be_huge_is_moved_whole(void **state)
+{
+    enum { BYTES = 5 << 20 };
     bool zeroed;
     (void)state;
-    unsigned char *object = large_alloc(large_heap(BYTES), BYTES, NH_PAGE, &zeroed);
-    void *behind = large_alloc(large_heap(BYTES), BYTES, NH_PAGE, &zeroed);
+    if (!system_moves())
+        skip();
+    struct heap *heap = large_heap(BYTES);
+    bool was = page_heap_may_be_huge(&heap->pages);
+    atomic_store(&heap->pages.may_be_huge, true);
+    unsigned char *object = large_alloc(heap, BYTES + NH_PAGE, NH_PAGE, &zeroed);
+    void *behind = large_alloc(heap, BYTES, NH_PAGE, &zeroed);
     assert_true(object != NULL && behind != NULL);
-    memset(object, 5, BYTES);
-    refuses = true;
-    unsigned char *grown = large_realloc(object, (size_t)BYTES << 4);
-    refuses = false;
-    assert_non_null(grown);
-    if (grown != object) {
-        assert_ptr_equal(assigned, grown);
-        assert_int_equal(assigned_bytes, BYTES);
-    }
+    memset(object, 6, BYTES);
+    moved = 0;
+    size_t odd = (uintptr_t)object % NH_HUGE;
+    unsigned char *grown = large_realloc(object, (size_t)BYTES * 4);
+    assert_true(grown != NULL && grown != object);
+    assert_int_equal((uintptr_t)grown % NH_HUGE, 0);
+    assert_int_equal(moved, odd == 0);
+    void *next = large_alloc(heap, BYTES, NH_HUGE, &zeroed);
+    unsigned char *again = large_realloc(grown, (size_t)BYTES * 20);
+    assert_true(again != NULL && again != grown);
+    assert_int_equal((uintptr_t)again % NH_HUGE, 0);
+    assert_int_equal(moved, (odd == 0) + 1);
     for (size_t at = 0; at < BYTES; at++)
-        assert_int_equal(grown[at], 5);
-    large_free(grown);
+        assert_int_equal(again[at], 6);
+    large_free(again);
     large_free(behind);
+    large_free(next);
+    atomic_store(&heap->pages.may_be_huge, was);
 }
 
 int main(void)
@@ -134,7 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_long_as_mappings_are_few),
         cmocka_unit_test(objects_move),
-        cmocka_unit_test(a_target_that_pages_cannot_move_to_has_its_node),
+        cmocka_unit_test(a_target_that_is_mapped_anew_has_its_node),
+        cmocka_unit_test(what_may_be_huge_is_moved_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
