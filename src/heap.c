@@ -223,8 +223,9 @@ uint64_t heap_tick_ms(void)
 
 bool heap_tick(struct heap *heap)
 {
+    /* Before the clock, which is not before what another one wrote here then. */
+    uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_acquire);
     uint64_t now = os_now_ms();
-    uint64_t last = atomic_load_explicit(&heap->ticked_ms, memory_order_relaxed);
     if (now - last < heap_tick_ms()) {
         if (nh_unlikely(page_heap_more_is_due(&heap->pages)))
             page_heap_decay(&heap->pages);

@@ -32,7 +32,7 @@ struct heap {
     _Atomic size_t granted;   /* bytes of a magazine that caches may have; relaxed */
     _Atomic uint32_t
         cache_count; /* caches that serve this node; changed under the registry's lock; relaxed */
-    _Atomic uint64_t ticked_ms;  /* last heap_tick that did something; relaxed */
+    _Atomic uint64_t ticked_ms;  /* last heap_tick that did something */
     _Atomic size_t borrow_bytes; /* size of the next loan; relaxed */
     struct room_plan bound;      /* with the policy bind; guarded by LOCK_ROOM */
     /* Pages of this heap that each other one has; relaxed. */

@@ -39,7 +39,7 @@ struct page_heap {
     struct lock turn, releasing;
     struct lock lock;
     unsigned slot;             /* home of all its spans; constant */
-    _Atomic uint64_t swept_ms; /* last decay; relaxed, without the lock */
+    _Atomic uint64_t swept_ms; /* last decay; without the lock */
     _Atomic bool more_is_due;  /* it ended before all had gone; the same */
     /* Guarded by lock: */
     struct free_set clean, resident;

@@ -355,8 +355,11 @@ void page_heap_decay(struct page_heap *heap)
     uint64_t wait = (uint64_t)decay / NH_DECAY_STEPS;
     if (goes_on && wait > NH_PIECE_MS)
         wait = NH_PIECE_MS;
+    if (wait == 0)
+        wait = 1;
+    /* Before the clock, which is not before what another one wrote here then. */
+    uint64_t last = atomic_load_explicit(&heap->swept_ms, memory_order_acquire);
     uint64_t now = os_now_ms();
-    uint64_t last = atomic_load_explicit(&heap->swept_ms, memory_order_relaxed);
     if (decay != 0 && now - last < wait)
         return;
     /* One thread sweeps; the exchange decides which.  It orders no other memory.  (Without a

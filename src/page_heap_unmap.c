@@ -60,6 +60,7 @@ bool page_heap_unmap(struct page_heap *heap, size_t pages)
 {
     /* With this many, as many as asked for are whole system pages. */
     size_t search = pages + ((round_up(os_page(), NH_PAGE) - NH_PAGE) >> NH_PAGE_SHIFT);
+    page_heap_releasing_begin(heap); /* as in trim_next */
     lock_acquire(&heap->lock);
     struct span *from = free_set_fit(&heap->clean, search);
     struct span *piece = NULL;
@@ -67,7 +68,9 @@ bool page_heap_unmap(struct page_heap *heap, size_t pages)
     if (from != NULL)
         piece = carve(heap, from, round_up(from->base, os_page()), pages);
     lock_release(&heap->lock);
-    return piece != NULL && unmap(heap, piece);
+    bool done = piece != NULL && unmap(heap, piece);
+    page_heap_releasing_end(heap);
+    return done;
 }
 
 /* Under the lock: at most `most` pages, in whole huge pages, of a clean span; NULL without one. */

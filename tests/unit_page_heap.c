@@ -1097,6 +1097,29 @@ static void at_once_is_all_at_once(void **state)
     assert_false(more);
 }
 
+/* However short the time of decay: it is looked at no more often than the clock goes on. */
+static void one_look_a_millisecond(void **state)
+{
+    (void)state;
+    only_with_small_system_pages();
+    for (long ms = 1; ms < 2 * NH_DECAY_STEPS; ms++) {
+        struct span *span = take_raw(7);
+        page_heap_free(bed.heap, span, false);
+        assert_int_not_equal(bed.heap->resident.pages, 0);
+        set_age(bed.heap->oldest, DECAY_MS);
+        options_set(OPT_DECAY, ms);
+        atomic_store(&bed.heap->swept_ms, NOW_MS);
+        page_heap_decay(bed.heap);
+        size_t at_once = bed.heap->resident.pages;
+        atomic_store(&bed.heap->swept_ms, NOW_MS - (uint64_t)ms);
+        page_heap_decay(bed.heap);
+        size_t later = bed.heap->resident.pages;
+        options_set(OPT_DECAY, (long)DECAY_MS);
+        assert_int_not_equal(at_once, 0);
+        assert_int_equal(later, 0);
+    }
+}
+
 /* Many that wait for longer lie before some that are due, which are more than is given back at
  * once. */
 static void a_sweep_passes_what_stays(void **state)
@@ -1503,6 +1526,7 @@ int main(void)
         cmocka_unit_test_setup(who_waits_comes_between_batches, setup),
         cmocka_unit_test_setup(pieces_pass_what_changes, setup),
         cmocka_unit_test_setup(at_once_is_all_at_once, setup),
+        cmocka_unit_test_setup(one_look_a_millisecond, setup),
         cmocka_unit_test_setup(little_is_much_where_few_are_freed, setup),
         cmocka_unit_test_setup(age_of_the_larger_part, setup),
         cmocka_unit_test_setup(growth_is_by_huge_pages_and_geometric, setup),
