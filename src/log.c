@@ -7,10 +7,15 @@
 
 #include "limits.h"
 #include "options.h"
+#include "own_fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,7 +64,42 @@ void text_add_path(struct text *text, const char *pattern)
     }
 }
 
-int log_write_all(int fd, const char *at, size_t length)
+/* Of a kernel's set of signals. */
+#define SIGNAL_SET_BYTES 8
+
+/* Signals that a write raises in its thread, and the error it returns then. */
+static const struct {
+    int number, error;
+} raised[] = {{SIGPIPE, EPIPE}, {SIGXFSZ, EFBIG}};
+
+/* The program never wrote here, and has no reason to expect them.  False where they cannot be
+ * blocked. */
+static bool block_raised(sigset_t *before)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++)
+        sigaddset(&set, raised[i].number);
+    return pthread_sigmask(SIG_BLOCK, &set, before) == 0;
+}
+
+/* What the error raised is taken out first; where the program had blocked it, it stays. */
+static void unblock_raised(const sigset_t *before, int error)
+{
+    static const struct timespec at_once;
+    for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++) {
+        sigset_t set;
+        if (error != raised[i].error || sigismember(before, raised[i].number) == 1)
+            continue;
+        sigemptyset(&set);
+        sigaddset(&set, raised[i].number);
+        /* Not the function, which is a cancellation point. */
+        (void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, SIGNAL_SET_BYTES);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static int write_all(int fd, const char *at, size_t length)
 {
     while (length > 0) {
         /* Not write(): malloc is no cancellation point. */
@@ -72,6 +112,16 @@ int log_write_all(int fd, const char *at, size_t length)
         length -= (size_t)n;
     }
     return 0;
+}
+
+int log_write_all(int fd, const char *at, size_t length)
+{
+    sigset_t before;
+    bool blocked = block_raised(&before);
+    int error = write_all(fd, at, length);
+    if (blocked)
+        unblock_raised(&before, error);
+    return error;
 }
 
 const char *log_error(int error, char room[LOG_ERROR_ROOM])
@@ -115,6 +165,26 @@ static void text_add_time(struct text *text)
     text_add(text, "%lld.%03ld ", (long long)now.tv_sec, now.tv_nsec / NS_A_MS);
 }
 
+static NH_TOGETHER struct own_fd at_boot = {.fd = -1}; /* constant after boot */
+
+void log_boot(void)
+{
+    (void)own_fd_note(STDERR_FILENO, &at_boot);
+}
+
+/* Daemons close it, and what they open next gets its number: their data, or a connection.  Logs,
+ * to which servers lead it, are written only. */
+int log_stderr(void)
+{
+    struct stat stat;
+    long flags = syscall(SYS_fcntl, STDERR_FILENO, F_GETFL);
+    if (flags < 0)
+        return errno == EBADF ? -1 : STDERR_FILENO;
+    bool meant = (flags & O_ACCMODE) == O_WRONLY || own_fd_is(&at_boot) ||
+                 (fstat(STDERR_FILENO, &stat) == 0 && S_ISCHR(stat.st_mode));
+    return meant ? STDERR_FILENO : -1;
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
     if ((long)level > options_get(OPT_VERBOSE))
@@ -131,7 +201,9 @@ void log_line(enum log_level level, const char *format, ...)
     text_add_va(&text, format, args);
     va_end(args);
     line[text.used++] = '\n';
-    log_write_all(STDERR_FILENO, line, text.used);
+    int fd = log_stderr();
+    if (fd >= 0)
+        (void)log_write_all(fd, line, text.used);
     errno = saved;
 }
 

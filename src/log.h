@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * log.h - one-line messages on standard error, without allocating.
+ * log.h - one-line messages on standard error, without allocating.  Where that descriptor has
+ * become another file, which the program reads, too, there are none.
  *
  * Safe under any lock, before constructors and after exit handlers; one
  * write(2) a line, so that lines of several threads do not mix.
@@ -13,6 +14,11 @@
 #include <stdarg.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_TRACE };
+
+/* At boot: remembers what standard error is. */
+void log_boot(void);
+/* Its descriptor, or -1 where that is closed, or a file that was not meant for messages. */
+int log_stderr(void);
 
 /* Prints "nearheap: …\n" when `level` is at most the option `verbose`; LOG_TRACE with the time. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,7 +41,8 @@ NH_INLINE bool text_is_full(const struct text *text)
  * parents' files. */
 void text_add_path(struct text *text, const char *pattern);
 
-/* All of `length` to `fd`, through interruptions; 0, or an error's number. */
+/* All of `length` to `fd`, through interruptions; 0, or an error's number.  No signal is raised
+ * by a pipe that nobody reads, or a limit on files. */
 int log_write_all(int fd, const char *at, size_t length);
 
 /* What an error's number means, in words where it is a common one: those of libc may depend on

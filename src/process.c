@@ -12,6 +12,7 @@
 #include "harden.h"
 #include "leaks.h"
 #include "lock.h"
+#include "log.h"
 #include "memcheck_family.h"
 #include "node_limit.h"
 #include "numa/placement.h"
@@ -156,6 +157,7 @@ bool process_boot(void)
     lock_acquire(&boot_lock);
     if (!atomic_load_explicit(&booted, memory_order_relaxed)) {
         span_table_boot(); /* before anything near it is written */
+        log_boot();
         options_load();
         topology_boot(options_text(OPT_TOPOLOGY));
         placement_boot((enum placement_policy)options_get(OPT_POLICY),

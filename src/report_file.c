@@ -43,7 +43,7 @@ static void complain(const char *where, const char *variable, int error)
 int report_file_open(const char *where, const char *variable)
 {
     if (strcmp(where, "1") == 0)
-        return STDERR_FILENO;
+        return log_stderr();
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
     bool fits = report_file_path(&path, where);

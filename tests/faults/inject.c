@@ -323,6 +323,10 @@ static bool call_strikes(long number, const long *with)
         return STRIKES(pread64, SYSTEM);
     case SYS_write:
         return STRIKES(write, SYSTEM);
+    case SYS_fcntl:
+        return STRIKES(fcntl, SYSTEM);
+    case SYS_rt_sigtimedwait:
+        return STRIKES(rt_sigtimedwait, SYSTEM);
     case SYS_futex: /* only waiting fails */
         return (int)with[1] == FUTEX_WAIT_PRIVATE && STRIKES(futex, SYSTEM);
     default:
