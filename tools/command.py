@@ -11,11 +11,15 @@ from printable import printable
 DIGITS_MOST = 18  # of a number
 
 
-def take_interrupts():
-    """Has SIGINT end the process as it ends others, unless it was told to ignore it: not by an
-    exception, of which Python prints where it came."""
+def begin():
+    """Before anything else.  SIGINT ends the process as it ends others, unless it was told to
+    ignore it: not by an exception, of which Python prints where it came.  And where there is no
+    standard output, what is printed is an error, as where that is full."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.stdout is None:
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = open(nowhere, "w", encoding="utf-8", closefd=False)
 
 
 def whole(least):

@@ -13,6 +13,7 @@
 #include "ctl_answer.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "printable.h"
 #include "share_file.h"
 
@@ -475,13 +476,14 @@ static void run(struct request *request)
         ctl_answer_options(stdout, rest, request->json);
     else if (request->answer == ANSWER_VALUES && !ctl_answer_values(stdout, rest, request->json))
         end_nonsense(request);
-    if ((output > STDOUT_FILENO && close(output) != 0) || fflush(stdout) != 0)
+    if (output > STDOUT_FILENO && close(output) != 0)
         end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
 }
 
 int main(int argc, char **argv)
 {
     struct request request = {.wait_s = WAIT_S};
+    output_begin("nearheap-ctl", STATUS_REFUSED);
     read_arguments(argc, argv, &request);
     run(&request);
     return EXIT_SUCCESS;

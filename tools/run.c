@@ -9,6 +9,7 @@
 #include "about.h"
 #include "machine_checks.h"
 #include "option_text.h"
+#include "output.h"
 #include "run_values.h"
 
 #include "limits.h"
@@ -225,6 +226,11 @@ static void preload(const char *library)
         end(STATUS_OURS, "--lib: %s: %s", library, strerror(errno));
     else if (!check_is_library(found))
         end(STATUS_OURS, "--lib: %s is no library for programs of this machine", library);
+    if (strpbrk(found, " :") != NULL)
+        end(STATUS_OURS,
+            "%s: " PRELOAD " cannot name a file with a space or a colon in its path: "
+            "give --lib one without",
+            found);
     const char *others = getenv(PRELOAD);
     char *all = NULL;
     /* Ours first: of several mallocs the first is used. */
@@ -471,6 +477,7 @@ static unsigned look(const struct request *request, const char *program)
 int main(int argc, char **argv)
 {
     struct request request = {.action = RUN, .system = ""};
+    output_begin("nearheap-run", STATUS_OURS);
     if (argc < 1)
         return STATUS_OURS;
     char **command = read_arguments(argv, &request);

@@ -9,6 +9,7 @@
 #include "about.h"
 #include "container.h"
 #include "log.h"
+#include "output.h"
 #include "top_export.h"
 #include "top_list.h"
 #include "top_screen.h"
@@ -309,10 +310,7 @@ static int print_once(const struct request *request, struct top_list *list)
 {
     if (request->output != NULL)
         return print_to_file(request, list);
-    if (!print_to(stdout, request, list)) {
-        fprintf(stderr, "nearheap-top: cannot write: %s\n", strerror(errno));
-        return STATUS_TROUBLE;
-    }
+    (void)print_to(stdout, request, list); /* output_end looks at it */
     return 0;
 }
 
@@ -382,6 +380,7 @@ int main(int argc, char **argv)
 {
     static struct top_list list;
     struct request request;
+    output_begin("nearheap-top", STATUS_TROUBLE);
     parse(argc, argv, &request);
     if (request.all) {
         take_descriptors();

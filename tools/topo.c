@@ -18,6 +18,7 @@
 #include "numa/usable.h"
 #include "options.h"
 #include "os.h"
+#include "output.h"
 
 #include <inttypes.h>
 #include <nearheap.h>
@@ -27,6 +28,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define STATUS_TROUBLE 2
 
 #define NS           1000000000LL
 #define NS_A_US      1000
@@ -359,6 +362,7 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     static struct machine machine;
+    output_begin("nearheap-topo", STATUS_TROUBLE);
     bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
     if (argc == 2 && asks_for_help(argv[1])) {
         print_help();
@@ -370,7 +374,7 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && !json) {
         fprintf(stderr, "nearheap-topo: unknown argument '%s'; see --help\n", argv[argc - 1]);
-        return 2;
+        return STATUS_TROUBLE;
     }
     look(&machine);
     look_for_costs(&machine);

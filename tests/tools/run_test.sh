@@ -74,6 +74,14 @@ status 125 "$run" --lib "$work/none" true
 echo text >text
 status 125 "$run" --lib text true
 grep -q 'no library for programs' err || fail "a text is taken for a library: $(cat err)"
+# The loader takes the variable apart at these.
+for folder in "a b" a:b; do
+    mkdir "$folder"
+    ln -s "$build/libnearheap.so.0" "$folder/"
+    status 125 "$run" --lib "$folder/libnearheap.so.0" true
+    grep -qF "$folder/libnearheap.so.0: LD_PRELOAD cannot name" err ||
+        fail "a path that is not preloaded: $(cat err)"
+done
 status 125 "$run"
 status 126 "$run" --quiet "$work"
 status 127 "$run" --quiet no-such-program

@@ -29,6 +29,8 @@ if(NEARHEAP_SANITIZE)
 endif()
 run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:options_table>)
+run(output tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/output_test.sh ${PROJECT_BINARY_DIR}/tools
+    ${tools} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/dump/one)
 run(cache tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/cache_test.sh ${tools})
 run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
 program(top_program GLIBC SOURCES tools/top_program.c)
