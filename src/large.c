@@ -174,8 +174,6 @@ static bool move_pages(const struct span *span, const struct span *new)
     if (bytes < MOVE_LEAST || !moves_take())
         return false;
     enum os_change change = os_move_pages((void *)span->base, (void *)new->base, bytes);
-    /* Kernels before 6.17, which move no more than one mapping at once, unmap the target before
-     * they refuse. */
     if (change == OS_NEW)
         page_heap_advise(owner, (void *)new->base, bytes);
     return change == OS_DONE;

@@ -199,9 +199,23 @@ enum os_change os_unprotect_zeros(void *at, size_t bytes)
     return done ? OS_NEW : OS_REFUSED;
 }
 
+#ifdef MREMAP_DONTUNMAP
+/* Kernels before 6.17 move no more than one mapping at once, and take the target's away before they
+ * look.  They look first where a mapping is to grow, which it cannot by so much. */
+#define BEYOND_ALL ((size_t)1 << 62)
+
+static bool is_one_mapping(void *at, size_t bytes)
+{
+    return mremap(at, bytes, BEYOND_ALL, 0) != MAP_FAILED || errno != EFAULT;
+}
+#endif
+
 enum os_change os_move_pages(void *from, void *to, size_t bytes)
 {
 #ifdef MREMAP_DONTUNMAP
+    /* Whether the kernel has refused to move what it found to be more than one mapping; relaxed:
+     * it orders nothing. */
+    static NH_TOGETHER _Atomic bool only_one;
     if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0))
         return OS_REFUSED;
     int saved = errno;
@@ -212,8 +226,14 @@ enum os_change os_move_pages(void *from, void *to, size_t bytes)
         errno = saved;
         return OS_REFUSED;
     }
+    if (atomic_load_explicit(&only_one, memory_order_relaxed) && !is_one_mapping(from, bytes)) {
+        errno = saved;
+        return OS_REFUSED;
+    }
     void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     if (at == MAP_FAILED) {
+        if (errno == EFAULT)
+            atomic_store_explicit(&only_one, true, memory_order_relaxed);
         /* The kernel may have dropped the target's mapping before it failed;
          * the range belongs to the heap, which must find memory there.  Where
          * no mapping can be added at all, the old one is there still: ENOMEM would say

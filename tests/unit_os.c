@@ -19,11 +19,18 @@
 static int refusals;   /* of munmap, to come */
 static bool no_moving; /* mremap, mmap and madvise are refused */
 static bool no_rights; /* mprotect is refused */
+static bool mappings;  /* what is to move is more than one, and the kernel is old */
 
 void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
 void *__real_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
 void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to)
 {
+    if (mappings) {
+        if (flags != 0)
+            assert_int_equal(munmap(to, to_bytes), 0);
+        errno = EFAULT;
+        return MAP_FAILED;
+    }
     errno = ENOMEM;
     return no_moving ? MAP_FAILED : __real_mremap(at, bytes, to_bytes, flags, to);
 }
@@ -179,6 +186,43 @@ static void a_refused_move_changes_nothing(void **state)
     assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
 }
 
+static void all_are(const char *at, char value)
+{
+    for (size_t i = 0; i < NH_HUGE; i++)
+        assert_int_equal(at[i], value);
+}
+
+/* From the second time on it is known before. */
+static void a_kernel_that_moves_one_mapping_is_asked_first(void **state)
+{
+    (void)state;
+    char *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_true(from != NULL && to != NULL);
+    memset(from, 7, NH_HUGE);
+    memset(to, 8, NH_HUGE);
+    mappings = true;
+    errno = EXDEV;
+    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_NEW);
+    all_are(from, 7);
+    all_are(to, 0);
+    memset(to, 8, NH_HUGE);
+    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_REFUSED);
+    mappings = false;
+    all_are(from, 7);
+    all_are(to, 8);
+    /* One mapping still moves, and whatever else the kernel says no contents are lost. */
+    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_DONE);
+    all_are(from, 0);
+    all_are(to, 7);
+    assert_int_equal(__real_madvise(to, NH_HUGE / 2, MADV_DONTFORK), 0);
+    enum os_change change = os_move_pages(to, from, NH_HUGE);
+    assert_int_equal(errno, EXDEV);
+    assert_int_not_equal(change, OS_NEW);
+    all_are(from, change == OS_DONE ? 7 : 0);
+    all_are(to, change == OS_DONE ? 0 : 7);
+    assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+}
+
 /* As a system call finds it, which fails where the program would be ended. */
 static bool touchable(char *at)
 {
@@ -322,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
         cmocka_unit_test(what_is_locked_is_not_moved),
         cmocka_unit_test(a_refused_move_changes_nothing),
+        cmocka_unit_test(a_kernel_that_moves_one_mapping_is_asked_first),
         cmocka_unit_test(what_is_protected_keeps_its_contents),
         cmocka_unit_test(mappings_are_counted),
         cmocka_unit_test(mappings_are_counted),
