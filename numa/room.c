@@ -27,7 +27,9 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define PATH_MOST   512
 
-/* A node's meminfo has some 40 lines; what is wanted stands in the first. */
+/* A node's meminfo has some 40 lines; what is wanted stands in the first.  It is on the stack of
+ * whoever calls malloc, some threads of which have but 16 KiB: in one function at a time, which
+ * is not made part of others. */
 #define TEXT_MOST 2048
 
 static uint64_t number(const char *text)
@@ -113,13 +115,25 @@ uint64_t room_watermark(const struct room *node)
     return mark < most ? mark : most;
 }
 
-static bool read_node(int node, struct room *out)
+/* What is found in a file; ROOM_BOUNDLESS where it cannot be read. */
+static NH_NOINLINE uint64_t read_by(uint64_t (*parse)(const char *text), const char *path)
 {
-    char path[PATH_MOST];
-    struct text at = {.at = path, .room = sizeof(path)};
-    text_add(&at, "/sys/devices/system/node/node%d/meminfo", node);
+    char text[TEXT_MOST];
+    return read_file(path, text, sizeof(text)) > 0 ? parse(text) : ROOM_BOUNDLESS;
+}
+
+static NH_NOINLINE bool read_room(const char *path, struct room *out)
+{
     char text[TEXT_MOST];
     return read_file(path, text, sizeof(text)) > 0 && room_parse_node(text, out);
+}
+
+static bool read_node(int node, struct room *out)
+{
+    char path[64];
+    struct text at = {.at = path, .room = sizeof(path)};
+    text_add(&at, "/sys/devices/system/node/node%d/meminfo", node);
+    return read_room(path, out);
 }
 
 static bool excluded(int node)
@@ -185,59 +199,64 @@ uint64_t room_of_plan(struct room_plan *plan, int node, uint64_t used, bool hard
 
 uint64_t room_of_machine(void)
 {
-    char text[TEXT_MOST];
-    return read_file("/proc/meminfo", text, sizeof(text)) > 0 ? room_parse_machine(text)
-                                                              : ROOM_BOUNDLESS;
+    return read_by(room_parse_machine, "/proc/meminfo");
 }
 
 uint64_t room_taken(void)
 {
-    char text[TEXT_MOST];
-    return read_file("/proc/self/status", text, sizeof(text)) > 0 ? room_parse_taken(text)
-                                                                  : ROOM_BOUNDLESS;
+    return read_by(room_parse_taken, "/proc/self/status");
 }
 
 /* ---- cgroup ---- */
 
-/* Reads the file `name` in the folder, whose path it leaves as it was. */
-static bool read_in(char *folder, const char *name, char *text, size_t room)
+static uint64_t parse_files(const char *text)
+{
+    const char *at = strstr(text, "inactive_file ");
+    return at != NULL ? number(at + strlen("inactive_file")) : 0;
+}
+
+/* Of the file `name` in the folder, whose path it leaves as it was. */
+static uint64_t read_in(char *folder, const char *name, uint64_t (*parse)(const char *text))
 {
     size_t end = strlen(folder);
     if (end + strlen(name) >= PATH_MOST)
-        return false;
+        return ROOM_BOUNDLESS;
     memcpy(folder + end, name, strlen(name) + 1);
-    bool got = read_file(folder, text, room) > 0;
+    uint64_t found = read_by(parse, folder);
     folder[end] = '\0';
-    return got;
+    return found;
 }
 
 static uint64_t room_in(char *folder)
 {
-    char text[TEXT_MOST];
-    if (!read_in(folder, "/memory.max", text, sizeof(text)))
+    uint64_t limit = read_in(folder, "/memory.max", room_parse_number);
+    if (limit == ROOM_BOUNDLESS)
         return ROOM_BOUNDLESS;
-    uint64_t limit = room_parse_number(text);
-    if (limit == ROOM_BOUNDLESS || !read_in(folder, "/memory.current", text, sizeof(text)))
+    uint64_t used = read_in(folder, "/memory.current", room_parse_number);
+    if (used == ROOM_BOUNDLESS)
         return ROOM_BOUNDLESS;
-    uint64_t used = room_parse_number(text);
-    uint64_t files = 0;
-    const char *at;
-    if (read_in(folder, "/memory.stat", text, sizeof(text)) &&
-        (at = strstr(text, "inactive_file ")) != NULL)
-        files = number(at + strlen("inactive_file"));
+    uint64_t files = read_in(folder, "/memory.stat", parse_files);
+    if (files == ROOM_BOUNDLESS)
+        files = 0;
     uint64_t mark = limit >> CGROUP_MARK_SHIFT;
     if (mark < CGROUP_MARK_LEAST)
         mark = CGROUP_MARK_LEAST;
     return above(limit + files / 2, used + mark);
 }
 
-uint64_t room_of_cgroup(void)
+/* The process's group, as a path below the root's. */
+static NH_NOINLINE bool find_group(char *path, size_t size)
 {
     char text[TEXT_MOST];
+    return read_file("/proc/self/cgroup", text, sizeof(text)) > 0 &&
+           room_parse_cgroup(text, path, size);
+}
+
+uint64_t room_of_cgroup(void)
+{
     char folder[PATH_MOST] = CGROUP_ROOT;
     size_t root = strlen(CGROUP_ROOT);
-    if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0 ||
-        !room_parse_cgroup(text, folder + root, sizeof(folder) - root))
+    if (!find_group(folder + root, sizeof(folder) - root))
         return ROOM_BOUNDLESS;
     /* The limit of each group above counts too. */
     uint64_t least = ROOM_BOUNDLESS;
@@ -250,6 +269,13 @@ uint64_t room_of_cgroup(void)
             return least;
         *slash = '\0';
     }
+}
+
+static uint64_t parse_swap(const char *text)
+{
+    uint64_t swap = 0;
+    (void)find_kilobytes(text, "SwapFree:", &swap);
+    return swap;
 }
 
 uint64_t room_of_process(void)
@@ -265,10 +291,8 @@ uint64_t room_of_process(void)
             return cgroup;
         sum += node;
     }
-    char text[TEXT_MOST];
-    uint64_t swap = 0;
-    if (read_file("/proc/meminfo", text, sizeof(text)) > 0 &&
-        find_kilobytes(text, "SwapFree:", &swap))
+    uint64_t swap = read_by(parse_swap, "/proc/meminfo");
+    if (swap != ROOM_BOUNDLESS)
         sum += swap;
     return sum < cgroup ? sum : cgroup;
 }

@@ -21,8 +21,8 @@
  * than kill the process when it is touched. */
 #define MAP_KIND (MAP_PRIVATE | MAP_ANONYMOUS)
 
-/* What is read at once of the list of mappings: a page is as much as the kernel gives. */
-#define MAPS_READ 4096
+/* What is read at once of the list of mappings, on the stack of whoever calls realloc. */
+#define MAPS_READ 1024
 
 size_t os_page(void)
 {
