@@ -253,7 +253,7 @@ void *guard_alloc(struct heap *heap, size_t size, size_t alignment)
     slot->object = (struct guard_object){.address = at, .size = size, .allocated = trace};
     lock_release(&lock);
     show(slot->span, SPAN_IN_USE, offset, size);
-    span_table_set_home(round_down(at, NH_PAGE), 1, row_home(0, NH_CLASS_GUARD));
+    span_table_set_home_page(round_down(at, NH_PAGE), row_home(0, NH_CLASS_GUARD));
     heap_count_large(heap_of(slot->span), 1, slot->cut.room >> NH_PAGE_SHIFT);
     return (void *)at;
 }
@@ -282,7 +282,7 @@ void guard_free(void *ptr)
         return;
     }
     const struct guard_cut *cut = &slot->cut;
-    span_table_set_home(round_down((uintptr_t)ptr, NH_PAGE), 1, 0);
+    span_table_set_home_page(round_down((uintptr_t)ptr, NH_PAGE), 0);
     show(slot->span, SPAN_MANUAL, 0, 0);
     struct heap *heap = heap_of(slot->span);
     heap_count_large(heap, (size_t)-1, (size_t)0 - (cut->room >> NH_PAGE_SHIFT));

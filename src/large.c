@@ -49,7 +49,7 @@ static struct span *span_new(struct heap *heap, const struct span_request *want)
     heap_count_large(heap, 1, span->pages);
     /* The class says it all; a row for each heap, the interleaved one too,
      * would be memory for nothing. */
-    span_table_set_home(span->base, 1, row_home(0, NH_CLASS_LARGE));
+    span_table_set_home_page(span->base, row_home(0, NH_CLASS_LARGE));
     return span;
 }
 
@@ -134,7 +134,7 @@ void *large_pages_alloc(struct heap *heap, size_t pages)
         pages <= PTRDIFF_MAX >> NH_PAGE_SHIFT ? guard_span_alloc(heap, &want) : NULL;
     if (span == NULL)
         return NULL;
-    span_table_set_home(span->base, 1, row_home(0, NH_CLASS_PAGES));
+    span_table_set_home_page(span->base, row_home(0, NH_CLASS_PAGES));
     return (void *)span->base;
 }
 

@@ -410,8 +410,8 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
     struct span *span = page_heap_carve_to_use(heap, from, base, want->pages, want->state);
     /* Under the lock only what neighbours look at when they are freed. */
-    span_table_set(span->base, 1, span);
-    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    span_table_set_page(span->base, span);
+    span_table_set_page(span_end(span) - NH_PAGE, span);
     heap->span_allocs++;
     lock_release(&heap->lock);
 
@@ -472,7 +472,7 @@ bool page_heap_extend(struct page_heap *heap, struct span *span, size_t pages)
         span_change(span);
         span_store(&span->pages, span->pages + pages);
         span_settle(span);
-        span_table_set(span_end(span) - NH_PAGE, 1, span);
+        span_table_set_page(span_end(span) - NH_PAGE, span);
     }
     lock_release(&heap->lock);
     if (fits)
@@ -490,7 +490,7 @@ bool page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages)
     span_change(span);
     span_store(&span->pages, pages);
     span_settle(span);
-    span_table_set(span_end(span) - NH_PAGE, 1, span);
+    span_table_set_page(span_end(span) - NH_PAGE, span);
     page_heap_take_in(heap, &rest);
     bool much = page_heap_is_much(heap);
     lock_release(&heap->lock);

@@ -19,8 +19,8 @@ static void hand_over(struct page_heap *heap, struct span *span, struct loan *ou
                          .pages = span->pages,
                          .needzero = span->needzero,
                          .lender = span->lender};
-    span_table_set(span->base, 1, NULL);
-    span_table_set(span_end(span) - NH_PAGE, 1, NULL);
+    span_table_set_page(span->base, NULL);
+    span_table_set_page(span_end(span) - NH_PAGE, NULL);
     page_heap_drop(heap, span);
 }
 

@@ -198,21 +198,26 @@ void span_table_clear(uintptr_t first, size_t pages)
     /* A look first: what was never written is not resident, and stays so. */
     for (; pages > 0; pages--, first += NH_PAGE)
         if (span_table_hint(first) != NULL)
-            span_table_set(first, 1, NULL);
+            span_table_set_page(first, NULL);
 }
 
+/* Three instructions a page: large objects have many. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span)
 {
-    for (; pages > 0; pages--, first += NH_PAGE)
-        atomic_store_explicit(&span_table_leaf(first)->span[span_table_page(first)], span,
-                              memory_order_release);
+    for (uintptr_t end = first + (pages << NH_PAGE_SHIFT); first < end;) {
+        size_t here = pages_in_leaf(first, end);
+        _Atomic(struct span *) *at = &span_table_leaf(first)->span[span_table_page(first)];
+        first += here << NH_PAGE_SHIFT;
+        for (_Atomic(struct span *) *behind = at + here; at < behind; at++)
+            atomic_store_explicit(at, span, memory_order_release);
+    }
 }
 
 void span_table_set_free(struct span *span)
 {
     uintptr_t last = span_end(span) - NH_PAGE;
-    span_table_set(span->base, 1, span);
-    span_table_set(last, 1, span);
+    span_table_set_page(span->base, span);
+    span_table_set_page(last, span);
     /* From the top bit down the two addresses agree until a bit is clear in the first
      * and set in the last.  With all bits below that one cleared the last is `middle`.
      * So is every page from there on; every page before it is so with a carry. */
@@ -222,14 +227,18 @@ void span_table_set_free(struct span *span)
     uintptr_t bit = (uintptr_t)1 << (63 - __builtin_clzll(differ));
     uintptr_t middle = round_down(last, bit);
     if (middle != last)
-        span_table_set(middle, 1, span);
+        span_table_set_page(middle, span);
 }
 
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home)
 {
-    for (; pages > 0; pages--, first += NH_PAGE)
-        atomic_store_explicit(&span_table_leaf(first)->home[span_table_page(first)], home,
-                              memory_order_relaxed);
+    for (uintptr_t end = first + (pages << NH_PAGE_SHIFT); first < end;) {
+        size_t here = pages_in_leaf(first, end);
+        _Atomic uint32_t *at = &span_table_leaf(first)->home[span_table_page(first)];
+        first += here << NH_PAGE_SHIFT;
+        for (_Atomic uint32_t *behind = at + here; at < behind; at++)
+            atomic_store_explicit(at, home, memory_order_relaxed);
+    }
 }
 
 uint32_t span_table_claim_home(uintptr_t address)

@@ -149,11 +149,22 @@ void span_table_uncover(uintptr_t base, size_t pages);
 void span_table_clear(uintptr_t first, size_t pages);
 /* How many leaves there are now. */
 size_t span_table_leaves(void);
+/* Points one page to `span`. */
+NH_INLINE void span_table_set_page(uintptr_t address, struct span *span)
+{
+    atomic_store_explicit(&span_table_leaf(address)->span[span_table_page(address)], span,
+                          memory_order_release);
+}
 /* Points the pages from `first` on, `pages` of them, to `span`. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span);
 /* Points the first and the last page of a free span to it, and the one page by which
  * lookups find it. */
 void span_table_set_free(struct span *span);
+NH_INLINE void span_table_set_home_page(uintptr_t address, uint32_t home)
+{
+    atomic_store_explicit(&span_table_leaf(address)->home[span_table_page(address)], home,
+                          memory_order_relaxed);
+}
 void span_table_set_home(uintptr_t first, size_t pages, uint32_t home);
 /* Makes the home word of one page 0 and returns what it was: of two that free
  * the same large object, one gets it. */

@@ -121,7 +121,7 @@ static void mark_page(uintptr_t object, bool special)
     uint32_t home = special_home(object);
     if (special)
         home = row_home(row_home_slot(home), NH_CLASS_SPECIAL);
-    span_table_set_home(round_down(object, NH_PAGE), 1, home);
+    span_table_set_home_page(round_down(object, NH_PAGE), home);
 }
 
 bool special_may_have(const void *ptr)
