@@ -161,10 +161,12 @@ void cache_count(struct heap *heap, uint64_t *caches, uint64_t objects[NH_CLASSE
  * it began. */
 void cache_each_object(void (*fn)(void *object, void *arg), void *arg);
 
-/* The lock; and fork.  The child keeps the caches of threads it does not have out
+/* The lock; and fork's.  The child keeps the caches of threads it does not have out
  * of use: what they held at that instant, a copy made while they ran, is not known. */
 void cache_registry_lock(void);
 void cache_registry_unlock(void);
+void cache_registry_fork_lock(void);
+void cache_registry_fork_unlock(void);
 void cache_registry_only(struct cache *cache);
 
 #endif

@@ -14,10 +14,20 @@ static NH_TOGETHER struct cache *first; /* guarded by lock */
 
 void cache_registry_lock(void)
 {
-    lock_acquire_again(&lock);
+    lock_acquire(&lock);
 }
 
 void cache_registry_unlock(void)
+{
+    lock_release(&lock);
+}
+
+void cache_registry_fork_lock(void)
+{
+    lock_acquire_again(&lock);
+}
+
+void cache_registry_fork_unlock(void)
 {
     lock_release_again(&lock);
 }

@@ -41,6 +41,7 @@
 struct harden {
     struct lock lock;
     /* Guarded by lock: */
+    bool anew; /* the numbers are another process's, and to begin anew */
     struct keystream random;
     struct quarantine quarantine;
 };
@@ -74,10 +75,19 @@ static bool begin_random(struct keystream *random)
     return good;
 }
 
+static uint32_t draw_locked(struct harden *own)
+{
+    if (nh_unlikely(own->anew)) {
+        own->anew = false;
+        (void)begin_random(&own->random);
+    }
+    return keystream_draw(&own->random);
+}
+
 static uint32_t draw(struct harden *own)
 {
     lock_acquire(&own->lock);
-    uint32_t drawn = keystream_draw(&own->random);
+    uint32_t drawn = draw_locked(own);
     lock_release(&own->lock);
     return drawn;
 }
@@ -351,7 +361,7 @@ static void detain(struct heap *heap, const struct quarantined *in)
     do {
         struct quarantined out;
         lock_acquire(&own->lock);
-        done = quarantine_put(&own->quarantine, in, keystream_draw(&own->random), &out);
+        done = quarantine_put(&own->quarantine, in, draw_locked(own), &out);
         lock_release(&own->lock);
         if (out.object != NULL)
             leave(heap, out.object);
@@ -439,6 +449,12 @@ void harden_each_object(void (*fn)(void *object, void *arg), void *arg)
     }
 }
 
+void harden_fork_lock(const struct heap *heap)
+{
+    if (heap->harden != NULL)
+        lock_acquire(&heap->harden->lock);
+}
+
 void harden_lock_all(void)
 {
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
@@ -457,5 +473,5 @@ void harden_fork_child(void)
 {
     for (unsigned slot = 0; slot < NH_HEAPS; slot++)
         if (of_slot(slot) != NULL)
-            (void)begin_random(&of_slot(slot)->random);
+            of_slot(slot)->anew = true; /* not now: a number may be being drawn (process.c) */
 }

@@ -55,6 +55,8 @@ void harden_each_object(void (*fn)(void *object, void *arg), void *arg);
 
 /* fork: the child's random numbers are others. */
 void harden_lock_all(void);
+/* Of a heap that a handler of fork's made, as in harden_lock_all. */
+void harden_fork_lock(const struct heap *heap);
 void harden_unlock_all(void);
 void harden_fork_child(void);
 

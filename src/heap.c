@@ -68,6 +68,7 @@ static struct heap *get_or_create(unsigned slot)
         if (nh_unlikely(heap != NULL && (lock_depth & LOCK_FORKING) != 0)) {
             lock_acquire(&heap->reclaiming);
             heap_lock_all(heap);
+            harden_fork_lock(heap);
         }
         atomic_store_explicit(&heaps[slot], heap, memory_order_release);
     }

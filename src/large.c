@@ -190,8 +190,8 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
     struct span_request roomy = want;
     roomy.pages += pages >> MOVE_SLACK_SHIFT;
     roomy.modest = true;
-    /* So that its huge pages can move the next time. */
-    if (page_heap_may_be_huge(&to->pages) && size >= MOVE_LEAST)
+    /* So that its huge pages can move the next time.  (A guard would need as much before it.) */
+    if (!harden_on() && page_heap_may_be_huge(&to->pages) && size >= MOVE_LEAST)
         roomy.align_pages = NH_HUGE_PAGES;
     struct span *new = pages > span->pages ? span_new(to, &roomy) : NULL;
     if (new == NULL)

@@ -43,7 +43,7 @@ enum lock_rank {
 #define LOCK_AGAIN       2U /* times that its holder took it again */
 #define LOCK_AGAIN_MASK  0xEU
 #define LOCK_OWNER       0x10U /* and who holds it; never zero */
-#define LOCK_OWNER_SHIFT 9     /* no two threads have what is theirs nearer than 1 KiB */
+#define LOCK_OWNER_SHIFT 12    /* no two threads have what is theirs nearer than 8 KiB */
 
 struct lock {
     _Atomic uint32_t word;
@@ -74,16 +74,16 @@ void lock_rank_pop(const struct lock *lock);
 void lock_rank_suspend(void);
 void lock_rank_resume(void);
 
-/* Locks that the thread holds or is about to: an exit handler that interrupted
- * it in the engine must not wait for one of them.  With LOCK_FORKING the thread
+/* Locks that the thread holds, is about to, or has just given back: an exit handler that
+ * interrupted it in the engine must not wait for one of them.  With LOCK_FORKING the thread
  * is between our handlers of fork and holds every lock: handlers of others that
  * run there may allocate, so it passes through locks and releases none. */
 #define LOCK_FORKING (1U << 31)
 extern _Thread_local unsigned lock_depth
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Who holds a lock: made of an address of the thread's own.  Threads of which these are
- * a multiple of 128 GiB apart look the same; only lock_acquire_again would mind. */
+/* Who holds a lock: made of an address of the thread's own.  Threads of which these are a multiple
+ * of 1 TiB apart look the same: for lock_acquire_again alone, which is fork's. */
 NH_INLINE uint32_t lock_owner(void)
 {
     return (uint32_t)((uintptr_t)&lock_depth >> LOCK_OWNER_SHIFT) * LOCK_OWNER | LOCK_OWNER;
@@ -96,6 +96,7 @@ NH_INLINE bool lock_acquire(struct lock *lock)
 #ifdef NH_DEBUG
     lock_rank_push(lock);
 #endif
+    atomic_signal_fence(memory_order_seq_cst);
     uint32_t expected = 0;
     if (nh_likely(atomic_compare_exchange_strong_explicit(
             &lock->word, &expected, lock_owner(), memory_order_acquire, memory_order_relaxed)))
@@ -107,10 +108,13 @@ NH_INLINE bool lock_acquire(struct lock *lock)
 NH_INLINE bool lock_try(struct lock *lock)
 {
     uint32_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_owner(),
-                                                 memory_order_acquire, memory_order_relaxed))
-        return false;
     lock_depth++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_owner(),
+                                                 memory_order_acquire, memory_order_relaxed)) {
+        lock_depth--;
+        return false;
+    }
 #ifdef NH_DEBUG
     lock_rank_push(lock);
 #endif
@@ -122,11 +126,13 @@ NH_INLINE void lock_release(struct lock *lock)
 #ifdef NH_DEBUG
     lock_rank_pop(lock);
 #endif
-    if (nh_unlikely((lock_depth-- & LOCK_FORKING) != 0))
-        return;
-    uint32_t word = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
-    if (nh_unlikely((word & LOCK_SLEEPERS) != 0))
-        lock_wake(lock);
+    if (nh_likely((lock_depth & LOCK_FORKING) == 0)) {
+        uint32_t word = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+        if (nh_unlikely((word & LOCK_SLEEPERS) != 0))
+            lock_wake(lock);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_depth--;
 }
 
 /* For fork: as above, but a lock that the thread has already it has once more, up to

@@ -72,31 +72,38 @@ static const struct {
     int number, error;
 } raised[] = {{SIGPIPE, EPIPE}, {SIGXFSZ, EFBIG}};
 
+struct quiet {
+    sigset_t before;  /* what was blocked */
+    sigset_t pending; /* and waited already */
+};
+
 /* The program never wrote here, and has no reason to expect them.  False where they cannot be
  * blocked. */
-static bool block_raised(sigset_t *before)
+static bool block_raised(struct quiet *quiet)
 {
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++)
         sigaddset(&set, raised[i].number);
-    return pthread_sigmask(SIG_BLOCK, &set, before) == 0;
+    if (sigpending(&quiet->pending) != 0)
+        quiet->pending = set;
+    return pthread_sigmask(SIG_BLOCK, &set, &quiet->before) == 0;
 }
 
-/* What the error raised is taken out first; where the program had blocked it, it stays. */
-static void unblock_raised(const sigset_t *before, int error)
+/* What the error raised is taken out first; one that waited before is the program's. */
+static void unblock_raised(const struct quiet *quiet, int error)
 {
     static const struct timespec at_once;
     for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++) {
         sigset_t set;
-        if (error != raised[i].error || sigismember(before, raised[i].number) == 1)
+        if (error != raised[i].error || sigismember(&quiet->pending, raised[i].number) == 1)
             continue;
         sigemptyset(&set);
         sigaddset(&set, raised[i].number);
         /* Not the function, which is a cancellation point. */
         (void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, SIGNAL_SET_BYTES);
     }
-    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
 }
 
 static int write_all(int fd, const char *at, size_t length)
@@ -116,11 +123,11 @@ static int write_all(int fd, const char *at, size_t length)
 
 int log_write_all(int fd, const char *at, size_t length)
 {
-    sigset_t before;
-    bool blocked = block_raised(&before);
+    struct quiet quiet;
+    bool blocked = block_raised(&quiet);
     int error = write_all(fd, at, length);
     if (blocked)
-        unblock_raised(&before, error);
+        unblock_raised(&quiet, error);
     return error;
 }
 
@@ -176,12 +183,10 @@ void log_boot(void)
  * to which servers lead it, are written only. */
 int log_stderr(void)
 {
-    struct stat stat;
     long flags = syscall(SYS_fcntl, STDERR_FILENO, F_GETFL);
     if (flags < 0)
         return errno == EBADF ? -1 : STDERR_FILENO;
-    bool meant = (flags & O_ACCMODE) == O_WRONLY || own_fd_is(&at_boot) ||
-                 (fstat(STDERR_FILENO, &stat) == 0 && S_ISCHR(stat.st_mode));
+    bool meant = (flags & O_ACCMODE) == O_WRONLY || own_fd_is(&at_boot);
     return meant ? STDERR_FILENO : -1;
 }
 

@@ -30,6 +30,7 @@
 struct sweep {
     struct span *at; /* where it goes on, whatever becomes of that span; NULL: at its end */
     struct sweep *next;
+    uint32_t owner; /* the thread's lock_owner(), on whose stack it is */
 };
 
 struct page_heap {
@@ -163,7 +164,7 @@ bool page_heap_shrink(struct page_heap *heap, struct span *span, size_t pages);
  * resident and free.  Returns pages released. */
 size_t page_heap_release(struct page_heap *heap, size_t keep);
 /* In fork's child, with the heap's locks held: forgets the sweeps of threads that it does not have,
- * whose stacks others get. */
+ * whose stacks others get.  Its own goes on, where a handler interrupted it and forked. */
 void page_heap_fork_child(struct page_heap *heap);
 /* No pages go to the system between these.  All but fork, which keeps both, take the lock
  * `releasing` so. */

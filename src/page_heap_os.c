@@ -198,7 +198,7 @@ static bool take_old(struct page_heap *heap, const struct release *which, struct
 static void sweep_begin(struct page_heap *heap, struct sweep *sweep)
 {
     lock_acquire(&heap->lock);
-    *sweep = (struct sweep){.at = heap->oldest, .next = heap->sweeps};
+    *sweep = (struct sweep){.at = heap->oldest, .next = heap->sweeps, .owner = lock_owner()};
     heap->sweeps = sweep;
     lock_release(&heap->lock);
 }
@@ -293,7 +293,13 @@ static size_t release_all(struct page_heap *heap, const struct release *which)
 
 void page_heap_fork_child(struct page_heap *heap)
 {
-    heap->sweeps = &heap->decay;
+    for (struct sweep **link = &heap->sweeps; *link != &heap->decay;) {
+        struct sweep *sweep = *link;
+        if (sweep->owner == lock_owner())
+            link = &sweep->next;
+        else
+            *link = sweep->next;
+    }
 }
 
 void page_heap_await_release(struct page_heap *heap)

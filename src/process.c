@@ -50,16 +50,51 @@ bool process_is_forked(void)
 
 /* glibc's fork takes the lock of the list of streams after our handlers, and its own malloc's
  * locks after that: a thread that has it and waits for a stream, which another has who allocates,
- * would wait for us, and we for it.  So we take it first; it may be taken again.  (Others' C
- * libraries do not have it.) */
+ * would wait for us, and we for it.  So we take it first, where there are threads; it may be taken
+ * again.  (Others' C libraries do not have it.) */
+extern char __libc_single_threaded __attribute__((weak));
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
+static NH_TOGETHER unsigned streams; /* forks under way that have that lock; guarded by it */
+
+static bool is_alone(void)
+{
+    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+}
+
+static void lock_streams(void)
+{
+    if (_IO_list_lock == NULL || is_alone())
+        return;
+    _IO_list_lock();
+    streams++;
+}
+
+static void unlock_streams(void)
+{
+    if (streams == 0)
+        return;
+    streams--;
+    _IO_list_unlock();
+}
+
+/* fork itself does so where there were threads; forks around this one, by a handler, have it
+ * still. */
+static void reset_streams(void)
+{
+    if (streams == 0)
+        return;
+    streams--;
+    _IO_list_resetlock();
+    for (unsigned i = 0; i < streams; i++)
+        _IO_list_lock();
+}
+
 static void fork_prepare(void)
 {
-    if (_IO_list_lock != NULL)
-        _IO_list_lock();
+    lock_streams();
     if ((lock_depth & LOCK_FORKING) != 0) {
         inner++;
         return;
@@ -69,7 +104,7 @@ static void fork_prepare(void)
     heap_creation_lock(); /* from here on there are no new heaps */
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
         lock_acquire_again(&heap->reclaiming);
-    cache_registry_lock();
+    cache_registry_fork_lock();
     bool closed = !inside && cpu_cache_close();
     heap_asking_lock();
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
@@ -80,9 +115,10 @@ static void fork_prepare(void)
     guard_lock();
     memcheck_lock();
     harden_lock_all();
+    lock_depth |= LOCK_FORKING; /* what handlers of signals fork from here on is inner */
+    atomic_signal_fence(memory_order_seq_cst);
     interrupted = inside;
     cpus_closed = closed;
-    lock_depth |= LOCK_FORKING;
 }
 
 static void fork_release(void)
@@ -101,7 +137,7 @@ static void fork_release(void)
     heap_asking_unlock();
     if (closed)
         cpu_cache_open();
-    cache_registry_unlock();
+    cache_registry_fork_unlock();
     for (unsigned slot = NH_HEAPS; slot-- > 0;)
         if (heap_if_exists(slot) != NULL)
             lock_release_again(&heap_if_exists(slot)->reclaiming);
@@ -115,8 +151,7 @@ static void fork_parent(void)
         inner--;
     else
         fork_release();
-    if (_IO_list_unlock != NULL)
-        _IO_list_unlock();
+    unlock_streams();
 }
 
 /* What other threads had in hand is forgotten, where nobody is in the midst of it. */
@@ -132,21 +167,19 @@ static void forget_threads(void)
 static void fork_child(void)
 {
     is_forked = true;
+    harden_fork_child();
     bool whole = !interrupted;
     if (inner != 0) {
         inner--;
         whole = false;
     } else {
-        if (whole) {
+        if (whole)
             forget_threads();
-            harden_fork_child();
-        }
         profile_fork_child();
         guard_report_fork_child();
         fork_release();
     }
-    if (_IO_list_resetlock != NULL) /* fork does so itself only where there were threads */
-        _IO_list_resetlock();
+    reset_streams();
     attendant_fork_child(whole);
 }
 

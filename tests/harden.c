@@ -186,6 +186,35 @@ static void large_objects_have_guards(void **state)
     free(p);
 }
 
+/* As a system call finds it. */
+static bool touchable(const char *at)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    bool may = write(ends[1], at, 1) == 1;
+    close(ends[0]);
+    close(ends[1]);
+    return may;
+}
+
+/* Also where realloc moves to, which may be a place for huge pages. */
+static void moved_objects_have_guards(void **state)
+{
+    (void)state;
+    char *p = malloc((size_t)3 << 20);
+    for (size_t size = (size_t)3 << 20; size < (size_t)40 << 20; size += (size_t)7 << 20) {
+        p = realloc(p, size);
+        assert_non_null(p);
+        assert_true(touchable(p) && touchable(p + malloc_usable_size(p) - 1));
+        assert_false(touchable(p - 1));
+        assert_false(touchable(p + malloc_usable_size(p)));
+        struct nh_object at = {.struct_size = sizeof(at)};
+        assert_int_equal(nh_lookup(p - 1, &at), 0);
+        assert_int_equal(at.what, NH_NOTHING);
+    }
+    free(p);
+}
+
 /* A child goes on with the same objects, and other random numbers. */
 static void fork_goes_on(void **state)
 {
@@ -231,6 +260,7 @@ int main(void)
         cmocka_unit_test(walks_and_counters_know),
         cmocka_unit_test(nodes),
         cmocka_unit_test(large_objects_have_guards),
+        cmocka_unit_test(moved_objects_have_guards),
         cmocka_unit_test(fork_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

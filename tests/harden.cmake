@@ -8,6 +8,7 @@ set(children "TSAN_OPTIONS=die_after_fork=0;ASAN_OPTIONS=detect_leaks=0")
 
 program(harden_direct DIRECT SOURCES harden.c LIBRARIES PkgConfig::CMOCKA)
 run(direct harden 120 COMMAND harden_direct ENVIRONMENT "${harden}")
+run(direct_huge harden 120 COMMAND harden_direct ENVIRONMENT "${harden};NEARHEAP_HUGE=always")
 run(direct_4_nodes harden 120 COMMAND harden_direct
     ENVIRONMENT "${harden};NEARHEAP_TOPOLOGY=${topology_4}")
 foreach(nodes 1 4)

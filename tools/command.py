@@ -17,9 +17,14 @@ def begin():
     standard output, what is printed is an error, as where that is full."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A descriptor that is closed would be the next file's.
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, mode)
     if sys.stdout is None:
-        nowhere = os.open(os.devnull, os.O_RDONLY)
-        sys.stdout = open(nowhere, "w", encoding="utf-8", closefd=False)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
 
 
 def whole(least):
@@ -40,6 +45,17 @@ def line_of(error):
 def leave_output():
     """What could not be printed is not tried again at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+class Arguments(argparse.ArgumentParser):
+    """Whose --help and --version are printed as all else is: what cannot be is an error."""
+
+    def _print_message(self, message, file=None):
+        if message and file is sys.stdout:
+            file.write(message)
+            file.flush()
+        else:
+            super()._print_message(message, file)
 
 
 def run(tool, failed, work):

@@ -17,7 +17,7 @@ CANNOT_FAIL = {
     "of what is the caller's own": "sigaddset sigemptyset sigfillset sigismember pthread_attr_destroy",
     "answers from what the C library knows": "sysconf",
     "to a stream of the caller's, who looks at it": "fprintf fwrite",
-    "data": "environ etext _GLOBAL_OFFSET_TABLE_ __ehdr_start __libc_stack_end __rseq_offset "
+    "data": "environ etext __libc_single_threaded _GLOBAL_OFFSET_TABLE_ __ehdr_start __libc_stack_end __rseq_offset "
             "__rseq_size",
     "the compiler's": "__popcountdi2 __sched_cpucount __tls_get_addr _Unwind_Resume "
                       "__stack_chk_fail __gcc_personality_v0",

@@ -209,6 +209,7 @@ WRAP(int, pthread_attr_setstacksize, EINVAL, (pthread_attr_t * attributes, size_
      (attributes, bytes))
 WRAP(int, pthread_sigmask, EINVAL, (int how, const sigset_t *mask, sigset_t *before),
      (how, mask, before))
+WRAP(int, sigpending, -1, (sigset_t * out), (out))
 WRAP(int, mincore, -1, (void *at, size_t bytes, unsigned char *out), (at, bytes, out))
 WRAP(int, mkdir, -1, (const char *path, mode_t mode), (path, mode))
 WRAP(int, fstat, -1, (int fd, struct stat *out), (fd, out))

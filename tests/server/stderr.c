@@ -73,6 +73,19 @@ static void a_pipe_that_nobody_reads(void)
     replace(ends[1]);
     say();
     CHECK(!is_pending(SIGPIPE));
+    /* Nor does it wait until the program takes signals again. */
+    sigset_t all, before;
+    sigfillset(&all);
+    CHECK(sigprocmask(SIG_SETMASK, &all, &before) == 0);
+    say();
+    CHECK(!is_pending(SIGPIPE));
+    /* What did wait does so still. */
+    CHECK(raise(SIGPIPE) == 0);
+    say();
+    CHECK(is_pending(SIGPIPE));
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* which takes it back */
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
     restore();
     /* The program's own still raises it. */
     pid_t pid = fork();

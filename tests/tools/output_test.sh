@@ -41,8 +41,20 @@ END
 cannot_print 2 "nearheap-topo: cannot write" "$built/nearheap-topo"
 cannot_print 2 "nearheap-topo: cannot write" "$built/nearheap-topo" --json
 cannot_print 125 "nearheap-run: cannot write" "$built/nearheap-run" --print-env
+for tool in nearheap-map nearheap-profile; do
+    for option in --help --version; do
+        cannot_print 1 "$tool: standard output" "$scripts/$tool" $option
+    done
+done
 cannot_print 1 "nearheap-map: standard output" "$scripts/nearheap-map" "$dump"
 cannot_print 1 "nearheap-map: standard output" "$scripts/nearheap-map" --json "$dump"
+
+# Nor without an input.
+status=0
+"$scripts/nearheap-map" "$dump" <&- >&- 2>"$work/err" || status=$?
+[ $status = 1 ] || fail "nearheap-map without input and output: status $status"
+[ "$(cat "$work/err")" = "nearheap-map: standard output: Bad file descriptor" ] ||
+    fail "nearheap-map without input and output: said $(cat "$work/err")"
 
 # A program that nearheap-run starts finds closed what was.
 closed=$("$built/nearheap-run" --quiet -- sh -c '[ -e /proc/self/fd/0 ] || echo closed' <&-)
