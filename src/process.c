@@ -57,7 +57,18 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
-static NH_TOGETHER unsigned streams; /* forks under way that have that lock; guarded by it */
+/* Forks under way that have that lock; guarded by it, which race detectors do not know: relaxed. */
+static NH_TOGETHER _Atomic unsigned streams;
+
+static unsigned count_streams(unsigned change)
+{
+    return atomic_fetch_add_explicit(&streams, change, memory_order_relaxed) + change;
+}
+
+static bool has_streams(void)
+{
+    return atomic_load_explicit(&streams, memory_order_relaxed) != 0;
+}
 
 static bool is_alone(void)
 {
@@ -69,14 +80,14 @@ static void lock_streams(void)
     if (_IO_list_lock == NULL || is_alone())
         return;
     _IO_list_lock();
-    streams++;
+    (void)count_streams(1);
 }
 
 static void unlock_streams(void)
 {
-    if (streams == 0)
+    if (!has_streams())
         return;
-    streams--;
+    (void)count_streams(-1U);
     _IO_list_unlock();
 }
 
@@ -84,11 +95,10 @@ static void unlock_streams(void)
  * still. */
 static void reset_streams(void)
 {
-    if (streams == 0)
+    if (!has_streams())
         return;
-    streams--;
     _IO_list_resetlock();
-    for (unsigned i = 0; i < streams; i++)
+    for (unsigned around = count_streams(-1U); around > 0; around--)
         _IO_list_lock();
 }
 
