@@ -41,7 +41,7 @@
 struct harden {
     struct lock lock;
     /* Guarded by lock: */
-    bool anew; /* the numbers are another process's, and to begin anew */
+    unsigned begun_in; /* generation of the process when `random` was begun */
     struct keystream random;
     struct quarantine quarantine;
 };
@@ -75,10 +75,13 @@ static bool begin_random(struct keystream *random)
     return good;
 }
 
+/* Forks from the first process to this one; written while it has one thread. */
+static NH_TOGETHER unsigned generation;
+
 static uint32_t draw_locked(struct harden *own)
 {
-    if (nh_unlikely(own->anew)) {
-        own->anew = false;
+    if (nh_unlikely(own->begun_in != generation)) { /* by its parent */
+        own->begun_in = generation;
         (void)begin_random(&own->random);
     }
     return keystream_draw(&own->random);
@@ -122,6 +125,7 @@ struct harden *harden_heap_new(unsigned slot)
     if (own == NULL)
         return NULL;
     lock_init(&own->lock, LOCK_HARDEN);
+    own->begun_in = generation; /* before: a fork may come */
     (void)begin_random(&own->random);
     return own;
 }
@@ -469,9 +473,8 @@ void harden_unlock_all(void)
             lock_release_again(&of_slot(slot)->lock);
 }
 
+/* Nothing begins anew here: a number may be being drawn, or a heap made (process.c). */
 void harden_fork_child(void)
 {
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++)
-        if (of_slot(slot) != NULL)
-            of_slot(slot)->anew = true; /* not now: a number may be being drawn (process.c) */
+    generation++;
 }

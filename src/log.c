@@ -85,9 +85,12 @@ static bool block_raised(struct quiet *quiet)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof raised / sizeof raised[0]; i++)
         sigaddset(&set, raised[i].number);
-    if (sigpending(&quiet->pending) != 0)
-        quiet->pending = set;
-    return pthread_sigmask(SIG_BLOCK, &set, &quiet->before) == 0;
+    bool told = sigpending(&quiet->pending) == 0;
+    if (pthread_sigmask(SIG_BLOCK, &set, &quiet->before) != 0)
+        return false;
+    if (!told) /* what was not blocked did not wait */
+        quiet->pending = quiet->before;
+    return true;
 }
 
 /* What the error raised is taken out first; one that waited before is the program's. */

@@ -201,12 +201,10 @@ enum os_change os_unprotect_zeros(void *at, size_t bytes)
 
 #ifdef MREMAP_DONTUNMAP
 /* Kernels before 6.17 move no more than one mapping at once, and take the target's away before they
- * look.  They look first where a mapping is to grow, which it cannot by so much. */
-#define BEYOND_ALL ((size_t)1 << 62)
-
+ * look.  They look first where one is to grow, which it cannot here over its own last page. */
 static bool is_one_mapping(void *at, size_t bytes)
 {
-    return mremap(at, bytes, BEYOND_ALL, 0) != MAP_FAILED || errno != EFAULT;
+    return mremap(at, bytes - os_page(), bytes, 0) != MAP_FAILED || errno != EFAULT;
 }
 #endif
 

@@ -30,7 +30,9 @@
 struct sweep {
     struct span *at; /* where it goes on, whatever becomes of that span; NULL: at its end */
     struct sweep *next;
-    uint32_t owner; /* the thread's lock_owner(), on whose stack it is */
+    /* Of one on a thread's stack: */
+    const struct page_heap *heap;
+    struct sweep *outer; /* that this one's thread is in the midst of */
 };
 
 struct page_heap {

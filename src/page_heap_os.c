@@ -195,11 +195,16 @@ static bool take_old(struct page_heap *heap, const struct release *which, struct
     return more;
 }
 
+/* The thread's own, the last begun first; changed under its heap's lock. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct sweep *own_sweeps;
+
 static void sweep_begin(struct page_heap *heap, struct sweep *sweep)
 {
     lock_acquire(&heap->lock);
-    *sweep = (struct sweep){.at = heap->oldest, .next = heap->sweeps, .owner = lock_owner()};
+    *sweep =
+        (struct sweep){.at = heap->oldest, .next = heap->sweeps, .heap = heap, .outer = own_sweeps};
     heap->sweeps = sweep;
+    own_sweeps = sweep;
     lock_release(&heap->lock);
 }
 
@@ -210,6 +215,7 @@ static void sweep_end(struct page_heap *heap, struct sweep *sweep)
     while (*link != sweep)
         link = &(*link)->next;
     *link = sweep->next;
+    own_sweeps = sweep->outer;
     lock_release(&heap->lock);
 }
 
@@ -293,13 +299,13 @@ static size_t release_all(struct page_heap *heap, const struct release *which)
 
 void page_heap_fork_child(struct page_heap *heap)
 {
-    for (struct sweep **link = &heap->sweeps; *link != &heap->decay;) {
-        struct sweep *sweep = *link;
-        if (sweep->owner == lock_owner())
-            link = &sweep->next;
-        else
-            *link = sweep->next;
-    }
+    heap->sweeps = &heap->decay;
+    /* What lies on other threads' stacks may not even be mapped here. */
+    for (struct sweep *sweep = own_sweeps; sweep != NULL; sweep = sweep->outer)
+        if (sweep->heap == heap) {
+            sweep->next = heap->sweeps;
+            heap->sweeps = sweep;
+        }
 }
 
 void page_heap_await_release(struct page_heap *heap)

@@ -57,18 +57,8 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
-/* Forks under way that have that lock; guarded by it, which race detectors do not know: relaxed. */
-static NH_TOGETHER _Atomic unsigned streams;
-
-static unsigned count_streams(unsigned change)
-{
-    return atomic_fetch_add_explicit(&streams, change, memory_order_relaxed) + change;
-}
-
-static bool has_streams(void)
-{
-    return atomic_load_explicit(&streams, memory_order_relaxed) != 0;
-}
+/* Whether the thread's forks under way have that lock: a bit each, the innermost's the lowest. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) unsigned streams;
 
 static bool is_alone(void)
 {
@@ -77,28 +67,34 @@ static bool is_alone(void)
 
 static void lock_streams(void)
 {
-    if (_IO_list_lock == NULL || is_alone())
-        return;
-    _IO_list_lock();
-    (void)count_streams(1);
+    bool locks = _IO_list_lock != NULL && !is_alone();
+    if (locks)
+        _IO_list_lock();
+    streams = streams << 1 | locks;
+}
+
+/* Whether the innermost fork has it; it is the one around that from now on. */
+static bool had_streams(void)
+{
+    bool had = (streams & 1) != 0;
+    streams >>= 1;
+    return had;
 }
 
 static void unlock_streams(void)
 {
-    if (!has_streams())
-        return;
-    (void)count_streams(-1U);
-    _IO_list_unlock();
+    if (had_streams())
+        _IO_list_unlock();
 }
 
 /* fork itself does so where there were threads; forks around this one, by a handler, have it
  * still. */
 static void reset_streams(void)
 {
-    if (!has_streams())
+    if (!had_streams())
         return;
     _IO_list_resetlock();
-    for (unsigned around = count_streams(-1U); around > 0; around--)
+    for (int around = __builtin_popcount(streams); around > 0; around--)
         _IO_list_lock();
 }
 

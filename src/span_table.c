@@ -204,6 +204,7 @@ void span_table_clear(uintptr_t first, size_t pages)
 /* Three instructions a page: large objects have many. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span)
 {
+    nh_assert(first % NH_PAGE == 0);
     for (uintptr_t end = first + (pages << NH_PAGE_SHIFT); first < end;) {
         size_t here = pages_in_leaf(first, end);
         _Atomic(struct span *) *at = &span_table_leaf(first)->span[span_table_page(first)];

@@ -11,6 +11,22 @@ from printable import printable
 DIGITS_MOST = 18  # of a number
 
 
+def open_nowhere(mode):
+    """The lowest descriptor that is free, where there is such a file."""
+    try:
+        os.open(os.devnull, mode)
+    except OSError:
+        pass
+
+
+def open_stream(fd):
+    """To print to; None where that is not open."""
+    try:
+        return open(fd, "w", encoding="utf-8", closefd=False)
+    except OSError:
+        return None
+
+
 def begin():
     """Before anything else.  SIGINT ends the process as it ends others, unless it was told to
     ignore it: not by an exception, of which Python prints where it came.  And where there is no
@@ -22,9 +38,9 @@ def begin():
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, mode)
+            open_nowhere(mode)
     if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+        sys.stdout = open_stream(1)
 
 
 def whole(least):
@@ -63,7 +79,8 @@ def run(tool, failed, work):
     with a line and status 1."""
     try:
         work()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except failed as error:
         sys.exit(printable(f"{tool}: {error}"))
     except BrokenPipeError:
