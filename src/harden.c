@@ -23,6 +23,7 @@
 #include "row.h"
 #include "sample.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
@@ -78,12 +79,19 @@ static bool begin_random(struct keystream *random)
 /* Forks from the first process to this one; written while it has one thread. */
 static NH_TOGETHER unsigned generation;
 
+/* What its parent began.  It may be free that draws, which keeps errno. */
+static NH_SLOW void begin_anew(struct harden *own)
+{
+    int saved = errno;
+    own->begun_in = generation;
+    (void)begin_random(&own->random);
+    errno = saved;
+}
+
 static uint32_t draw_locked(struct harden *own)
 {
-    if (nh_unlikely(own->begun_in != generation)) { /* by its parent */
-        own->begun_in = generation;
-        (void)begin_random(&own->random);
-    }
+    if (nh_unlikely(own->begun_in != generation))
+        begin_anew(own);
     return keystream_draw(&own->random);
 }
 
