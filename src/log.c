@@ -26,6 +26,7 @@ static void text_add_va(struct text *text, const char *format, va_list args)
 {
     if (text_is_full(text))
         return;
+    int saved = errno; /* it may be free that says something */
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers start it */
     int n = vsnprintf(text->at + text->used, text->room - text->used, format, args);
     if (n < 0)
@@ -34,6 +35,7 @@ static void text_add_va(struct text *text, const char *format, va_list args)
         text->used += (size_t)n;
     if (text->used >= text->room)
         text->used = text->room - 1;
+    errno = saved;
 }
 
 void text_add(struct text *text, const char *format, ...)
