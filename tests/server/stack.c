@@ -71,8 +71,9 @@ static void moving(void)
     CHECK(object != NULL);
     for (size_t times = 2; times < 20; times++) {
         memset(object, 1, LARGE);
-        object = realloc(object, LARGE * times);
-        CHECK(object != NULL);
+        char *grown = realloc(object, LARGE * times);
+        CHECK(grown != NULL);
+        object = grown;
     }
     free(object);
 }
@@ -81,6 +82,7 @@ static void refused(void)
 {
     void *volatile none = malloc((size_t)1 << 45);
     CHECK(none == NULL);
+    free(none);
 }
 
 static void aligned(void)
