@@ -24,8 +24,9 @@
 #define CGROUP_MARK_SHIFT 5
 #define CGROUP_MARK_LEAST ((uint64_t)1 << 20)
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-#define PATH_MOST   512
+#define CGROUP_ROOT    "/sys/fs/cgroup"
+#define PATH_MOST      512
+#define NODE_PATH_MOST 64
 
 /* A node's meminfo has some 40 lines; what is wanted stands in the first.  It is on the stack of
  * whoever calls malloc, some threads of which have but 16 KiB: in one function at a time, which
@@ -130,7 +131,7 @@ static NH_NOINLINE bool read_room(const char *path, struct room *out)
 
 static bool read_node(int node, struct room *out)
 {
-    char path[64];
+    char path[NODE_PATH_MOST];
     struct text at = {.at = path, .room = sizeof(path)};
     text_add(&at, "/sys/devices/system/node/node%d/meminfo", node);
     return read_room(path, out);

@@ -79,11 +79,12 @@ static bool begin_random(struct keystream *random)
 /* Forks from the first process to this one; written while it has one thread. */
 static NH_TOGETHER unsigned generation;
 
-/* What its parent began.  It may be free that draws, which keeps errno. */
+/* A new heap's, or what the process's parent began.  It may be free that draws, which keeps
+ * errno. */
 static NH_SLOW void begin_anew(struct harden *own)
 {
     int saved = errno;
-    own->begun_in = generation;
+    own->begun_in = generation; /* before: a fork may come */
     (void)begin_random(&own->random);
     errno = saved;
 }
@@ -133,8 +134,7 @@ struct harden *harden_heap_new(unsigned slot)
     if (own == NULL)
         return NULL;
     lock_init(&own->lock, LOCK_HARDEN);
-    own->begun_in = generation; /* before: a fork may come */
-    (void)begin_random(&own->random);
+    begin_anew(own);
     return own;
 }
 

@@ -410,8 +410,7 @@ struct span *page_heap_alloc(struct page_heap *heap, const struct span_request *
     uintptr_t base = round_up(from->base, want->align_pages << NH_PAGE_SHIFT);
     struct span *span = page_heap_carve_to_use(heap, from, base, want->pages, want->state);
     /* Under the lock only what neighbours look at when they are freed. */
-    span_table_set_page(span->base, span);
-    span_table_set_page(span_end(span) - NH_PAGE, span);
+    span_table_set_ends(span, span);
     heap->span_allocs++;
     lock_release(&heap->lock);
 

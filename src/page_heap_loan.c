@@ -19,8 +19,7 @@ static void hand_over(struct page_heap *heap, struct span *span, struct loan *ou
                          .pages = span->pages,
                          .needzero = span->needzero,
                          .lender = span->lender};
-    span_table_set_page(span->base, NULL);
-    span_table_set_page(span_end(span) - NH_PAGE, NULL);
+    span_table_set_ends(span, NULL);
     page_heap_drop(heap, span);
 }
 

@@ -157,8 +157,7 @@ static struct span *take_whole(struct page_heap *heap, struct span **at, size_t 
         *at = span_table_hint(span_end(piece)); /* exact at the ends of free spans */
     else if (*at == span)                       /* what is left of it has no whole one */
         *at = span->idle.younger;
-    span_table_set_page(piece->base, piece);
-    span_table_set_page(span_end(piece) - NH_PAGE, piece);
+    span_table_set_ends(piece, piece);
     span_settle(piece);
     return piece;
 }

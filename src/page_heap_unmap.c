@@ -49,8 +49,7 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
 {
     struct span *piece = page_heap_carve(heap, from, base, pages, SPAN_MANUAL);
     /* What is freed beside it meanwhile must not join it. */
-    span_table_set_page(piece->base, NULL);
-    span_table_set_page(span_end(piece) - NH_PAGE, NULL);
+    span_table_set_ends(piece, NULL);
     if (heap->top == span_end(piece))
         heap->top = span_table_hint(piece->base - NH_PAGE) != NULL ? piece->base : 0;
     return piece;

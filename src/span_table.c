@@ -217,8 +217,7 @@ void span_table_set(uintptr_t first, size_t pages, struct span *span)
 void span_table_set_free(struct span *span)
 {
     uintptr_t last = span_end(span) - NH_PAGE;
-    span_table_set_page(span->base, span);
-    span_table_set_page(last, span);
+    span_table_set_ends(span, span);
     /* From the top bit down the two addresses agree until a bit is clear in the first
      * and set in the last.  With all bits below that one cleared the last is `middle`.
      * So is every page from there on; every page before it is so with a carry. */

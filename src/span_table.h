@@ -155,6 +155,13 @@ NH_INLINE void span_table_set_page(uintptr_t address, struct span *span)
     atomic_store_explicit(&span_table_leaf(address)->span[span_table_page(address)], span,
                           memory_order_release);
 }
+/* Points the first and the last page of a span to it, or with NULL to none: what neighbours look
+ * at when they are freed. */
+NH_INLINE void span_table_set_ends(const struct span *of, struct span *span)
+{
+    span_table_set_page(of->base, span);
+    span_table_set_page(span_end(of) - NH_PAGE, span);
+}
 /* Points the pages from `first` on, `pages` of them, to `span`. */
 void span_table_set(uintptr_t first, size_t pages, struct span *span);
 /* Points the first and the last page of a free span to it, and the one page by which

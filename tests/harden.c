@@ -16,6 +16,7 @@
 
 #include "family.h"
 #include "nearheap.h"
+#include "readable.h"
 
 #define OBJECTS 2000
 
@@ -186,17 +187,6 @@ static void large_objects_have_guards(void **state)
     free(p);
 }
 
-/* As a system call finds it. */
-static bool touchable(const char *at)
-{
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    bool may = write(ends[1], at, 1) == 1;
-    close(ends[0]);
-    close(ends[1]);
-    return may;
-}
-
 /* Also where realloc moves to, which may be a place for huge pages. */
 static void moved_objects_have_guards(void **state)
 {
@@ -205,9 +195,9 @@ static void moved_objects_have_guards(void **state)
     for (size_t size = (size_t)3 << 20; size < (size_t)40 << 20; size += (size_t)7 << 20) {
         p = realloc(p, size);
         assert_non_null(p);
-        assert_true(touchable(p) && touchable(p + malloc_usable_size(p) - 1));
-        assert_false(touchable(p - 1));
-        assert_false(touchable(p + malloc_usable_size(p)));
+        assert_true(readable(p) && readable(p + malloc_usable_size(p) - 1));
+        assert_false(readable(p - 1));
+        assert_false(readable(p + malloc_usable_size(p)));
         struct nh_object at = {.struct_size = sizeof(at)};
         assert_int_equal(nh_lookup(p - 1, &at), 0);
         assert_int_equal(at.what, NH_NOTHING);

@@ -6,6 +6,7 @@
  * The linker puts functions of this file before three of os.h.  Each test has heaps of its own in
  * addresses of their own (a slot has a terabyte).
  */
+#include "readable.h"
 #include "unit.h"
 #include "unit_loans.h"
 
@@ -378,17 +379,6 @@ static void growth_brings_its_leaf(void **state)
 
 /* ---- Hardened processes ---- */
 
-/* As a system call finds it, which fails where the program would be ended. */
-static bool touchable(uintptr_t at)
-{
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    bool readable = write(ends[1], (const void *)at, 1) == 1;
-    close(ends[0]);
-    close(ends[1]);
-    return readable;
-}
-
 static void hardened_ones_lie_between_guards(void **state)
 {
     (void)state;
@@ -400,10 +390,11 @@ static void hardened_ones_lie_between_guards(void **state)
     size_t had = fixalloc_mapped(&heap->spans);
     assert_non_null(take(heap, 1));
     assert_int_equal(fixalloc_mapped(&heap->spans) - had, end - begin - 2 * os_page());
-    assert_true(touchable(begin - 1));
-    assert_false(touchable(begin) || touchable(begin + os_page() - 1));
-    assert_true(touchable(begin + os_page()) && touchable(end - os_page() - 1));
-    assert_false(touchable(end - os_page()) || touchable(end - 1));
+    assert_true(readable((const void *)(begin - 1)));
+    assert_false(readable((const void *)begin) || readable((const void *)(begin + os_page() - 1)));
+    assert_true(readable((const void *)(begin + os_page())) &&
+                readable((const void *)(end - os_page() - 1)));
+    assert_false(readable((const void *)(end - os_page())) || readable((const void *)(end - 1)));
     /* What follows the last one is for anybody to touch. */
     refusing = NO_MAPPINGS;
     struct span *span = take(heap, 4 * NH_HUGE_PAGES);
