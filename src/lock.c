@@ -41,7 +41,7 @@ void lock_wait(struct lock *lock)
     for (int spin = 0; spin < LOCK_SPINS; spin++) {
         uint32_t expected = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(&lock->word, &expected, lock_owner(),
+            atomic_compare_exchange_weak_explicit(&lock->word, &expected, lock_owned(),
                                                   memory_order_acquire, memory_order_relaxed))
             return;
         cpu_relax();
@@ -50,7 +50,7 @@ void lock_wait(struct lock *lock)
     uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
     for (;;) {
         /* Others may sleep beside us: who had to wait takes it as one that somebody waits for. */
-        uint32_t next = (word != 0 ? word : lock_owner()) | LOCK_SLEEPERS;
+        uint32_t next = (word != 0 ? word : lock_owned()) | LOCK_SLEEPERS;
         if (next != word &&
             !atomic_compare_exchange_weak_explicit(&lock->word, &word, next, memory_order_acquire,
                                                    memory_order_relaxed))
@@ -70,27 +70,33 @@ void lock_wake(struct lock *lock)
     errno = saved;
 }
 
+/* Whether it is the thread's, so that nobody else changes the word, but for LOCK_SLEEPERS. */
+static bool has_already(uint32_t word)
+{
+    return lock_depth >= LOCK_INSIDE && word != 0 && (word & ~(LOCK_OWNER - 1)) == lock_owner();
+}
+
 void lock_acquire_again(struct lock *lock)
 {
     uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
     /* A handler of fork's that took it before needs not have released it. */
-    if ((word & ~(LOCK_OWNER - 1)) != lock_owner() || (lock_depth & LOCK_FORKING) != 0) {
+    if ((lock_depth & LOCK_FORKING) != 0 || !has_already(word)) {
         lock_acquire(lock);
         return;
     }
-    nh_require((word & LOCK_AGAIN_MASK) != LOCK_AGAIN_MASK);
+    nh_require((word & LOCK_TIMES_MASK) != LOCK_TIMES_MASK);
     lock_depth++;
-    atomic_fetch_add_explicit(&lock->word, LOCK_AGAIN, memory_order_relaxed);
+    atomic_fetch_add_explicit(&lock->word, LOCK_TIMES, memory_order_relaxed);
 }
 
 void lock_release_again(struct lock *lock)
 {
-    if ((atomic_load_explicit(&lock->word, memory_order_relaxed) & LOCK_AGAIN_MASK) == 0) {
+    if ((atomic_load_explicit(&lock->word, memory_order_relaxed) & LOCK_TIMES_MASK) <= LOCK_TIMES) {
         lock_release(lock);
         return;
     }
     lock_depth--;
-    atomic_fetch_sub_explicit(&lock->word, LOCK_AGAIN, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&lock->word, LOCK_TIMES, memory_order_relaxed);
 }
 
 #ifdef NH_DEBUG

@@ -40,10 +40,10 @@ enum lock_rank {
 
 /* What is in a lock's word while it is held; it is 0 while it is free. */
 #define LOCK_SLEEPERS    1U /* somebody sleeps */
-#define LOCK_AGAIN       2U /* times that its holder took it again */
-#define LOCK_AGAIN_MASK  0xEU
-#define LOCK_OWNER       0x10U /* and who holds it; never zero */
-#define LOCK_OWNER_SHIFT 12    /* no two threads have what is theirs nearer than 8 KiB */
+#define LOCK_TIMES       2U /* times that its holder has it, never 0 */
+#define LOCK_TIMES_MASK  0xEU
+#define LOCK_OWNER       0x10U /* and who that is */
+#define LOCK_OWNER_SHIFT 10    /* lock_owner */
 
 struct lock {
     _Atomic uint32_t word;
@@ -79,14 +79,25 @@ void lock_rank_resume(void);
  * is between our handlers of fork and holds every lock: handlers of others that
  * run there may allocate, so it passes through locks and releases none. */
 #define LOCK_FORKING (1U << 31)
+/* Times that the thread forks in handlers which interrupted it in the engine: it may hold what
+ * fork takes, which is to take it again.  Below it there is room for every lock. */
+#define LOCK_INSIDE (1U << 20)
 extern _Thread_local unsigned lock_depth
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Who holds a lock: made of an address of the thread's own.  Threads of which these are a multiple
- * of 1 TiB apart look the same: for lock_acquire_again alone, which is fork's. */
+/* Who holds a lock: made of an address of the thread's own.  Two threads' are more than 1 KiB
+ * apart, even where the first one's lie next to the end of another's stack: the C library keeps
+ * more than that about a thread between them.  Threads of which they are a multiple of 256 GiB
+ * apart look the same, which matters with LOCK_INSIDE alone. */
 NH_INLINE uint32_t lock_owner(void)
 {
-    return (uint32_t)((uintptr_t)&lock_depth >> LOCK_OWNER_SHIFT) * LOCK_OWNER | LOCK_OWNER;
+    return (uint32_t)((uintptr_t)&lock_depth >> LOCK_OWNER_SHIFT) * LOCK_OWNER;
+}
+
+/* The word of a lock that this thread has just got. */
+NH_INLINE uint32_t lock_owned(void)
+{
+    return lock_owner() | LOCK_TIMES;
 }
 
 /* Whether another thread held it. */
@@ -99,7 +110,7 @@ NH_INLINE bool lock_acquire(struct lock *lock)
     atomic_signal_fence(memory_order_seq_cst);
     uint32_t expected = 0;
     if (nh_likely(atomic_compare_exchange_strong_explicit(
-            &lock->word, &expected, lock_owner(), memory_order_acquire, memory_order_relaxed)))
+            &lock->word, &expected, lock_owned(), memory_order_acquire, memory_order_relaxed)))
         return false;
     lock_wait(lock);
     return true;
@@ -110,7 +121,7 @@ NH_INLINE bool lock_try(struct lock *lock)
     uint32_t expected = 0;
     lock_depth++;
     atomic_signal_fence(memory_order_seq_cst);
-    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_owner(),
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, lock_owned(),
                                                  memory_order_acquire, memory_order_relaxed)) {
         lock_depth--;
         return false;
@@ -135,8 +146,8 @@ NH_INLINE void lock_release(struct lock *lock)
     lock_depth--;
 }
 
-/* For fork: as above, but a lock that the thread has already it has once more, up to
- * seven times, and gives back as often. */
+/* For fork: as above, but with LOCK_INSIDE a lock that the thread has already it has once more,
+ * up to seven times in all, and gives back as often. */
 void lock_acquire_again(struct lock *lock);
 void lock_release_again(struct lock *lock);
 

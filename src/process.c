@@ -98,6 +98,8 @@ static void reset_streams(void)
         _IO_list_lock();
 }
 
+NH_STATIC((NH_CLASSES + LOCK_RANKS) * NH_HEAPS < LOCK_INSIDE / 2, "fork's locks can be counted");
+
 static void fork_prepare(void)
 {
     lock_streams();
@@ -106,6 +108,8 @@ static void fork_prepare(void)
         return;
     }
     bool inside = lock_depth != 0;
+    if (inside)
+        lock_depth += LOCK_INSIDE;
     lock_rank_suspend();
     heap_creation_lock(); /* from here on there are no new heaps */
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
@@ -129,7 +133,7 @@ static void fork_prepare(void)
 
 static void fork_release(void)
 {
-    bool closed = cpus_closed;
+    bool inside = interrupted, closed = cpus_closed;
     lock_depth &= ~LOCK_FORKING;
     harden_unlock_all();
     memcheck_unlock();
@@ -149,6 +153,8 @@ static void fork_release(void)
             lock_release_again(&heap_if_exists(slot)->reclaiming);
     heap_creation_unlock();
     lock_rank_resume();
+    if (inside)
+        lock_depth -= LOCK_INSIDE;
 }
 
 static void fork_parent(void)

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -126,18 +127,19 @@ static void try_only_when_free(void **state)
 /* What fork does in a handler that interrupted a holder. */
 static void holder_takes_it_again(void **state)
 {
-    enum { MOST_AGAIN = LOCK_AGAIN_MASK / LOCK_AGAIN };
+    enum { MOST = LOCK_TIMES_MASK / LOCK_TIMES };
     (void)state;
     lock_init(&lock, LOCK_CENTRAL);
+    lock_depth += LOCK_INSIDE;
     unsigned depth = lock_depth;
     lock_rank_suspend();
     lock_acquire_again(&lock); /* is free */
-    for (unsigned times = 1; times <= MOST_AGAIN; times++) {
+    for (unsigned times = 2; times <= MOST; times++) {
         lock_acquire_again(&lock);
-        assert_int_equal(lock_depth, depth + 1 + times);
+        assert_int_equal(lock_depth, depth + times);
         assert_false(another_thread_gets_it());
     }
-    for (unsigned times = MOST_AGAIN; times > 0; times--) {
+    for (unsigned times = MOST - 1; times > 0; times--) {
         lock_release_again(&lock);
         assert_int_equal(lock_depth, depth + times);
         assert_false(another_thread_gets_it());
@@ -145,6 +147,7 @@ static void holder_takes_it_again(void **state)
     lock_release_again(&lock);
     lock_rank_resume();
     assert_int_equal(lock_depth, depth);
+    lock_depth -= LOCK_INSIDE;
     assert_int_equal(atomic_load(&lock.word), 0);
     assert_true(another_thread_gets_it());
 }
@@ -152,7 +155,8 @@ static void holder_takes_it_again(void **state)
 static void *takes_it_again(void *arg)
 {
     unsigned long rounds = *(unsigned long *)arg;
-    lock_rank_suspend(); /* each thread's own */
+    lock_rank_suspend(); /* each thread's own, as is the next */
+    lock_depth += LOCK_INSIDE;
     for (unsigned long i = 0; i < rounds; i++) {
         lock_acquire(&lock);
         lock_acquire_again(&lock);
@@ -177,6 +181,55 @@ static void others_wait_for_all_of_it(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(counter, THREADS * rounds);
     assert_int_equal(atomic_load(&lock.word), 0);
+}
+
+/* ---- Owners ---- */
+
+#define PROCESSES 16
+#define OWNERS    "owners" /* the argument of a process that looks at its own */
+
+static pthread_barrier_t all_run;
+
+static void *tells_owner(void *arg)
+{
+    uint32_t *owner = arg;
+    *owner = lock_owner();
+    pthread_barrier_wait(&all_run);
+    return NULL;
+}
+
+/* Of threads that run at the same time, the first one with them. */
+static bool owners_differ(void)
+{
+    pthread_t threads[THREADS];
+    uint32_t owner[THREADS + 1];
+    bool differ = pthread_barrier_init(&all_run, NULL, THREADS + 1) == 0;
+    for (unsigned i = 0; i < THREADS; i++)
+        if (pthread_create(&threads[i], NULL, tells_owner, &owner[i]) != 0)
+            abort();
+    tells_owner(&owner[THREADS]);
+    for (unsigned i = 0; i < THREADS; i++)
+        differ &= pthread_join(threads[i], NULL) == 0;
+    for (unsigned i = 0; i <= THREADS; i++)
+        for (unsigned j = 0; j < i; j++)
+            differ &= owner[i] != owner[j];
+    return differ;
+}
+
+/* Where the first thread's own variables lie, next to a stack, is each process's luck. */
+static void owners_differ_wherever_they_lie(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            execl("/proc/self/exe", "unit_lock", OWNERS, (char *)NULL);
+            _exit(2);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
 }
 
 static double cpu_seconds(void)
@@ -345,12 +398,14 @@ static void rank_order_is_enforced(void **state)
 
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], OWNERS) == 0)
+        return owners_differ() ? 0 : 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_one_at_a_time),     cmocka_unit_test(try_only_when_free),
         cmocka_unit_test(holder_takes_it_again),  cmocka_unit_test(others_wait_for_all_of_it),
-        cmocka_unit_test(waiters_sleep),
+        cmocka_unit_test(waiters_sleep),          cmocka_unit_test(owners_differ_wherever_they_lie),
 #ifdef NH_DEBUG
         cmocka_unit_test(rank_order_is_enforced),
 #endif
