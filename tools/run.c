@@ -10,6 +10,7 @@
 #include "machine_checks.h"
 #include "option_text.h"
 #include "output.h"
+#include "run_print.h"
 #include "run_values.h"
 
 #include "limits.h"
@@ -29,7 +30,6 @@
 #define STATUS_NO_PROGRAM 127
 #define STATUS_FOUND      1 /* --check found something */
 
-#define PRELOAD   "LD_PRELOAD"
 #define LIBRARY   "libnearheap.so.0"
 #define PATH_ROOM 4096 /* PATH_MAX, the end included */
 
@@ -228,88 +228,20 @@ static void preload(const char *library)
         end(STATUS_OURS, "--lib: %s is no library for programs of this machine", library);
     if (strpbrk(found, " :") != NULL)
         end(STATUS_OURS,
-            "%s: " PRELOAD " cannot name a file with a space or a colon in its path: "
+            "%s: " RUN_PRELOAD " cannot name a file with a space or a colon in its path: "
             "give --lib one without",
             found);
-    const char *others = getenv(PRELOAD);
+    const char *others = getenv(RUN_PRELOAD);
     char *all = NULL;
     /* Ours first: of several mallocs the first is used. */
     bool some = others != NULL && *others != '\0';
-    if (asprintf(&all, some ? "%s:%s" : "%s", found, others) < 0 || setenv(PRELOAD, all, 1) != 0)
+    if (asprintf(&all, some ? "%s:%s" : "%s", found, others) < 0 ||
+        setenv(RUN_PRELOAD, all, 1) != 0)
         end(STATUS_OURS, "no memory for the environment");
     free(all);
 }
 
 /* ---- What can be asked for ---- */
-
-/* The text and a quotation mark, so that a shell and systemd read the same again. */
-static void put_quoted(const char *text, size_t length, bool unit)
-{
-    for (const char *at = text; at < text + length; at++) {
-        if (strchr(unit ? "\"\\" : "\"\\$`", *at) != NULL)
-            putchar('\\');
-        if (unit && *at == '%') /* else it is one of systemd's own words */
-            putchar('%');
-        putchar(*at);
-    }
-    puts("\"");
-}
-
-static void print_variable(const char *name, const char *value, bool unit)
-{
-    printf(unit ? "Environment=\"%s=" : "%s=\"", name);
-    put_quoted(value, strlen(value), unit);
-}
-
-/* A unit that allows no programs but in some folders, those of the system among them, allows
- * the library's, too; a dash lets the folder be missing. */
-static void print_folder(const char *library)
-{
-    static const char *const usual[] = {"/usr/lib/", "/lib/"};
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-        if (strncmp(library, usual[i], strlen(usual[i])) == 0)
-            return;
-    const char *slash = memrchr(library, '/', strcspn(library, ":"));
-    printf("# Where NoExecPaths= is set, the library can be loaded:\nExecPaths=\"-");
-    put_quoted(library, slash > library ? (size_t)(slash - library) : 1, true);
-}
-
-/* A file of variables for systemd may have this line, which it ignores, having no "=". */
-static void print_export(void)
-{
-    fputs("export " PRELOAD, stdout);
-    for (int i = 0; i < OPTIONS; i++) {
-        const char *variable = options_row((enum option_id)i)->variable;
-        if (getenv(variable) != NULL)
-            printf(" %s", variable);
-    }
-    putchar('\n');
-}
-
-static void print_variables(bool unit)
-{
-    if (unit)
-        puts("# To be put into /etc/systemd/system/NAME.service.d/nearheap.conf; then:\n"
-             "# systemctl daemon-reload && systemctl restart NAME\n"
-             "[Service]");
-    const char *library = getenv(PRELOAD);
-    print_variable(PRELOAD, library, unit);
-    for (int i = 0; i < OPTIONS; i++) {
-        const char *variable = options_row((enum option_id)i)->variable;
-        const char *value = getenv(variable);
-        if (value != NULL)
-            print_variable(variable, value, unit);
-    }
-    if (!unit) {
-        print_export();
-        return;
-    }
-    puts("# Calls that place memory, where SystemCallFilter= refuses them, fail, and do not end "
-         "the\n"
-         "# program:\n"
-         "SystemCallErrorNumber=EPERM");
-    print_folder(library);
-}
 
 /* What is in force, in one line on stderr. */
 static void announce(const char *profile)
@@ -490,7 +422,7 @@ int main(int argc, char **argv)
         return look(&request, command[0]) > 0 ? STATUS_FOUND : 0;
     preload(request.library);
     if (request.action != RUN) {
-        print_variables(request.action == PRINT_UNIT);
+        run_print_environment(request.action == PRINT_UNIT);
         return 0;
     }
     if (command[0] == NULL)
