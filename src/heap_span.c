@@ -16,6 +16,7 @@
 #include "options.h"
 #include "os.h"
 #include "probe.h"
+#include "span_table.h"
 #include "watch.h"
 
 /* A heap collects what it is owed before it grows when that is at least this
@@ -388,11 +389,24 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     return span != NULL ? span : alloc_elsewhere(heap, want);
 }
 
-/* More than there are addresses for: to give back everything would not help. */
-static bool is_hopeless(const struct span_request *want)
+/* Whether there is memory for what the span table says of so many pages.  A kernel that maps
+ * whatever is asked for (mode 1 of overcommit) would kill the process that writes it. */
+static bool table_fits(size_t pages)
+{
+    uint64_t bytes = span_table_bytes(pages);
+    if (nh_likely(bytes <= NH_TABLE_UNASKED))
+        return true;
+    uint64_t machine = room_of_machine(), cgroup = room_of_cgroup();
+    return bytes <= (machine < cgroup ? machine : cgroup) >> NH_TABLE_SHIFT;
+}
+
+/* Why to give back everything would not help, or NULL. */
+static const char *hopeless(const struct span_request *want)
 {
     size_t most = (size_t)1 << (NH_ADDRESS_BITS - NH_PAGE_SHIFT);
-    return want->pages > most || want->align_pages > most;
+    if (want->pages > most || want->align_pages > most)
+        return "more than there are addresses";
+    return table_fits(want->pages) ? NULL : "no memory for the tables that so much needs";
 }
 
 /* The steps, each taken when those before it found nothing:
@@ -423,8 +437,9 @@ static struct span *alloc_slowly(struct heap *heap, const struct span_request *w
 /* Whose limit it was, as well as it can be told afterwards. */
 static const char *refused_by(struct heap *heap, const struct span_request *want)
 {
-    if (is_hopeless(want))
-        return "more than there are addresses";
+    const char *why = hopeless(want);
+    if (why != NULL)
+        return why;
     if (page_heap_used(&heap->pages) + want->pages > page_heap_limit_pages(&heap->pages))
         return "NEARHEAP_NODE_LIMIT";
     if (system_refuses(want->pages))
@@ -449,7 +464,7 @@ struct span *heap_span_try(struct heap *heap, const struct span_request *want)
     struct span *span = page_heap_alloc(&heap->pages, want);
     if (nh_likely(span != NULL))
         return span;
-    return is_hopeless(want) ? NULL : alloc_slowly(heap, want);
+    return hopeless(want) == NULL ? alloc_slowly(heap, want) : NULL;
 }
 
 struct span *heap_span_alloc(struct heap *heap, const struct span_request *want)

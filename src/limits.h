@@ -34,6 +34,11 @@
 #define NH_QUOTA_FIRST ((size_t)16 << 20)
 #define NH_QUOTA_STEP  ((size_t)64 << 20)
 
+/* An object whose entries in the span table take this much (of 64 GiB, then) gets memory only
+ * where they are no more than a part, by this shift, of what there is. */
+#define NH_TABLE_UNASKED ((size_t)64 << 20)
+#define NH_TABLE_SHIFT   1
+
 /* What a heap takes from another at once: doubled each time, until it has not
  * taken anything for a while. */
 #define NH_BORROW_FIRST ((size_t)128 << 10)

@@ -103,6 +103,12 @@ NH_INLINE size_t span_table_page(uintptr_t address)
     return (address >> NH_PAGE_SHIFT) & (TABLE_LEAF_PAGES - 1);
 }
 
+/* What is written of a large object of so many pages. */
+NH_INLINE uint64_t span_table_bytes(size_t pages)
+{
+    return pages * sizeof(struct span *);
+}
+
 /* The span pointer of an address's page, possibly stale, or NULL.  Guarantees (B), (C). */
 NH_INLINE struct span *span_table_hint(uintptr_t address)
 {

@@ -27,9 +27,11 @@ endforeach()
 run(maps_8_nodes limits 120 COMMAND limits maps 300
     ENVIRONMENT "NEARHEAP_TOPOLOGY=synthetic:numa:8 core:1 pu:1")
 
-# Refused at once: by what the machine has (not in mode 1 of overcommit), by limits.
+# Refused at once: by what the machine has (not in mode 1 of overcommit, as guests are in, where
+# the tables are what there is no memory for), by limits.
 program(refused SOURCES ${CMAKE_CURRENT_LIST_DIR}/refused.c)
 run(refused_machine limits 60 COMMAND refused machine 16384 ENVIRONMENT NEARHEAP_DECAY=-1)
+run(refused_tables limits 60 COMMAND refused tables 98304 ENVIRONMENT NEARHEAP_DECAY=-1)
 foreach(limit as data)
     run(refused_${limit} limits 60 COMMAND refused ${limit} 2 ENVIRONMENT NEARHEAP_DECAY=-1)
 endforeach()
