@@ -187,8 +187,8 @@ void cache_end(void)
     struct cache *cache = nh_thread.cache;
     nh_thread.row = &row_boot;
     nh_thread.rows = row_boot_rows;
-    nh_thread.cache = NULL;
     cache_registry_lock();
+    nh_thread.cache = NULL; /* together, for a handler that forks */
     cache_unregister(cache);
     cache_registry_unlock();
     cache_empty(cache);

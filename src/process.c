@@ -26,6 +26,7 @@
 #include "stats.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 static NH_TOGETHER struct lock boot_lock = LOCK_INIT(LOCK_HEAPS);
 static NH_TOGETHER _Atomic bool booted;  /* release after boot; acquire pairs with it */
@@ -42,6 +43,10 @@ static NH_TOGETHER bool is_forked; /* written in the child, while it has one thr
 static NH_TOGETHER bool interrupted; /* in the engine, with locks */
 static NH_TOGETHER bool cpus_closed; /* by fork_prepare */
 static NH_TOGETHER unsigned inner;   /* forks by handlers that run during this one */
+static struct signals {
+    sigset_t before; /* what was blocked */
+    bool blocked;
+} signals;
 
 bool process_is_forked(void)
 {
@@ -98,15 +103,38 @@ static void reset_streams(void)
         _IO_list_lock();
 }
 
+/* Signals wait from fork's beginning to its end, in parent and child: what a handler's siglongjmp
+ * or exit leaves in between keeps all locks.  They are likely to come just then, since the C
+ * library blocks them for the system call itself.  Not those that an instruction raises. */
+static struct signals block_signals(void)
+{
+    static const int raised[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
+    struct signals was;
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof raised / sizeof *raised; i++)
+        sigdelset(&set, raised[i]);
+    was.blocked = pthread_sigmask(SIG_BLOCK, &set, &was.before) == 0;
+    return was;
+}
+
+static void unblock_signals(const struct signals *was)
+{
+    if (was->blocked)
+        (void)pthread_sigmask(SIG_SETMASK, &was->before, NULL);
+}
+
 NH_STATIC((NH_CLASSES + LOCK_RANKS) * NH_HEAPS < LOCK_INSIDE / 2, "fork's locks can be counted");
 
 static void fork_prepare(void)
 {
-    lock_streams();
     if ((lock_depth & LOCK_FORKING) != 0) {
+        lock_streams();
         inner++;
         return;
     }
+    struct signals was = block_signals();
+    lock_streams();
     bool inside = lock_depth != 0;
     if (inside)
         lock_depth += LOCK_INSIDE;
@@ -125,8 +153,9 @@ static void fork_prepare(void)
     guard_lock();
     memcheck_lock();
     harden_lock_all();
-    lock_depth |= LOCK_FORKING; /* what handlers of signals fork from here on is inner */
+    lock_depth |= LOCK_FORKING; /* what handlers fork from here on is inner */
     atomic_signal_fence(memory_order_seq_cst);
+    signals = was;
     interrupted = inside;
     cpus_closed = closed;
 }
@@ -134,6 +163,7 @@ static void fork_prepare(void)
 static void fork_release(void)
 {
     bool inside = interrupted, closed = cpus_closed;
+    atomic_signal_fence(memory_order_seq_cst);
     lock_depth &= ~LOCK_FORKING;
     harden_unlock_all();
     memcheck_unlock();
@@ -159,11 +189,15 @@ static void fork_release(void)
 
 static void fork_parent(void)
 {
-    if (inner != 0)
+    if (inner != 0) {
         inner--;
-    else
-        fork_release();
+        unlock_streams();
+        return;
+    }
+    struct signals was = signals;
+    fork_release();
     unlock_streams();
+    unblock_signals(&was);
 }
 
 /* What other threads had in hand is forgotten, where nobody is in the midst of it. */
@@ -180,19 +214,22 @@ static void fork_child(void)
 {
     is_forked = true;
     harden_fork_child();
-    bool whole = !interrupted;
     if (inner != 0) {
         inner--;
-        whole = false;
-    } else {
-        if (whole)
-            forget_threads();
-        profile_fork_child();
-        guard_report_fork_child();
-        fork_release();
+        reset_streams();
+        attendant_fork_child(false);
+        return;
     }
+    bool whole = !interrupted;
+    struct signals was = signals;
+    if (whole)
+        forget_threads();
+    profile_fork_child();
+    guard_report_fork_child();
+    fork_release();
     reset_streams();
     attendant_fork_child(whole);
+    unblock_signals(&was);
 }
 
 bool process_boot(void)
