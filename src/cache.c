@@ -55,7 +55,8 @@ NH_INLINE bool load(struct cache *cache, unsigned cls, void **top)
         return rseq_swap(row, cls, NO_TOP, top) != NULL;
     if (atomic_load_explicit(&row->bin[cls], memory_order_relaxed) != NO_TOP)
         return false;
-    atomic_store_explicit(&row->bin[cls], top, memory_order_relaxed);
+    /* Release: pairs with row_bin_seen. */
+    atomic_store_explicit(&row->bin[cls], top, memory_order_release);
     return true;
 }
 

@@ -245,7 +245,7 @@ void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
         const struct heap *heap = cache_heap_of(cache);
         const struct row *row = &cache->rows[heap->slot];
         for (unsigned cls = 1; cls < NH_CLASSES; cls++) {
-            each_loaded(atomic_load_explicit(&row->bin[cls], memory_order_relaxed), fn, arg);
+            each_loaded(row_bin_seen(row, cls), fn, arg);
             each_stored(&cache->spare[cls], &displaced, fn, arg);
         }
         for (unsigned slot = 0; slot < topology_now()->slots; slot++)
@@ -259,7 +259,7 @@ void cache_each_object(void (*fn)(void *object, void *arg), void *arg)
 /* Of a loaded magazine and the spare. */
 static size_t count_objects(const struct cache *cache, const struct row *row, unsigned cls)
 {
-    void **top = atomic_load_explicit(&row->bin[cls], memory_order_relaxed);
+    void **top = row_bin_seen(row, cls);
     size_t objects = 0;
     if (top != NULL && top != NO_TOP) {
         /* It may be another's by now, with fewer rounds. */

@@ -14,7 +14,7 @@
  *
  * A row is used by one thread, or by the threads of one CPU in turn (rseq.h).
  * Bins are atomic (relaxed, plain loads and stores in machine code) because
- * statistics read them from anywhere; the figure may be stale, never torn.
+ * statistics read them from anywhere (row_bin_seen); the figure may be stale, never torn.
  */
 #ifndef NH_ROW_H
 #define NH_ROW_H
@@ -45,6 +45,14 @@ struct row {
 NH_STATIC(sizeof(struct row) == NH_CLASS_SLOTS * sizeof(void **), "rows have no gaps");
 NH_STATIC(offsetof(struct row, full) <= NH_CLASS_HARDENED * sizeof(void **),
           "what free has to look at finds zero");
+
+/* A bin of somebody else's.  Acquire: what it shows may be looked at, since a thread loads a
+ * magazine by a release store, which the thread's next ones continue; a CPU's is at an address
+ * that the look depends on. */
+NH_INLINE void **row_bin_seen(const struct row *row, unsigned cls)
+{
+    return atomic_load_explicit(&row->bin[cls], memory_order_acquire);
+}
 
 /* The next allocations count anew: the first comes by, whichever way it is counted. */
 NH_INLINE void row_sampling_reset(struct row_sampling *sampling)
