@@ -63,6 +63,13 @@ static uint64_t node_room(struct heap *heap, enum pressure pressure)
     return pressure == ANY_MEMORY ? ROOM_BOUNDLESS : room_of_node(node);
 }
 
+/* What the machine gives easily, and the control group lets the process have. */
+static uint64_t machine_room(void)
+{
+    uint64_t machine = room_of_machine(), cgroup = room_of_cgroup();
+    return machine < cgroup ? machine : cgroup;
+}
+
 /* What all heaps take from: the control group's, or all nodes' together.  How far a machine
  * that is not placed may be overcommitted is the kernel's to say; but a heap gives back what
  * it has free before it takes what may get somebody killed. */
@@ -74,9 +81,7 @@ static uint64_t shared_room(struct heap *heap, enum pressure pressure)
                         (pressure == ANY_MEMORY && placement_policy() != PLACEMENT_BIND);
         return anywhere ? room_of_process() : room_of_cgroup();
     }
-    uint64_t cgroup = room_of_cgroup();
-    uint64_t machine = pressure == UNUSED_MEMORY ? room_of_machine() : ROOM_BOUNDLESS;
-    return machine < cgroup ? machine : cgroup;
+    return pressure == UNUSED_MEMORY ? machine_room() : room_of_cgroup();
 }
 
 /* Of used pages, those with objects that wait to be given out for the first time: at most. */
@@ -396,8 +401,7 @@ static bool table_fits(size_t pages)
     uint64_t bytes = span_table_bytes(pages);
     if (nh_likely(bytes <= NH_TABLE_UNASKED))
         return true;
-    uint64_t machine = room_of_machine(), cgroup = room_of_cgroup();
-    return bytes <= (machine < cgroup ? machine : cgroup) >> NH_TABLE_SHIFT;
+    return bytes <= machine_room() >> NH_TABLE_SHIFT;
 }
 
 /* Why to give back everything would not help, or NULL. */
