@@ -29,7 +29,8 @@ struct cache {
     /* In the registry; guarded by its lock. */
     struct cache *next, *prev;
     /* The node it serves: a CPU's cache always the same, a thread's that of the thread's
-     * present one; relaxed: others read it as a hint. */
+     * present one.  Of a cache in the registry changed by its thread under that lock; relaxed:
+     * others read it without as a hint. */
     struct heap *_Atomic heap;
     struct heap *birthplace;       /* whose memory the cache is; constant */
     int32_t cpu;                   /* whose it is, or CACHE_NO_CPU; constant while in use */

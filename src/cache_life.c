@@ -108,8 +108,14 @@ void cache_follow_thread(struct cache *cache)
     if (heap == NULL || heap == cache_heap_of(cache))
         return;
     cache_empty(cache);
+    /* A walk may have had spares in hand then, and put them back. */
+    struct magazine *back = NULL;
+    cache_registry_lock();
+    cache_take_out(cache, &back);
     open_row(cache, heap);
+    cache_registry_unlock();
     nh_thread.row = &cache->rows[heap->slot];
+    heap_unpack_all(back);
 }
 
 /* ---- Beginning and end ---- */

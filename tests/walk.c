@@ -193,6 +193,57 @@ static void while_others_go_on(void **state)
     release();
 }
 
+/* ---- Threads that move between nodes ---- */
+
+#define NODES     4 /* numbers that some machine has */
+#define MOVES     4000
+#define MOST_HELD 60
+#define MOVED     8 /* of the smallest sizes */
+
+static _Atomic unsigned movers;
+
+/* What a thread allocates after it was told its node lies there. */
+static void *moves(void *arg)
+{
+    static _Atomic unsigned begun;
+    unsigned first = atomic_fetch_add(&begun, 1);
+    size_t *wrong = arg;
+    for (unsigned i = 0; i < MOVES; i++) {
+        void *objects[MOVED][MOST_HELD];
+        int node = (int)((first + i) % NODES);
+        if (nh_set_thread_node(node) != 0)
+            continue; /* there is no such node */
+        unsigned held = node % 2 == 0 ? MOST_HELD : 2; /* so that some go from one to the other */
+        for (size_t k = 0; k < (size_t)MOVED * held; k++) {
+            void *object = malloc(16 * (1 + k % MOVED));
+            objects[k % MOVED][k / MOVED] = object;
+            *wrong += nh_node_of(object) != node;
+        }
+        for (size_t k = 0; k < (size_t)MOVED * held; k++)
+            free(objects[k % MOVED][k / MOVED]);
+    }
+    atomic_fetch_sub(&movers, 1);
+    return NULL;
+}
+
+static void walks_leave_what_moving_threads_cache(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    size_t wrong[THREADS] = {0};
+    atomic_store(&movers, THREADS);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, moves, &wrong[i]), 0);
+    while (atomic_load(&movers) != 0) {
+        struct walked walked = {0};
+        assert_int_equal(nh_walk_objects(note, &walked), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(wrong[i], 0);
+    }
+}
+
 /* ---- What fn may do ---- */
 
 static int allocates(const struct nh_object *object, void *arg)
@@ -304,6 +355,7 @@ int main(void)
         cmocka_unit_test(held_once_and_free_not),
         cmocka_unit_test(what_other_threads_cache_is_free),
         cmocka_unit_test(while_others_go_on),
+        cmocka_unit_test(walks_leave_what_moving_threads_cache),
         cmocka_unit_test(fn_may_allocate_free_and_walk),
         cmocka_unit_test(fn_ends_a_walk),
         cmocka_unit_test(spans_in_order),
