@@ -25,7 +25,7 @@ static NH_NOINLINE void *alloc_aligned_rest(size_t alignment, size_t size)
     if (alignment <= NH_CLASS_MAX && size <= NH_CLASS_MAX) {
         unsigned cls = size_class_aligned(size, alignment);
         if (cls != 0)
-            return fast_malloc_class(cls);
+            return fast_malloc_class(alignment, size, cls);
     }
     struct heap *heap = large_heap(size);
     bool zeroed;
@@ -38,7 +38,7 @@ NH_INLINE void *alloc_aligned(size_t alignment, size_t size)
     unsigned cls = size_class_aligned_small(size, alignment);
     if (nh_unlikely(cls == 0) || memcheck_on())
         return alloc_aligned_rest(alignment, size);
-    return fast_malloc_class(cls);
+    return fast_malloc_class(alignment, size, cls);
 }
 
 static NH_SLOW void *invalid(void)

@@ -114,10 +114,12 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
         return memcheck_malloc_from(heap, size);
     if (size > NH_CLASS_MAX)
         return large_alloc(heap, size, NH_GRAIN, zeroed);
+    if (harden_on())
+        return harden_alloc(heap, size);
     unsigned cls = size_class_of(size == 0 ? 1 : size);
     /* The thread's own node has its cache; others' objects come one by one. */
     if (heap == cache_heap()) {
-        void *object = fast_malloc_class(cls);
+        void *object = fast_malloc_class(NH_GRAIN, size, cls);
         if (object == NULL)
             return NULL;
         const struct span *span = span_table_hint((uintptr_t)object);
@@ -126,9 +128,9 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
             return object;
         nh_free(object); /* the thread moved in between */
     }
-    if (harden_on())
-        return harden_alloc(heap, size);
-    void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
+    void *object = sampling_for_any() != 0
+                       ? sample_alloc_on(heap, size, NH_GRAIN, size_class_bytes(cls))
+                       : NULL;
     return object != NULL ? object : central_take_one(heap_central(heap, cls));
 }
 

@@ -149,8 +149,10 @@ void *cache_refill(unsigned cls)
 {
     struct cache *cache = cache_present();
     if (nh_unlikely(cache == NULL)) {
-        if (harden_on()) /* the process's first malloc, which could not know */
-            return harden_malloc_class(cls);
+        if (harden_on()) { /* the process's first malloc, which could not know */
+            size_t bytes = size_class_bytes(cls);
+            return harden_malloc_class(size_class_alignment(bytes), bytes, cls);
+        }
         struct heap *heap = cache_heap();
         return heap != NULL ? central_take_one(heap_central(heap, cls)) : NULL;
     }

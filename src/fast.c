@@ -113,8 +113,9 @@ static NH_FAST void *thread_new(size_t size)
     return thread_get(size, thread_new_medium, new_by_malloc);
 }
 
-static void *thread_malloc_class(unsigned cls)
+static void *thread_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
+    (void)alignment, (void)size; /* of those who sample or check */
     void *object = thread_pop(cls);
     return nh_likely(object != NULL) ? object : cache_refill(cls);
 }
@@ -170,8 +171,9 @@ static NH_FAST void *cpu_new(size_t size)
     return cpu_get(size, cpu_new_medium, new_by_malloc);
 }
 
-static void *cpu_malloc_class(unsigned cls)
+static void *cpu_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
+    (void)alignment, (void)size; /* of those who sample or check */
     void *object;
     return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
 }
@@ -202,9 +204,10 @@ static NH_FAST void *either_malloc(size_t size)
     return either_get(size);
 }
 
-static void *either_malloc_class(unsigned cls)
+static void *either_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
-    return nh_thread.cache != NULL ? thread_malloc_class(cls) : cpu_malloc_class(cls);
+    return nh_thread.cache != NULL ? thread_malloc_class(alignment, size, cls)
+                                   : cpu_malloc_class(alignment, size, cls);
 }
 
 static NH_FAST void either_free(void *ptr)
@@ -276,22 +279,22 @@ static NH_FAST void *either_malloc_watched(size_t size)
     return either_get(size);
 }
 
-static void *thread_malloc_class_watched(unsigned cls)
+static void *thread_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return thread_malloc_class(cls);
+    return thread_malloc_class(alignment, size, cls);
 }
 
-static void *cpu_malloc_class_watched(unsigned cls)
+static void *cpu_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return cpu_malloc_class(cls);
+    return cpu_malloc_class(alignment, size, cls);
 }
 
-static void *either_malloc_class_watched(unsigned cls)
+static void *either_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return either_malloc_class(cls);
+    return either_malloc_class(alignment, size, cls);
 }
 
 /* ---- The same, sampled and counted ---- */
@@ -314,22 +317,22 @@ static NH_FAST void *sampled_either_malloc_watched(size_t size)
     return sampled_either_malloc(size);
 }
 
-static void *sampled_thread_malloc_class_watched(unsigned cls)
+static void *sampled_thread_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return sampled_thread_malloc_class(cls);
+    return sampled_thread_malloc_class(alignment, size, cls);
 }
 
-static void *sampled_cpu_malloc_class_watched(unsigned cls)
+static void *sampled_cpu_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return sampled_cpu_malloc_class(cls);
+    return sampled_cpu_malloc_class(alignment, size, cls);
 }
 
-static void *sampled_either_malloc_class_watched(unsigned cls)
+static void *sampled_either_malloc_class_watched(size_t alignment, size_t size, unsigned cls)
 {
     count_call();
-    return sampled_either_malloc_class(cls);
+    return sampled_either_malloc_class(alignment, size, cls);
 }
 
 /* ---- Which of them ---- */
@@ -354,7 +357,7 @@ static void choose(unsigned use)
         void *(*new[WAYS])(size_t);
         void (*free)(void *);
         void (*free_sized)(void *, size_t);
-        void *(*malloc_class[WAYS])(unsigned);
+        void *(*malloc_class[WAYS])(size_t, size_t, unsigned);
     } paths[] = {{{thread_malloc, thread_malloc_watched, sampled_thread_malloc,
                    sampled_thread_malloc_watched},
                   {thread_new, thread_new_watched, new_by_malloc, new_by_malloc},

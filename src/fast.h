@@ -25,8 +25,9 @@ struct fast {
     void (*_Atomic free)(void *ptr);
     /* By who says how much it asked for. */
     void (*_Atomic free_sized)(void *ptr, size_t size);
-    /* An object of a class; NULL without memory, and errno is the caller's. */
-    void *(*_Atomic malloc_class)(unsigned cls);
+    /* An object of a class, all of which are aligned to `alignment`, for `size` bytes, at most
+     * the class's; NULL without memory, and errno is the caller's. */
+    void *(*_Atomic malloc_class)(size_t alignment, size_t size, unsigned cls);
 } __attribute__((aligned(NH_CACHE_LINE)));
 extern struct fast fast_now __attribute__((visibility("hidden")));
 
@@ -74,9 +75,9 @@ NH_INLINE void fast_free_sized(void *ptr, size_t size)
     atomic_load_explicit(&fast_now.free_sized, memory_order_relaxed)(ptr, size);
 }
 
-NH_INLINE void *fast_malloc_class(unsigned cls)
+NH_INLINE void *fast_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
-    return atomic_load_explicit(&fast_now.malloc_class, memory_order_relaxed)(cls);
+    return atomic_load_explicit(&fast_now.malloc_class, memory_order_relaxed)(alignment, size, cls);
 }
 
 #endif

@@ -27,7 +27,7 @@ static NH_NOINLINE void *sample_due(size_t size, struct row *row)
     unsigned cls = size_class_of(size);
     size_t bytes = size_class_bytes(cls);
     bool hit = row != &row_boot ? sampling_hit_malloc(&row->sampling, cls) : sampling_hit(bytes);
-    void *object = hit ? sample_alloc(size, bytes, bytes) : NULL;
+    void *object = hit ? sample_alloc(size, NH_GRAIN, bytes, bytes) : NULL;
     if (object == NULL)
         object = cache_refill(cls);
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
@@ -42,18 +42,20 @@ static NH_NOINLINE void *malloc_slow(size_t size, struct row *row)
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-/* So many bytes are due on the row's line. */
-static NH_NOINLINE void *class_slow(unsigned cls, size_t bytes, struct row *row)
+/* `weighed` bytes are due on the row's line. */
+static NH_NOINLINE void *class_slow(size_t alignment, size_t size, unsigned cls, size_t weighed,
+                                    struct row *row)
 {
-    bool hit = row != &row_boot ? sampling_hit_bytes(&row->sampling, bytes) : sampling_hit(bytes);
-    void *object = hit ? sample_alloc(bytes, size_class_bytes(cls), bytes) : NULL;
+    bool hit =
+        row != &row_boot ? sampling_hit_bytes(&row->sampling, weighed) : sampling_hit(weighed);
+    void *object = hit ? sample_alloc(size, alignment, size_class_bytes(cls), weighed) : NULL;
     return object != NULL ? object : cache_refill(cls);
 }
 
 /* The same of NH_SMALL_MAX and more. */
 static NH_NOINLINE void *medium_slow(size_t size, struct row *row)
 {
-    void *object = class_slow(size_class_of_medium(size), size, row);
+    void *object = class_slow(NH_GRAIN, size, size_class_of_medium(size), size, row);
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
@@ -128,12 +130,12 @@ NH_FAST void *sampled_thread_malloc(size_t size)
     return object;
 }
 
-void *sampled_thread_malloc_class(unsigned cls)
+void *sampled_thread_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
     size_t bytes = size_class_bytes(cls);
     struct row *row = nh_thread.row;
     if (nh_unlikely(count_bytes(row, bytes)))
-        return class_slow(cls, bytes, row);
+        return class_slow(alignment, size, cls, bytes, row);
     void *object = thread_pop_from(row, cls);
     return nh_likely(object != NULL) ? object : cache_refill(cls);
 }
@@ -168,12 +170,12 @@ NH_FAST void *sampled_cpu_malloc(size_t size)
                : malloc_slow(size, row);
 }
 
-void *sampled_cpu_malloc_class(unsigned cls)
+void *sampled_cpu_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
     size_t bytes = size_class_bytes(cls);
     struct row *row = cpu_row();
     if (nh_unlikely(count_bytes(row, bytes)))
-        return class_slow(cls, bytes, row);
+        return class_slow(alignment, size, cls, bytes, row);
     void *object;
     return nh_likely(rseq_pop(cls, &object)) ? object : cache_refill(cls);
 }
@@ -185,8 +187,8 @@ void *sampled_either_malloc(size_t size)
     return nh_thread.cache != NULL ? sampled_thread_malloc(size) : sampled_cpu_malloc(size);
 }
 
-void *sampled_either_malloc_class(unsigned cls)
+void *sampled_either_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
-    return nh_thread.cache != NULL ? sampled_thread_malloc_class(cls)
-                                   : sampled_cpu_malloc_class(cls);
+    return nh_thread.cache != NULL ? sampled_thread_malloc_class(alignment, size, cls)
+                                   : sampled_cpu_malloc_class(alignment, size, cls);
 }

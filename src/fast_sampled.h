@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 void *sampled_thread_malloc(size_t size);
-void *sampled_thread_malloc_class(unsigned cls);
+void *sampled_thread_malloc_class(size_t alignment, size_t size, unsigned cls);
 void *sampled_cpu_malloc(size_t size);
-void *sampled_cpu_malloc_class(unsigned cls);
+void *sampled_cpu_malloc_class(size_t alignment, size_t size, unsigned cls);
 void *sampled_either_malloc(size_t size);
-void *sampled_either_malloc_class(unsigned cls);
+void *sampled_either_malloc_class(size_t alignment, size_t size, unsigned cls);
 
 #endif

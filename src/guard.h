@@ -31,8 +31,8 @@ void guard_begin(void);
 void guard_set(size_t distance);
 
 /* An object of `size` bytes, at least 1 and at most NH_CLASS_MAX, with slot and guard pages, of
- * `heap`; `alignment` is a power of two, at least NH_GRAIN, that divides `size` where it is
- * more than that.  NULL when it is not to be had in this way. */
+ * `heap`; `alignment` is a power of two, from NH_GRAIN to NH_CLASS_MAX.  NULL when it is not to
+ * be had in this way. */
 void *guard_alloc(struct heap *heap, size_t size, size_t alignment);
 /* `ptr` points to a page that such an object begins on. */
 void guard_free(void *ptr);

@@ -51,7 +51,8 @@ size_t guard_cut_most(size_t unit)
 
 size_t guard_offset(const struct guard_cut *cut, size_t size, size_t alignment, bool at_end)
 {
-    return cut->lead + (at_end ? cut->room - round_up(size, alignment) : 0);
+    size_t whole = round_up(size, alignment); /* more than there is room for, perhaps */
+    return cut->lead + (at_end && whole < cut->room ? cut->room - whole : 0);
 }
 
 enum guard_where guard_where(uintptr_t object, size_t size, uintptr_t address, size_t *distance)

@@ -318,7 +318,9 @@ static void *alloc(struct heap *heap, size_t size, size_t alignment)
     }
     if (nh_thread.exchanges++ % TICK_ALLOCATIONS == 0)
         (void)heap_tick(heap);
-    void *object = sampling_for_any() != 0 ? sample_alloc_on(heap, size_class_bytes(cls)) : NULL;
+    void *object = sampling_for_any() != 0
+                       ? sample_alloc_on(heap, size, alignment, size_class_bytes(cls))
+                       : NULL;
     if (nh_unlikely(object != NULL))
         return object;
     struct central *central = heap_central(heap, cls);
@@ -344,11 +346,11 @@ void *harden_malloc(size_t size)
     return nh_likely(object != NULL) ? object : fast_out_of_memory();
 }
 
-void *harden_malloc_class(unsigned cls)
+void *harden_malloc_class(size_t alignment, size_t size, unsigned cls)
 {
+    (void)cls; /* with the check word it may be another */
     struct heap *heap = cache_heap();
-    size_t bytes = size_class_bytes(cls);
-    return heap != NULL ? alloc(heap, bytes, size_class_alignment(bytes)) : NULL;
+    return heap != NULL ? alloc(heap, size, alignment) : NULL;
 }
 
 /* ---- free ---- */

@@ -32,9 +32,9 @@ void harden_boot(void);
 /* What the heap of `slot` has of this; NULL without memory. */
 struct harden *harden_heap_new(unsigned slot);
 
-/* malloc, and an object with room for one of the class and aligned like it. */
+/* As fast.h's; which class it is shows from the others. */
 void *harden_malloc(size_t size);
-void *harden_malloc_class(unsigned cls);
+void *harden_malloc_class(size_t alignment, size_t size, unsigned cls);
 /* An object of at most NH_CLASS_MAX bytes from that heap; NULL without memory. */
 void *harden_alloc(struct heap *heap, size_t size);
 

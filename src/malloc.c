@@ -154,7 +154,9 @@ NH_INLINE void *realloc_object(void *ptr, size_t size, uint32_t home)
     if (nh_unlikely(!may_be_object(ptr, cls)))
         return fast_out_of_memory();
     size_t had = usable_size(ptr, home);
-    if (size <= had && size > had >> REALLOC_KEEP_SHIFT)
+    /* What ends at the byte that was asked for shall do so again. */
+    bool rounded = nh_likely(cls < NH_CLASSES) || cls == NH_CLASS_LARGE;
+    if (size <= had && size > had >> REALLOC_KEEP_SHIFT && (nh_likely(rounded) || size == had))
         return ptr;
     return realloc_copy(ptr, had, size);
 }

@@ -228,7 +228,7 @@ static void *take(struct heap *heap, size_t alignment, size_t bytes)
     bool small = alignment <= NH_CLASS_MAX && bytes <= NH_CLASS_MAX;
     unsigned cls = small ? size_class_aligned(bytes, alignment) : 0;
     if (cls != 0 && heap == NULL)
-        return fast_malloc_class(cls);
+        return fast_malloc_class(alignment, bytes, cls);
     if (cls != 0 && heap->slot != NH_HEAP_INTERLEAVED)
         return central_take_one(heap_central(heap, cls));
     bool zeroed;

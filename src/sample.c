@@ -30,15 +30,15 @@ void sample_stop(enum sampling_purpose purpose)
 }
 
 /* Without a place between guard pages an object is as if only the profile had chosen it. */
-static void *alloc(struct heap *heap, size_t size, size_t bytes, size_t weighed)
+static void *alloc(struct heap *heap, size_t size, size_t alignment, size_t bytes, size_t weighed)
 {
     if (profile_frames_busy() || heap == NULL)
         return NULL;
     unsigned whose = sampling_whose(weighed);
-    size_t alignment = size_class_alignment(bytes);
     void *object = NULL;
     if ((whose & 1U << SAMPLING_GUARD) != 0)
-        object = guard_alloc(heap, size, size == bytes ? alignment : NH_GRAIN);
+        object =
+            guard_alloc(heap, size != 0 ? size : 1, alignment > NH_GRAIN ? alignment : NH_GRAIN);
     if ((whose & 1U << SAMPLING_PROFILE) == 0)
         return object;
     bool zeroed;
@@ -49,12 +49,12 @@ static void *alloc(struct heap *heap, size_t size, size_t bytes, size_t weighed)
     return object;
 }
 
-void *sample_alloc(size_t size, size_t bytes, size_t weighed)
+void *sample_alloc(size_t size, size_t alignment, size_t bytes, size_t weighed)
 {
-    return alloc(cache_heap(), size, bytes, weighed);
+    return alloc(cache_heap(), size, alignment, bytes, weighed);
 }
 
-void *sample_alloc_on(struct heap *heap, size_t bytes)
+void *sample_alloc_on(struct heap *heap, size_t size, size_t alignment, size_t bytes)
 {
-    return sampling_hit(bytes) ? alloc(heap, bytes, bytes, bytes) : NULL;
+    return sampling_hit(bytes) ? alloc(heap, size, alignment, bytes, bytes) : NULL;
 }

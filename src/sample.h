@@ -18,11 +18,11 @@ struct heap;
 void sample_start(enum sampling_purpose purpose, uint64_t rate);
 void sample_stop(enum sampling_purpose purpose);
 
-/* An object that was chosen, for `weighed` bytes of line: of `size` bytes, whose size class
- * has `bytes`, from the calling thread's heap.  Where both are the same it is aligned as that
- * class.  NULL when it is not to be had in this way; then any other will do. */
-void *sample_alloc(size_t size, size_t bytes, size_t weighed);
-/* The same of `heap`, if an object of `bytes`, a size class's, from there is chosen. */
-void *sample_alloc_on(struct heap *heap, size_t bytes);
+/* An object that was chosen, for `weighed` bytes of line: of `size` bytes, so aligned, whose
+ * size class has `bytes`, from the calling thread's heap.  NULL when it is not to be had in this
+ * way; then any other will do. */
+void *sample_alloc(size_t size, size_t alignment, size_t bytes, size_t weighed);
+/* The same of `heap`, if an object of a class of `bytes` from there is chosen. */
+void *sample_alloc_on(struct heap *heap, size_t size, size_t alignment, size_t bytes);
 
 #endif

@@ -24,6 +24,17 @@ static size_t sizes[] = {0,    1,    7,    8,    9,     24,    100,   104,   105
                          1024, 1025, 4096, 5000, 20000, 65528, 65529, 65536, 65537, 1000000};
 #define SIZES (sizeof(sizes) / sizeof(*sizes))
 
+/* Large objects end with a page. */
+static void check_usable(void *object, size_t size)
+{
+    struct nh_object at = {.struct_size = sizeof(at)};
+    assert_int_equal(nh_lookup(object, &at), 0);
+    if (at.size_class != 0)
+        assert_int_equal(malloc_usable_size(object), size);
+    else
+        assert_true(malloc_usable_size(object) >= size);
+}
+
 static void sizes_are_exact(void **state)
 {
     (void)state;
@@ -45,6 +56,12 @@ static void sizes_are_exact(void **state)
         assert_non_null(p);
         for (size_t j = 0; j < sizes[i]; j++)
             assert_int_equal(p[j], 0x41);
+        if (sizes[i] != 0) {
+            p = realloc(p, sizes[i]); /* less, too */
+            assert_non_null(p);
+            check_usable(p, sizes[i]);
+            assert_int_equal(p[sizes[i] - 1], 0x41);
+        }
         p = realloc(p, 1);
         assert_non_null(p);
         free_sized(p, 1);
@@ -59,7 +76,7 @@ static void alignments(void **state)
             void *p = NULL;
             assert_int_equal(posix_memalign(&p, alignment, sizes[i]), 0);
             assert_int_equal((uintptr_t)p % alignment, 0);
-            assert_true(malloc_usable_size(p) >= sizes[i]);
+            check_usable(p, sizes[i]);
             memset(p, 0x42, sizes[i]);
             free(p);
         }
@@ -164,7 +181,7 @@ static void nodes(void **state)
             unsigned char *p = nh_calloc_on_node(1, sizes[i], node);
             assert_non_null(p);
             assert_int_equal(nh_node_of(p), node);
-            assert_true(malloc_usable_size(p) >= sizes[i]);
+            check_usable(p, sizes[i]);
             for (size_t k = 0; k < sizes[i]; k++)
                 assert_int_equal(p[k], 0);
             free(p);

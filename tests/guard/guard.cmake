@@ -22,6 +22,8 @@ run(objects_direct guard 60 COMMAND guard_objects_direct
     ENVIRONMENT "${all};TSAN_OPTIONS=die_after_fork=0")
 run(objects_direct_4_nodes guard 60 COMMAND guard_objects_direct
     ENVIRONMENT "${all};${on_4_nodes};TSAN_OPTIONS=die_after_fork=0")
+run(objects_direct_hardened guard 60 COMMAND guard_objects_direct
+    ENVIRONMENT "${all};${on_4_nodes};NEARHEAP_HARDEN=1;TSAN_OPTIONS=die_after_fork=0")
 run(stress_direct_4_nodes guard 300 COMMAND stress_direct --threads ${threads} --seed 5
     ENVIRONMENT "${both};${on_4_nodes}")
 if(NOT NEARHEAP_SANITIZE) # whose shadows cannot be locked

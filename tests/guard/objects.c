@@ -18,20 +18,30 @@
 #define SLOTS   128  /* NH_GUARD_SLOTS */
 #define PAGE    4096 /* the system's, or a part of it */
 #define LARGEST 65536
+#define NODES   4 /* numbers that some machine has */
 
-/* A size that no class has, as many have. */
-static bool is_guarded(void *object, size_t size)
+static struct nh_object look(const void *at)
 {
-    return malloc_usable_size(object) == size;
+    struct nh_object found = {.struct_size = sizeof found};
+    CHECK(nh_lookup(at, &found) == 0);
+    return found;
 }
 
-static void *guarded(size_t size)
+/* Of a size that no class has, with a check word or without, as many have. */
+static bool is_guarded(const void *object, size_t size)
+{
+    return look(object).size == size;
+}
+
+static void *guarded_of(void *(*alloc)(size_t size), size_t size)
 {
     for (int i = 0; i < TRIES; i++) {
-        void *object = malloc(size);
+        void *object = alloc(size);
         CHECK(object != NULL);
-        if (is_guarded(object, size))
+        if (is_guarded(object, size)) {
+            CHECK(malloc_usable_size(object) == size);
             return object;
+        }
         free(object);
     }
     bool some_object_has_guard_pages = false;
@@ -39,11 +49,9 @@ static void *guarded(size_t size)
     return NULL;
 }
 
-static struct nh_object look(const void *at)
+static void *guarded(size_t size)
 {
-    struct nh_object found = {.struct_size = sizeof found};
-    CHECK(nh_lookup(at, &found) == 0);
-    return found;
+    return guarded_of(malloc, size);
 }
 
 /* ---- What is told of one ---- */
@@ -100,7 +108,7 @@ static void lookups_and_walks(void)
 
 static void at_both_ends(void)
 {
-    enum { SIZE = 104, ROUND = 112 };
+    enum { SIZE = 100, ROUND = 112 };
     int at_begin = 0, at_end = 0;
     for (int i = 0; i < 100; i++) {
         uintptr_t at = (uintptr_t)guarded(SIZE);
@@ -164,21 +172,59 @@ static void aligned(void)
         }
 }
 
+#define ALIGNMENT 64
+
+static void *alloc_aligned(size_t size)
+{
+    void *object = NULL;
+    CHECK(posix_memalign(&object, ALIGNMENT, size) == 0 && (uintptr_t)object % ALIGNMENT == 0);
+    return object;
+}
+
+/* Of some node, its own perhaps. */
+static void *alloc_on_node(size_t size)
+{
+    static unsigned turn;
+    void *object = NULL;
+    while (object == NULL)
+        object = nh_malloc_on_node(size, (int)(turn++ % NODES));
+    return object;
+}
+
+static void by_other_functions(void)
+{
+    enum { SIZE = 5001, LAST = (SIZE + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
+    bool at_end = false;
+    for (int i = 0; i < SLOTS; i++) {
+        char *object = guarded_of(alloc_aligned, SIZE);
+        at_end = at_end || (uintptr_t)(object + LAST) % PAGE == 0;
+        fill(object, SIZE);
+        verify_free(object, SIZE);
+        object = guarded_of(alloc_on_node, SIZE);
+        fill(object, SIZE);
+        verify_free(object, SIZE);
+    }
+    CHECK(at_end);
+}
+
 static void moved(void)
 {
-    enum { SIZE = 1000, MORE = 5000, LARGE = 200000 };
+    enum { SIZE = 1000, LESS = 900, MORE = 5000, LARGE = 200000 };
     char *object = guarded(SIZE);
     fill(object, SIZE);
-    char *same = realloc(object, SIZE - 100);
+    char *same = realloc(object, SIZE);
     CHECK(same == object);
-    verify_part(same, (uintptr_t)object, SIZE, SIZE - 100);
+    verify(same, SIZE);
     uintptr_t was = (uintptr_t)object;
-    char *other = realloc(same, MORE);
+    char *other = realloc(same, LESS); /* there would be room behind it */
     CHECK(other != NULL && (uintptr_t)other != was && look((void *)was).what == NH_FREE_PAGES);
-    verify_part(other, was, SIZE, SIZE - 100);
+    verify_part(other, was, SIZE, LESS);
+    other = realloc(other, MORE);
+    CHECK(other != NULL);
+    verify_part(other, was, SIZE, LESS);
     other = realloc(other, LARGE);
     CHECK(other != NULL);
-    verify_part(other, was, SIZE, SIZE - 100);
+    verify_part(other, was, SIZE, LESS);
     other = realloc(other, 10);
     CHECK(other != NULL);
     verify_part(other, was, SIZE, 10);
@@ -338,6 +384,7 @@ int main(void)
     at_both_ends();
     zeroed();
     aligned();
+    by_other_functions();
     moved();
     errno_is_kept();
     finalizers();
