@@ -161,22 +161,24 @@ size_t large_usable_size(const void *ptr)
     return span != NULL ? span_end(span) - (uintptr_t)ptr : 0;
 }
 
-/* Puts a span's pages where another's are, which has as many; false when they are to be copied. */
-static bool move_pages(const struct span *span, const struct span *new)
+/* Puts a span's pages where another's are, which has as many: so many bytes of them, from the
+ * first one on; the others are to be copied. */
+static size_t move_pages(const struct span *span, const struct span *new)
 {
     if (new->lender != span->lender || new->pages < span->pages)
-        return false;
+        return 0;
     /* A huge page moves as one only to where one may be; it would be taken apart. */
     const struct page_heap *owner = &heap_if_exists(new->lender)->pages;
     if (page_heap_may_be_huge(owner) && (span->base ^ new->base) % NH_HUGE != 0)
-        return false;
+        return 0;
     size_t bytes = span->pages << NH_PAGE_SHIFT;
     if (bytes < MOVE_LEAST || !moves_take())
-        return false;
-    enum os_change change = os_move_pages((void *)span->base, (void *)new->base, bytes);
-    if (change == OS_NEW)
-        page_heap_advise(owner, (void *)new->base, bytes);
-    return change == OS_DONE;
+        return 0;
+    bool anew;
+    size_t moved = os_move_pages((void *)span->base, (void *)new->base, bytes, &anew);
+    if (anew)
+        page_heap_advise(owner, (void *)(new->base + moved), bytes - moved);
+    return moved;
 }
 
 /* To a new span, with room to grow. */
@@ -201,11 +203,12 @@ static void *move(struct span *span, struct heap *from, size_t size, size_t page
 
     size_t bytes = span->pages << NH_PAGE_SHIFT;
     /* Moved pages stay on the node they are on: only within a node. */
-    bool moved = to == from && move_pages(span, new);
-    if (!moved)
-        memcpy((void *)new->base, (void *)span->base, bytes < size ? bytes : size);
+    size_t moved = to == from ? move_pages(span, new) : 0;
+    if (moved < bytes)
+        memcpy((void *)(new->base + moved), (void *)(span->base + moved),
+               (bytes < size ? bytes : size) - moved);
     void *at = (void *)new->base;
-    (void)span_drop(from, span, moved);
+    (void)span_drop(from, span, moved == bytes);
     return at;
 }
 

@@ -13,8 +13,7 @@
 #define MOVES_PERIOD ((size_t)512)
 
 /* Mappings with which nothing moves: half of what Linux allows.  The other half is for a period's
- * moves, of which some dozens may come from one: from Linux 6.17 on pages move with all mappings
- * that they lie in, and leave as many. */
+ * moves, each of OS_MAPPINGS_MOVED mappings at most, which stay mappings of their own. */
 #define MOVES_MAPPINGS_MOST ((size_t)32768)
 
 /* True when one more may be made, which then counts.  Any thread, with no locks held: at

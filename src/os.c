@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -200,53 +201,74 @@ enum os_change os_unprotect_zeros(void *at, size_t bytes)
 }
 
 #ifdef MREMAP_DONTUNMAP
-/* Kernels before 6.17 move no more than one mapping at once, and take the target's away before they
- * look.  They look first where one is to grow, which it cannot here over its own last page. */
-static bool is_one_mapping(void *at, size_t bytes)
+/* Whether [at, at + bytes), below `stack`, lies in one mapping.  The kernel looks for that first
+ * where one is to grow, which it cannot to over the first thread's stack. */
+static bool is_one_mapping(char *at, size_t bytes, uintptr_t stack)
 {
-    return mremap(at, bytes - os_page(), bytes, 0) != MAP_FAILED || errno != EFAULT;
+    return mremap(at, bytes, stack + os_page() - (uintptr_t)at, 0) != MAP_FAILED || errno != EFAULT;
+}
+
+/* How many of these bytes lie in the mapping of the first one. */
+static size_t bytes_of_mapping(char *at, size_t bytes, uintptr_t stack)
+{
+    if (nh_likely(is_one_mapping(at, bytes, stack)))
+        return bytes;
+    size_t page = os_page(), inside = page, beyond = bytes;
+    while (beyond - inside > page) {
+        size_t middle = inside + round_down((beyond - inside) / 2, page);
+        if (is_one_mapping(at, middle, stack))
+            inside = middle;
+        else
+            beyond = middle;
+    }
+    return inside;
+}
+
+/* Of one mapping: all or nothing. */
+static bool move_mapping(char *from, char *to, size_t bytes, bool *anew)
+{
+    if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) !=
+        MAP_FAILED)
+        return true;
+    /* The kernel may have dropped the target's mapping before it failed;
+     * the range belongs to the heap, which must find memory there.  Where
+     * no mapping can be added at all, the old one is there still: ENOMEM would say
+     * that it is not. */
+    *anew = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0) == to;
+    nh_require(*anew || madvise(to, bytes, MADV_NORMAL) == 0 || errno != ENOMEM);
+    return false;
 }
 #endif
 
-enum os_change os_move_pages(void *from, void *to, size_t bytes)
+size_t os_move_pages(void *from, void *to, size_t bytes, bool *anew)
 {
+    size_t moved = 0;
+    *anew = false;
 #ifdef MREMAP_DONTUNMAP
-    /* Whether the kernel has refused to move what it found to be more than one mapping; relaxed:
-     * it orders nothing. */
-    static NH_TOGETHER _Atomic bool only_one;
-    if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0))
-        return OS_REFUSED;
+    uintptr_t stack = round_down((uintptr_t)getauxval(AT_RANDOM), os_page());
+    if (nh_unlikely((((uintptr_t)from | (uintptr_t)to | bytes) & (os_page() - 1)) != 0 ||
+                    (uintptr_t)from + bytes > stack))
+        return 0;
     int saved = errno;
     /* Of a mapping that is locked, as all are after mlockall, the kernel would take the lock, and
      * not only where the pages were.  Nothing else is refused here, nor done.  (msync itself is a
      * cancellation point.) */
-    if (syscall(SYS_msync, from, bytes, MS_INVALIDATE) != 0) {
-        errno = saved;
-        return OS_REFUSED;
-    }
-    if (atomic_load_explicit(&only_one, memory_order_relaxed) && !is_one_mapping(from, bytes)) {
-        errno = saved;
-        return OS_REFUSED;
-    }
-    void *at = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    if (at == MAP_FAILED) {
-        if (errno == EFAULT)
-            atomic_store_explicit(&only_one, true, memory_order_relaxed);
-        /* The kernel may have dropped the target's mapping before it failed;
-         * the range belongs to the heap, which must find memory there.  Where
-         * no mapping can be added at all, the old one is there still: ENOMEM would say
-         * that it is not. */
-        at = mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_KIND | MAP_FIXED, -1, 0);
-        nh_require(at == to || madvise(to, bytes, MADV_NORMAL) == 0 || errno != ENOMEM);
-        errno = saved;
-        return at == to ? OS_NEW : OS_REFUSED;
+    if (syscall(SYS_msync, from, bytes, MS_INVALIDATE) == 0) {
+        /* One mapping after the other: kernels before 6.17 refuse to move more at once, and later
+         * ones do not say how many they had moved when one failed. */
+        for (unsigned i = 0; moved < bytes && i < OS_MAPPINGS_MOVED; i++) {
+            char *at = (char *)from + moved;
+            size_t piece = bytes_of_mapping(at, bytes - moved, stack);
+            if (!move_mapping(at, (char *)to + moved, piece, anew))
+                break;
+            moved += piece;
+        }
     }
     errno = saved;
-    return OS_DONE;
 #else
     (void)from, (void)to, (void)bytes;
-    return OS_REFUSED;
 #endif
+    return moved;
 }
 
 /* A line each of the file, which is the thread's: when the first one has ended, the process's

@@ -64,11 +64,15 @@ enum os_change { OS_REFUSED, OS_DONE, OS_NEW };
 /* Lets pages be touched that hold zeros. */
 enum os_change os_unprotect_zeros(void *at, size_t bytes);
 
-/* Moves the pages of [from, from + bytes) to `to`, which is mapped and whose
- * own contents are dropped.  The source stays mapped and reads as zeros.  Not done
- * when the kernel cannot, they are locked in memory, or they are no whole system pages: the
- * source is unchanged then, the target mapped, if OS_NEW anew. */
-enum os_change os_move_pages(void *from, void *to, size_t bytes);
+/* Moves pages of [from, from + bytes) to `to`, which is mapped and whose own contents are
+ * dropped, and tells how many bytes from the first one on: fewer than all, or none, when the
+ * kernel cannot, they are locked in memory, no whole system pages, or in too many mappings.
+ * What was moved stays mapped at the source and reads as zeros; the rest of the source is
+ * unchanged, and all of the target mapped, if *anew some of it behind what was moved as
+ * OS_NEW says. */
+size_t os_move_pages(void *from, void *to, size_t bytes, bool *anew);
+/* Mappings that may move at once; what lies in more is copied into one. */
+#define OS_MAPPINGS_MOVED 64
 
 /* Which pages of [at, at + bytes) are in memory: one byte each system page, of which this bit
  * tells.  False when not all of it is mapped, or the kernel does not tell. */

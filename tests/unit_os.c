@@ -9,6 +9,7 @@
 #include "os.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -19,20 +20,25 @@
 static int refusals;   /* of munmap, to come */
 static bool no_moving; /* mremap, mmap and madvise are refused */
 static bool no_rights; /* mprotect is refused */
-static bool mappings;  /* what is to move is more than one, and the kernel is old */
+
+#define MOVES 64
+static size_t moved[MOVES]; /* bytes, by the last calls of mremap that move */
+static unsigned moves;
+static unsigned moves_until = UINT_MAX; /* what comes then fails */
 
 void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
 void *__real_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to);
 void *__wrap_mremap(void *at, size_t bytes, size_t to_bytes, int flags, void *to)
 {
-    if (mappings) {
-        if (flags != 0)
+    if (no_moving || (flags != 0 && moves == moves_until)) {
+        if (!no_moving) /* the kernel may have looked too late */
             assert_int_equal(munmap(to, to_bytes), 0);
-        errno = EFAULT;
+        errno = ENOMEM;
         return MAP_FAILED;
     }
-    errno = ENOMEM;
-    return no_moving ? MAP_FAILED : __real_mremap(at, bytes, to_bytes, flags, to);
+    if (flags != 0)
+        moved[moves++ % MOVES] = bytes;
+    return __real_mremap(at, bytes, to_bytes, flags, to);
 }
 
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
@@ -161,7 +167,9 @@ static void what_is_locked_is_not_moved(void **state)
     /* Sanitizers replace the function.  It may be that not a page may be locked. */
     if (syscall(SYS_mlock, from, NH_SYSTEM_PAGE) != 0)
         skip();
-    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_REFUSED);
+    bool anew = true;
+    assert_int_equal(os_move_pages(from, to, NH_HUGE, &anew), 0);
+    assert_false(anew);
     /* Who asks to drop what is locked is refused. */
     assert_int_not_equal(msync(from, NH_SYSTEM_PAGE, MS_INVALIDATE), 0);
     for (size_t i = 0; i < NH_HUGE; i++)
@@ -177,7 +185,9 @@ static void a_refused_move_changes_nothing(void **state)
     memset(from, 7, NH_HUGE);
     no_moving = true;
     errno = EXDEV;
-    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_REFUSED);
+    bool anew = true;
+    assert_int_equal(os_move_pages(from, to, NH_HUGE, &anew), 0);
+    assert_false(anew);
     no_moving = false;
     assert_int_equal(errno, EXDEV);
     for (size_t i = 0; i < NH_HUGE; i++)
@@ -186,40 +196,93 @@ static void a_refused_move_changes_nothing(void **state)
     assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
 }
 
-static void all_are(const char *at, char value)
+static void all_are(const char *at, size_t bytes, char value)
 {
-    for (size_t i = 0; i < NH_HUGE; i++)
+    for (size_t i = 0; i < bytes; i++)
         assert_int_equal(at[i], value);
 }
 
-/* From the second time on it is known before. */
-static void a_kernel_that_moves_one_mapping_is_asked_first(void **state)
+/* A huge page of sevens, with so many mappings of a page each in its middle. */
+static char *mapped_in_parts(unsigned parts)
+{
+    size_t page = os_page();
+    char *at = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    memset(at, 7, NH_HUGE);
+    for (unsigned i = 0; i < parts; i += 2)
+        assert_int_equal(madvise(at + NH_HUGE / 2 + i * page, page, MADV_DONTFORK), 0);
+    return at;
+}
+
+static char *target(void)
+{
+    char *at = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
+    assert_non_null(at);
+    memset(at, 8, NH_HUGE);
+    return at;
+}
+
+static void mappings_move_one_by_one(void **state)
 {
     (void)state;
-    char *from = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0), *to = os_map(NH_HUGE, NH_SYSTEM_PAGE, 0);
-    assert_true(from != NULL && to != NULL);
-    memset(from, 7, NH_HUGE);
-    memset(to, 8, NH_HUGE);
-    mappings = true;
+    bool anew = true;
+    char *from = mapped_in_parts(1), *to = target();
+    moves = 0;
     errno = EXDEV;
-    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_NEW);
-    all_are(from, 7);
-    all_are(to, 0);
-    memset(to, 8, NH_HUGE);
-    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_REFUSED);
-    mappings = false;
-    all_are(from, 7);
-    all_are(to, 8);
-    /* One mapping still moves, and whatever else the kernel says no contents are lost. */
-    assert_int_equal(os_move_pages(from, to, NH_HUGE), OS_DONE);
-    all_are(from, 0);
-    all_are(to, 7);
-    assert_int_equal(__real_madvise(to, NH_HUGE / 2, MADV_DONTFORK), 0);
-    enum os_change change = os_move_pages(to, from, NH_HUGE);
+    assert_int_equal(os_move_pages(from, to, NH_HUGE, &anew), NH_HUGE);
     assert_int_equal(errno, EXDEV);
-    assert_int_not_equal(change, OS_NEW);
-    all_are(from, change == OS_DONE ? 7 : 0);
-    all_are(to, change == OS_DONE ? 0 : 7);
+    assert_false(anew);
+    assert_int_equal(moves, 3);
+    assert_int_equal(moved[0], NH_HUGE / 2);
+    assert_int_equal(moved[1], os_page());
+    assert_int_equal(moved[2], NH_HUGE / 2 - os_page());
+    all_are(from, NH_HUGE, 0);
+    all_are(to, NH_HUGE, 7);
+    /* All there is before and behind is asked about, but not touched. */
+    assert_int_equal(os_move_pages(to + os_page(), from, NH_HUGE / 2 - os_page(), &anew),
+                     NH_HUGE / 2 - os_page());
+    assert_int_equal(moves, 4);
+    all_are(to, os_page(), 7);
+    all_are(to + os_page(), NH_HUGE / 2 - os_page(), 0);
+    all_are(to + NH_HUGE / 2, NH_HUGE / 2, 7);
+    assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+}
+
+static void a_move_that_fails_midway_loses_nothing(void **state)
+{
+    (void)state;
+    for (unsigned done = 0; done < 3; done++) {
+        bool anew = false;
+        char *from = mapped_in_parts(1), *to = target();
+        moves = 0;
+        moves_until = done;
+        errno = EXDEV;
+        size_t bytes = os_move_pages(from, to, NH_HUGE, &anew);
+        moves_until = UINT_MAX;
+        assert_int_equal(errno, EXDEV);
+        assert_int_equal(bytes, done == 0 ? 0 : NH_HUGE / 2 + (done - 1) * os_page());
+        assert_true(anew);
+        all_are(from, bytes, 0);
+        all_are(from + bytes, NH_HUGE - bytes, 7);
+        all_are(to, bytes, 7);
+        memset(to + bytes, 9, NH_HUGE - bytes); /* all of it is mapped */
+        assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
+    }
+}
+
+static void of_many_mappings_some_move(void **state)
+{
+    (void)state;
+    bool anew = true;
+    char *from = mapped_in_parts(2 * OS_MAPPINGS_MOVED), *to = target();
+    moves = 0;
+    size_t bytes = os_move_pages(from, to, NH_HUGE, &anew);
+    assert_int_equal(moves, OS_MAPPINGS_MOVED);
+    assert_int_equal(bytes, NH_HUGE / 2 + (OS_MAPPINGS_MOVED - 1) * os_page());
+    assert_false(anew);
+    all_are(from, bytes, 0);
+    all_are(from + bytes, NH_HUGE - bytes, 7);
+    all_are(to, bytes, 7);
     assert_true(os_unmap(from, NH_HUGE) && os_unmap(to, NH_HUGE));
 }
 
@@ -366,7 +429,9 @@ int main(void)
         cmocka_unit_test(a_refused_unmapping_changes_nothing),
         cmocka_unit_test(what_is_locked_is_not_moved),
         cmocka_unit_test(a_refused_move_changes_nothing),
-        cmocka_unit_test(a_kernel_that_moves_one_mapping_is_asked_first),
+        cmocka_unit_test(mappings_move_one_by_one),
+        cmocka_unit_test(a_move_that_fails_midway_loses_nothing),
+        cmocka_unit_test(of_many_mappings_some_move),
         cmocka_unit_test(what_is_protected_keeps_its_contents),
         cmocka_unit_test(mappings_are_counted),
         cmocka_unit_test(mappings_are_counted),
