@@ -57,9 +57,10 @@ static struct span *carve(struct page_heap *heap, struct span *from, uintptr_t b
 
 bool page_heap_unmap(struct page_heap *heap, size_t pages)
 {
-    /* With this many, as many as asked for are whole system pages. */
-    size_t search = pages + ((round_up(os_page(), NH_PAGE) - NH_PAGE) >> NH_PAGE_SHIFT);
-    page_heap_releasing_begin(heap); /* as in trim_next */
+    size_t whole = os_whole_page() >> NH_PAGE_SHIFT;
+    pages = round_up(pages, whole);
+    size_t search = pages + whole - 1; /* among so many they begin with a page of the system */
+    page_heap_releasing_begin(heap);   /* as in trim_next */
     lock_acquire(&heap->lock);
     struct span *from = free_set_fit(&heap->clean, search);
     struct span *piece = NULL;

@@ -137,6 +137,9 @@ static void address_space_goes_in_whole_pages(void **state)
     size_t mapped = heap->mapped_pages;
     assert_true(page_heap_unmap(heap, 2 * NH_HUGE_PAGES));
     assert_int_equal(heap->mapped_pages, mapped - 2 * NH_HUGE_PAGES);
+    mapped = heap->mapped_pages;
+    assert_true(page_heap_unmap(heap, SYSTEM_PAGE / NH_PAGE + 2));
+    assert_int_equal(heap->mapped_pages, mapped - 2 * SYSTEM_PAGE / NH_PAGE);
     drop(heap, odd);
 }
 
