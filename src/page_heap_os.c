@@ -79,8 +79,8 @@ static bool add_addresses(struct page_heap *heap, size_t bytes)
     memcheck_hide((void *)run.base, run.pages << NH_PAGE_SHIFT);
     enum os_huge use = (enum os_huge)options_get(OPT_HUGE);
     /* A program that hardly allocates should not get a huge page for its
-     * first object. */
-    if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0)
+     * first object, unless that is as large. */
+    if (use == OS_HUGE_DEFAULT && heap->mapped_pages == 0 && bytes <= NH_HUGE)
         use = OS_HUGE_NEVER;
     advise(heap, (void *)at, bytes, use);
     if (use == OS_HUGE_ALWAYS || (use == OS_HUGE_DEFAULT && os_huge_by_default()))

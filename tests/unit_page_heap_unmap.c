@@ -174,6 +174,44 @@ static void a_reserve_stays(void **state)
     assert_true(heap->clean.pages >= NH_HUGE_PAGES);
 }
 
+/* ---- What comes from it ---- */
+
+#define ADVISED 8
+static struct {
+    uintptr_t at;
+    size_t bytes;
+    enum os_huge use;
+} advised[ADVISED]; /* the last ones */
+static unsigned advised_count;
+
+void __wrap_os_advise_huge(void *at, size_t bytes, enum os_huge use);
+void __wrap_os_advise_huge(void *at, size_t bytes, enum os_huge use)
+{
+    unsigned n = advised_count++ % ADVISED;
+    advised[n].at = (uintptr_t)at;
+    advised[n].bytes = bytes;
+    advised[n].use = use;
+}
+
+static enum os_huge use_of(const struct span *span)
+{
+    unsigned n = 0;
+    while (n < ADVISED && span->base - advised[n].at >= advised[n].bytes)
+        n++;
+    assert_true(n < ADVISED);
+    return advised[n].use;
+}
+
+/* That a heap's first mapping is to have none is for those that stay small. */
+static void what_is_large_may_have_huge_pages(void **state)
+{
+    (void)state;
+    assert_int_equal(use_of(take(heap_new(), 1)), OS_HUGE_NEVER);
+    struct page_heap *heap = heap_new();
+    assert_int_equal(use_of(take(heap, 2 * NH_HUGE_PAGES)), OS_HUGE_DEFAULT);
+    assert_int_equal(page_heap_may_be_huge(heap), os_huge_by_default());
+}
+
 /* Only what lay clean through a whole time of decay. */
 static void what_lies_idle_goes_in_time(void **state)
 {
@@ -228,10 +266,14 @@ static void leaves_go_with_their_last_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leaves_go_with_their_last_page), cmocka_unit_test(in_whole_huge_pages),
-        cmocka_unit_test(past_those_that_lie_askew),      cmocka_unit_test(no_quota_comes_of_it),
-        cmocka_unit_test(growth_begins_where_it_was),     cmocka_unit_test(a_reserve_stays),
+        cmocka_unit_test(leaves_go_with_their_last_page),
+        cmocka_unit_test(in_whole_huge_pages),
+        cmocka_unit_test(past_those_that_lie_askew),
+        cmocka_unit_test(no_quota_comes_of_it),
+        cmocka_unit_test(growth_begins_where_it_was),
+        cmocka_unit_test(a_reserve_stays),
         cmocka_unit_test(what_lies_idle_goes_in_time),
+        cmocka_unit_test(what_is_large_may_have_huge_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
