@@ -140,7 +140,8 @@ struct nh_span {
  * They first take a list of all spans, each with its objects as it was at one moment,
  * while other threads go on; then they call fn, which may do whatever the caller may,
  * also allocate, free, and walk.  An object that is held all the time while the list is
- * taken is in it, one that is free all that time is not, whatever caches hold; others may
+ * taken is in it (on arm64 seldom one is not that left a running thread's cache just
+ * before), one that is free all that time is not, whatever caches hold; others may
  * be, and so may objects that running threads hand on from cache to cache just
  * then.  By the time fn is called anything may have been freed: what it gets are
  * numbers, not memory.  Takes milliseconds for each gigabyte, and what caches hold goes

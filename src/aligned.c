@@ -103,7 +103,7 @@ void *nh_pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    /* glibc gives pvalloc(0) a page. */
+    /* Whole pages: of 0 bytes one, too. */
     return nh_memalign(page, size == 0 ? page : round_up(size, page));
 }
 NH_LIBC_NAME(pvalloc, nh_pvalloc);

@@ -205,7 +205,8 @@ NH_RACY void *slot_at(void **slot)
 /* Of a bin that is used at this moment.  Its magazine's memory is always a magazine's, and
  * what stands between the top that the bin had and the end of the stack was a cached
  * object then, or was put there since.  (The owner's store of an object comes before
- * that of the top for x86's readers; elsewhere the newest may be missed.) */
+ * that of the top for x86's readers; elsewhere what was in the slot before may be seen instead
+ * of the newest: an object that left the bin, which is anybody's by now.) */
 static void each_loaded(void **top, void (*fn)(void *object, void *arg), void *arg)
 {
     if (top == NULL || top == NO_TOP)

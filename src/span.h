@@ -105,12 +105,17 @@ NH_INLINE bool span_may_become(enum span_state from, enum span_state to)
 #define SPAN_CHANGING 1U
 #endif
 
-/* The owner begins to change what readers see.  Relaxed: span_store orders it. */
+/* The owner begins to change what readers see.  The fence is for what overlays the bits, which
+ * is stored plainly: who reads that by an acquire load reads after it that the version is not
+ * what it was. */
 NH_INLINE void span_change(struct span *span)
 {
     uint64_t version = atomic_load_explicit(&span->version, memory_order_relaxed);
     nh_assert(version % 2 == 0);
     atomic_store_explicit(&span->version, version + SPAN_CHANGING, memory_order_relaxed);
+#ifndef __SANITIZE_THREAD__ /* which knows no fences, and says so */
+    atomic_thread_fence(memory_order_release);
+#endif
 }
 
 /* ... and has changed it.  Release: pairs with the first load of span_glance. */
