@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * ctl_report.c - see ctl_report.h.
+ */
+#include "ctl_report.h"
+
+#include "control_path.h"
+#include "ctl_end.h"
+#include "log.h"
+#include "printable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_BYTES  65536
+#define OUTPUT_MODE 0600
+#define BLOCK_BYTES 512 /* of st_blocks */
+/* One that is longer cannot be opened again. */
+#define FILE_PATH_ROOM 4096
+
+static int open_output(const char *path)
+{
+    if (path == NULL)
+        return STDOUT_FILENO;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, OUTPUT_MODE);
+    if (fd < 0)
+        ctl_end(STATUS_REFUSED, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+/* A file without a name in the folder of one that is open; negative if none can be made. */
+static int open_beside(int output)
+{
+    char link[CONTROL_PATH_ROOM], path[FILE_PATH_ROOM];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", output);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length <= 0)
+        return -1;
+    path[length] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return -1;
+    slash[slash == path] = '\0'; /* the root's name is its slash */
+    return open(path, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, OUTPUT_MODE);
+}
+
+/* For the process to write to, a regular file, which it demands.  Where the report goes to one
+ * it is a file, too: of a large heap's dump memory would be much, and count as the process's. */
+static int open_scratch(int output)
+{
+    struct stat stat;
+    int fd = -1;
+    if (fstat(output, &stat) == 0 && S_ISREG(stat.st_mode))
+        fd = open_beside(output);
+    if (fd < 0)
+        fd = memfd_create("nearheap-ctl", MFD_CLOEXEC);
+    if (fd < 0)
+        ctl_end(STATUS_REFUSED, "no memory: %s", strerror(errno));
+    return fd;
+}
+
+/* How much was written.  What the process, which may mean ill, writes from now on does not
+ * make it more. */
+static off_t length_of(int scratch, long pid)
+{
+    struct stat stat;
+    /* Holes cost who makes them nothing, and who copies them a disk. */
+    if (fstat(scratch, &stat) != 0 || stat.st_size / BLOCK_BYTES > stat.st_blocks)
+        ctl_end_nonsense(pid);
+    return stat.st_size;
+}
+
+/* By offsets of our own: the descriptor's place is the process's, too. */
+static void copy(int scratch, off_t length, int output, bool text)
+{
+    static char buffer[COPY_BYTES];
+    ssize_t got;
+    for (off_t at = 0; at < length; at += got) {
+        got = pread(scratch, buffer, sizeof buffer, at);
+        if (got <= 0)
+            ctl_end(STATUS_REFUSED, "what was written cannot be read: %s", strerror(errno));
+        if (text)
+            make_lines_printable(buffer, (size_t)got);
+        int error = log_write_all(output, buffer, (size_t)got);
+        if (error != 0)
+            ctl_end(STATUS_REFUSED, "cannot write: %s", strerror(error));
+    }
+}
+
+void ctl_report_open(struct ctl_report *report, const char *path)
+{
+    report->output = open_output(path);
+    report->scratch = open_scratch(report->output);
+}
+
+void ctl_report_finish(const struct ctl_report *report, long pid, bool text)
+{
+    copy(report->scratch, length_of(report->scratch, pid), report->output, text);
+    if (report->output != STDOUT_FILENO && close(report->output) != 0)
+        ctl_end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * ctl_report.h - what the process that nearheap-ctl asks writes to files.  What fails ends the
+ * program.
+ *
+ * Reports are written by the process to a file without a name that is sent along, and copied
+ * from there to where they are to go: a process that means ill, when it is root who asks, never
+ * holds a file that is not its own.
+ */
+#ifndef CTL_REPORT_H
+#define CTL_REPORT_H
+
+#include <stdbool.h>
+
+struct ctl_report {
+    int output;  /* where it is to go in the end */
+    int scratch; /* what the process writes it to */
+};
+
+/* `path` NULL: it goes to standard output. */
+void ctl_report_open(struct ctl_report *report, const char *path);
+/* To the output, after the process has written it. */
+void ctl_report_finish(const struct ctl_report *report, long pid, bool text);
+
+#endif
