@@ -52,7 +52,7 @@ static void print_help(void)
           "  -o, --output FILE       where dump, stats and profile write go (default: standard\n"
           "                          output)\n"
           "  --json                  get, stats, scavenge and migrate print JSON\n"
-          "  --wait SECONDS          how long to wait for the answer (default: 60)\n"
+          "  --wait SECONDS          how long to wait for all of the answer (default: 60)\n"
           "  -h, --help              this text\n"
           "  --version               print the version\n\n"
           "Options that are live:\n",

@@ -16,7 +16,38 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define MICROSECONDS 1000000 /* of a second */
+#define NANOSECONDS  1000    /* of a microsecond */
+#define WAIT_MOST_S  1000000000
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * MICROSECONDS + now.tv_nsec / NANOSECONDS;
+}
+
+/* Lets the socket's next call take what is left of the time (SO_SNDTIMEO, SO_RCVTIMEO): were it
+ * all of the time for each, a process that means ill would have us make many.  False when none is
+ * left, and errno is that of a call that took too long. */
+static bool limit(const struct ctl_asked *asked, int fd, int option)
+{
+    int64_t left = asked->end_us - now_us();
+    if (left <= 0) {
+        errno = EAGAIN;
+        return false;
+    }
+    const struct timeval wait = {.tv_sec = left / MICROSECONDS, .tv_usec = left % MICROSECONDS};
+    return setsockopt(fd, SOL_SOCKET, option, &wait, sizeof wait) == 0;
+}
+
+static const char *said_of(int error)
+{
+    return error == EAGAIN ? "it takes longer; see --wait" : strerror(error);
+}
 
 /* Its user's number. */
 static uid_t user_of(long pid)
@@ -54,17 +85,16 @@ static bool is_users_folder(const char *place, uid_t uid)
 static int connect_in(const char *place, uid_t uid, const struct ctl_asked *asked)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct timeval wait = {.tv_sec = asked->wait_s};
     char path[CONTROL_PATH_ROOM];
     if (!is_users_folder(place, uid))
         return -1;
     control_path(place, uid, asked->pid, false, path);
     memcpy(address.sun_path, path, sizeof path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
+    if (fd < 0)
         ctl_end(STATUS_REFUSED, "no socket: %s", strerror(errno));
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+    if (limit(asked, fd, SO_SNDTIMEO) &&
+        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         if (is_process(fd, asked->pid, uid))
             return fd;
         errno = ENOENT;
@@ -80,6 +110,8 @@ void ctl_ask_connect(struct ctl_asked *asked)
     /* It may have been another's when it began: ours, or root's, whose rights it gave up. */
     const uid_t users[] = {user_of(asked->pid), geteuid(), 0};
     int error = ENOENT;
+    asked->end_us =
+        now_us() + (asked->wait_s < WAIT_MOST_S ? asked->wait_s : WAIT_MOST_S) * MICROSECONDS;
     for (size_t user = 0; user < sizeof users / sizeof users[0]; user++)
         for (unsigned i = 0; i < SHARE_PLACES; i++) {
             asked->fd = connect_in(share_places[i], users[user], asked);
@@ -100,7 +132,7 @@ void ctl_ask_connect(struct ctl_asked *asked)
         ctl_end(STATUS_REFUSED,
                 "process %ld cannot be asked: the folder for its socket is not its user's alone",
                 asked->pid);
-    ctl_end(STATUS_REFUSED, "process %ld cannot be asked: %s", asked->pid, strerror(error));
+    ctl_end(STATUS_REFUSED, "process %ld cannot be asked: %s", asked->pid, said_of(error));
 }
 
 void ctl_ask_send(const struct ctl_asked *asked, char *command, int file)
@@ -120,20 +152,27 @@ void ctl_ask_send(const struct ctl_asked *asked, char *command, int file)
         memcpy(CMSG_DATA(&control.header), &file, sizeof file);
     }
     /* Who is refused may find the answer there already, and nobody who reads. */
-    if (sendmsg(asked->fd, &message, MSG_NOSIGNAL) != (ssize_t)part.iov_len && errno != EPIPE)
-        ctl_end(STATUS_REFUSED, "the command cannot be sent: %s", strerror(errno));
+    bool sent = limit(asked, asked->fd, SO_SNDTIMEO) &&
+                sendmsg(asked->fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
+    if (!sent && errno != EPIPE)
+        ctl_end(STATUS_REFUSED, "the command cannot be sent: %s", said_of(errno));
+}
+
+/* More of the answer, as recv. */
+static ssize_t receive(const struct ctl_asked *asked, char *at, size_t room)
+{
+    return limit(asked, asked->fd, SO_RCVTIMEO) ? recv(asked->fd, at, room, 0) : -1;
 }
 
 char *ctl_ask_receive(const struct ctl_asked *asked, char answer[CONTROL_ANSWER_ROOM])
 {
     size_t used = 0;
     ssize_t got;
-    while ((got = recv(asked->fd, answer + used, CONTROL_ANSWER_ROOM - 1 - used, 0)) > 0)
+    while ((got = receive(asked, answer + used, CONTROL_ANSWER_ROOM - 1 - used)) > 0)
         used += (size_t)got;
     /* After an answer to a command that was not read, a reset stands for the end. */
     if (got < 0 && (errno != ECONNRESET || used == 0))
-        ctl_end(STATUS_REFUSED, "process %ld does not answer: %s", asked->pid,
-                errno == EAGAIN ? "it takes longer; see --wait" : strerror(errno));
+        ctl_end(STATUS_REFUSED, "process %ld does not answer: %s", asked->pid, said_of(errno));
     answer[used] = '\0';
     const char *why;
     char *rest = ctl_answer_read(answer, &why);

@@ -10,8 +10,9 @@
 
 struct ctl_asked {
     long pid;
-    long wait_s;
-    int fd; /* the connection */
+    long wait_s;    /* from connecting to the answer's end */
+    int64_t end_us; /* when that is over */
+    int fd;         /* the connection */
 };
 
 void ctl_ask_connect(struct ctl_asked *asked);

@@ -54,6 +54,18 @@ def socket_of(pid, uid=None):
     return os.path.join(folder(os.geteuid() if uid is None else uid), f"{pid}.sock")
 
 
+def fill(path):
+    """Connects to who does not accept, until who comes next must wait."""
+    waiting = []
+    try:
+        while True:
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect(path)
+    except BlockingIOError:
+        return waiting
+
+
 class Program:
     def __init__(self, user=None, program=PROGRAM, **variables):
         self.errors = tempfile.TemporaryFile("w+")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from ctl_asked import BUILD, CTL, PROGRAM, Program, ctl, equal, fail, folder, socket_of
+from ctl_asked import BUILD, CTL, PROGRAM, Program, ctl, equal, fail, fill, folder, socket_of
 
 NOBODY, OTHER = 65534, 65533
 # Those who have no folder, and are not met by a test that runs at the same time.
@@ -247,13 +247,7 @@ def others_folders_are_left_alone():
             path = socket_of(asked.pid, NEWCOMER)
             listener.bind(path)
             listener.listen(0)
-            try:
-                while True:  # until who connects must wait
-                    waiting.append(socket.socket(socket.AF_UNIX))
-                    waiting[-1].setblocking(False)
-                    waiting[-1].connect(path)
-            except BlockingIOError:
-                pass
+            waiting = fill(path)
             said = ctl(asked.pid, "--wait", "1", "get", status=1)
             if "not its user's alone" not in said:
                 fail(f"in a stranger's folder: {said}")

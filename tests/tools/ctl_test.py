@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ctl_test.py BUILD PROGRAM: what nearheap-ctl asks of a process and changes in it: each
 live option has its effect; what is wrong is named; clients that are slow, many or talk nonsense
-do no harm, nor does who means ill (ctl_strangers.py); forks and programs that close descriptors."""
+do no harm, nor does who means ill (ctl_strangers.py, ctl_waits.py); forks and programs that close
+descriptors."""
 
 import json
 import os
@@ -17,6 +18,7 @@ import threading
 
 sys.dont_write_bytecode = True
 import ctl_strangers
+import ctl_waits
 from ctl_asked import CTL, PATIENCE_S, Program, ctl, equal, fail, socket_of, until
 
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
@@ -368,6 +370,8 @@ def main():
         nonsense_does_no_harm()
         ctl_strangers.answers_that_mean_ill_do_no_harm()
         ctl_strangers.reports_that_mean_ill_do_no_harm(work)
+        ctl_waits.who_goes_on_answering_is_left()
+        ctl_waits.places_share_the_time()
         many_and_slow_clients_are_served()
         sockets_come_and_go()
         what_killed_children_leave_is_removed()
