@@ -19,7 +19,6 @@
 
 #define COPY_BYTES  65536
 #define OUTPUT_MODE 0600
-#define BLOCK_BYTES 512 /* of st_blocks */
 /* One that is longer cannot be opened again. */
 #define FILE_PATH_ROOM 4096
 
@@ -64,13 +63,20 @@ static int open_scratch(int output)
     return fd;
 }
 
+/* Holes cost who makes them nothing, and who copies them a disk.  Blocks tell less of them: some
+ * file systems count them when they are on the disk, or pack more into them. */
+static bool has_hole(int fd, off_t length)
+{
+    off_t hole = lseek(fd, 0, SEEK_HOLE);
+    return hole >= 0 && hole < length; /* an empty file has not even an end */
+}
+
 /* How much was written.  What the process, which may mean ill, writes from now on does not
  * make it more. */
 static off_t length_of(int scratch, long pid)
 {
     struct stat stat;
-    /* Holes cost who makes them nothing, and who copies them a disk. */
-    if (fstat(scratch, &stat) != 0 || stat.st_size / BLOCK_BYTES > stat.st_blocks)
+    if (fstat(scratch, &stat) != 0 || has_hole(scratch, stat.st_size))
         ctl_end_nonsense(pid);
     return stat.st_size;
 }

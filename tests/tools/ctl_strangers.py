@@ -18,6 +18,9 @@ NOBODY, OTHER = 65534, 65533
 NEWCOMER = 60000 + os.getpid() % 5000
 RESIDENT = 50000 + os.getpid() % 5000
 
+# Not where sanitizers are, before which nothing can be preloaded.
+LATE_BLOCKS = os.path.join(BUILD, "tests", "liblate_blocks.so")
+
 # Asks as that user, without looking where.
 CLIENT = """import os, socket, sys
 client = socket.socket(socket.AF_UNIX)
@@ -109,6 +112,10 @@ def reports_that_mean_ill_do_no_harm(work):
         os.write(fd, bytes(mmap.PAGESIZE))
         kept.append(mmap.mmap(fd, mmap.PAGESIZE))
 
+    def write_with_hole(fd):
+        os.write(fd, raw)
+        os.ftruncate(fd, 1 << 33)
+
     def spoil_output(fd):
         os.ftruncate(fd, 0)
         os.write(fd, b"report\n")
@@ -151,8 +158,18 @@ def reports_that_mean_ill_do_no_harm(work):
         expect("a profile", ("profile", "write"), write(raw), 0, raw)
         long = b"x" * 200000 + b"\x1b"
         expect("a long report", ("stats",), write(long), 0, long[:-1] + b"?")
-        expect("holes", ("stats", "-o", "/dev/null"), lambda fd: os.ftruncate(fd, 1 << 33), 1, b"",
-               b"as it should")
+        for where in "/dev/null", output:  # memory, a file
+            expect(f"nothing but holes, to {where}", ("stats", "-o", where),
+                   lambda fd: os.ftruncate(fd, 1 << 33), 1, b"", b"as it should")
+            expect(f"holes at the end, to {where}", ("stats", "-o", where), write_with_hole, 1, b"",
+                   b"as it should")
+            expect(f"nothing, to {where}", ("stats", "-o", where), lambda fd: None, 0, b"")
+        if os.path.exists(LATE_BLOCKS):
+            done, fd = ask(("stats", "-o", output), write(long),
+                           env={**os.environ, "LD_PRELOAD": LATE_BLOCKS})
+            os.close(fd)
+            equal("where blocks are counted late", (done.returncode, done.stderr), (0, b""))
+            equal("its length", os.path.getsize(output), len(long))
         expect("memory that is mapped", ("stats",), map_it, 0, b"?" * mmap.PAGESIZE)
 
         # A file that is appended to keeps what it has, and is not the process's.

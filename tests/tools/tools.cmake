@@ -49,6 +49,10 @@ run(map tools 300 COMMAND ${CMAKE_CURRENT_LIST_DIR}/map_test.py ${PROJECT_BINARY
     $<TARGET_FILE:fragmented>)
 program(ctl_program SOURCES tools/ctl_program.c)
 target_include_directories(ctl_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+add_library(late_blocks MODULE tools/late_blocks.c)
+target_compile_definitions(late_blocks PRIVATE _GNU_SOURCE)
+target_link_libraries(late_blocks PRIVATE nearheap_warnings)
+set_target_properties(late_blocks PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
 run(ctl tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/ctl_test.py ${PROJECT_BINARY_DIR}
     $<TARGET_FILE:ctl_program>)
 run(walk_fragmented tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/walk_fragmented.sh
