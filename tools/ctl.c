@@ -225,7 +225,7 @@ static void run(struct request *request)
     struct ctl_report report = {.output = -1, .scratch = -1};
     ctl_ask_connect(&request->asked);
     if (is_report(request->answer))
-        ctl_report_open(&report, request->output);
+        ctl_report_open(&report, request->output, request->asked.ours);
     if (request->answer == ANSWER_BINARY && isatty(report.output))
         ctl_end(STATUS_USAGE, "that is not for a terminal: say where to by --output");
     strcat(request->command, "\n"); /* add_word has left room */

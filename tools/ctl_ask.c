@@ -115,8 +115,10 @@ void ctl_ask_connect(struct ctl_asked *asked)
     for (size_t user = 0; user < sizeof users / sizeof users[0]; user++)
         for (unsigned i = 0; i < SHARE_PLACES; i++) {
             asked->fd = connect_in(share_places[i], users[user], asked);
-            if (asked->fd >= 0)
+            if (asked->fd >= 0) {
+                asked->ours = users[user] == geteuid() && users[0] == geteuid();
                 return;
+            }
             /* That root's folder is closed tells nothing of the process of another. */
             if (error == ENOENT && !(errno == EACCES && users[user] != users[0]))
                 error = errno;

@@ -13,6 +13,7 @@ struct ctl_asked {
     long wait_s;    /* from connecting to the answer's end */
     int64_t end_us; /* when that is over */
     int fd;         /* the connection */
+    bool ours;      /* it has our user's rights, and had them when it began */
 };
 
 void ctl_ask_connect(struct ctl_asked *asked);

@@ -49,18 +49,26 @@ static int open_beside(int output)
 }
 
 /* For the process to write to, a regular file, which it demands.  Where the report goes to one
- * it is a file, too: of a large heap's dump memory would be much, and count as the process's. */
-static int open_scratch(int output)
+ * it is a file, too, if the process is ours: of a large heap's dump memory would be much, and
+ * count as the process's. */
+static int open_scratch(int output, bool ours)
 {
     struct stat stat;
     int fd = -1;
-    if (fstat(output, &stat) == 0 && S_ISREG(stat.st_mode))
+    if (ours && fstat(output, &stat) == 0 && S_ISREG(stat.st_mode))
         fd = open_beside(output);
     if (fd < 0)
-        fd = memfd_create("nearheap-ctl", MFD_CLOEXEC);
+        fd = memfd_create("nearheap-ctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         ctl_end(STATUS_REFUSED, "no memory: %s", strerror(errno));
     return fd;
+}
+
+/* Memory; false where it is mapped, and could be written to later. */
+static bool seal(int scratch)
+{
+    const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    return fcntl(scratch, F_ADD_SEALS, seals) == 0;
 }
 
 /* Holes cost who makes them nothing, and who copies them a disk.  Blocks tell less of them: some
@@ -98,14 +106,17 @@ static void copy(int scratch, off_t length, int output, bool text)
     }
 }
 
-void ctl_report_open(struct ctl_report *report, const char *path)
+void ctl_report_open(struct ctl_report *report, const char *path, bool ours)
 {
     report->output = open_output(path);
-    report->scratch = open_scratch(report->output);
+    report->scratch = open_scratch(report->output, ours);
+    report->ours = ours;
 }
 
 void ctl_report_finish(const struct ctl_report *report, long pid, bool text)
 {
+    if (!report->ours && !seal(report->scratch))
+        ctl_end_nonsense(pid);
     copy(report->scratch, length_of(report->scratch, pid), report->output, text);
     if (report->output != STDOUT_FILENO && close(report->output) != 0)
         ctl_end(STATUS_REFUSED, "cannot write: %s", strerror(errno));

@@ -47,6 +47,35 @@ while True:
     client.sendall(b"ok\\n")
     client.close()"""
 
+# Writes a report, with the rights of that user, which it takes before it listens or after;
+# then tries to go on writing when it is told to.
+REPORTER = """import mmap, os, socket, sys
+folder, user, takes, does = sys.argv[1:]
+def take(when):
+    if takes == when:
+        os.setuid(int(user))
+with socket.socket(socket.AF_UNIX) as listener:
+    take("before")
+    listener.bind(os.path.join(folder, f"{os.getpid()}.sock"))
+    listener.listen()
+    take("after")
+    print("ready", flush=True)
+    files = []
+    while not files:
+        client, _ = listener.accept()
+        _, files, _, _ = socket.recv_fds(client, 4096, 1)
+    os.write(files[0], b"-" * mmap.PAGESIZE)
+    if does == "maps":
+        kept = mmap.mmap(files[0], mmap.PAGESIZE)
+    client.sendall(b"ok\\n")
+    client.close()
+    sys.stdin.readline()
+    try:
+        os.write(files[0], b"more")
+        print("went on")
+    except PermissionError:
+        print("could not go on")"""
+
 
 # ---- Those who answer ----
 
@@ -200,6 +229,43 @@ def reports_that_mean_ill_do_no_harm(work):
         os.unlink(path)
 
 
+def others_reports_end_with_the_answer(work):
+    """One who has not our rights is sent no file of a disk, and cannot write to what it was sent
+    once it is read; where we are root, and can be others."""
+    if os.geteuid() != 0:
+        return
+    output = os.path.join(work, "others")
+    os.makedirs(folder(0), mode=0o700, exist_ok=True)
+    os.mkdir(folder(RESIDENT), mode=0o700)
+    os.chown(folder(RESIDENT), RESIDENT, RESIDENT)
+
+    def ask(where, takes, does, *words):
+        """What nearheap-ctl does, and whether the process could go on."""
+        with subprocess.Popen([sys.executable, "-c", REPORTER, where, str(RESIDENT), takes, does],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asked:
+            equal("who reports", asked.stdout.readline(), "ready\n")
+            try:
+                done = subprocess.run([CTL, str(asked.pid), "stats", *words], text=True,
+                                      capture_output=True, check=False)
+                return done, asked.communicate("\n")[0]
+            finally:
+                os.unlink(os.path.join(where, f"{asked.pid}.sock"))
+    try:
+        for where, takes in ((folder(RESIDENT), "before"), (folder(0), "after")):
+            equal(f"rights taken {takes}, to a file",
+                  ask(where, takes, "writes", "-o", output)[1], "could not go on\n")
+            with open(output, encoding="ascii") as file:
+                equal("its report", file.read(), "-" * mmap.PAGESIZE)
+            done, later = ask(where, takes, "writes")
+            equal(f"rights taken {takes}, to a pipe", (done.stdout, later),
+                  ("-" * mmap.PAGESIZE, "could not go on\n"))
+        done, _ = ask(folder(RESIDENT), "before", "maps", "-o", output)
+        equal("a report that is mapped", (done.returncode, "as it should" in done.stderr),
+              (1, True))
+    finally:
+        shutil.rmtree(folder(RESIDENT))
+
+
 # ---- Others ----
 
 def others_are_refused(work):
@@ -219,6 +285,7 @@ def others_are_refused(work):
             equal("its mode", os.stat(path).st_mode & 0o777, 0o600)
             equal("its folder's", os.stat(folder(RESIDENT)).st_mode & 0o777, 0o700)
             ctl(program.pid, "get")  # root may
+            equal("its dump's end", ctl(program.pid, "dump").splitlines()[-1].split()[0], "end")
 
             def as_user(uid, pid=program.pid):
                 return subprocess.run([ctl_path, str(pid), "get"], user=uid,

@@ -370,6 +370,7 @@ def main():
         nonsense_does_no_harm()
         ctl_strangers.answers_that_mean_ill_do_no_harm()
         ctl_strangers.reports_that_mean_ill_do_no_harm(work)
+        ctl_strangers.others_reports_end_with_the_answer(work)
         ctl_waits.who_goes_on_answering_is_left()
         ctl_waits.places_share_the_time()
         many_and_slow_clients_are_served()
