@@ -22,11 +22,12 @@
 /* One that is longer cannot be opened again. */
 #define FILE_PATH_ROOM 4096
 
+/* Left as it is until there is a report: the process may refuse. */
 static int open_output(const char *path)
 {
     if (path == NULL)
         return STDOUT_FILENO;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, OUTPUT_MODE);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, OUTPUT_MODE);
     if (fd < 0)
         ctl_end(STATUS_REFUSED, "%s: %s", path, strerror(errno));
     return fd;
@@ -89,6 +90,15 @@ static off_t length_of(int scratch, long pid)
     return stat.st_size;
 }
 
+/* As O_TRUNC does, which leaves alone what is no regular file. */
+static void empty(int output)
+{
+    struct stat stat;
+    bool regular = fstat(output, &stat) == 0 && S_ISREG(stat.st_mode);
+    if (regular && ftruncate(output, 0) != 0)
+        ctl_end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
+}
+
 /* By offsets of our own: the descriptor's place is the process's, too. */
 static void copy(int scratch, off_t length, int output, bool text)
 {
@@ -117,7 +127,10 @@ void ctl_report_finish(const struct ctl_report *report, long pid, bool text)
 {
     if (!report->ours && !seal(report->scratch))
         ctl_end_nonsense(pid);
-    copy(report->scratch, length_of(report->scratch, pid), report->output, text);
+    off_t length = length_of(report->scratch, pid);
+    if (report->output != STDOUT_FILENO) /* which is others' to empty */
+        empty(report->output);
+    copy(report->scratch, length, report->output, text);
     if (report->output != STDOUT_FILENO && close(report->output) != 0)
         ctl_end(STATUS_REFUSED, "cannot write: %s", strerror(errno));
 }

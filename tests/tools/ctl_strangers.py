@@ -156,7 +156,7 @@ def reports_that_mean_ill_do_no_harm(work):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
 
-    def ask(words, act, **more):
+    def ask(words, act, says=b"ok\n", **more):
         """What nearheap-ctl does when the process does that, and the file it sent."""
         held = []
 
@@ -165,7 +165,7 @@ def reports_that_mean_ill_do_no_harm(work):
             with client:
                 held.extend(files)
                 act(files[0])
-                client.sendall(b"ok\n")
+                client.sendall(says)
         thread = threading.Thread(target=answer)
         thread.start()
         done = subprocess.run([CTL, str(os.getpid()), *words], check=False,
@@ -216,6 +216,23 @@ def reports_that_mean_ill_do_no_harm(work):
                 equal("its disk", sent.st_dev, os.fstat(file.fileno()).st_dev)
                 equal("its names", sent.st_nlink, 0)
             os.close(fd)
+
+        # Where no report comes, the one of before stays; else nothing of it does.
+        with open(output, "wb") as file:
+            file.write(b"before")
+        for act, says in ((write(raw), b"error errno 16\n"), (write(raw), b""),
+                          (write_with_hole, b"ok\n")):
+            done, fd = ask(("stats", "-o", output), act, says)
+            os.close(fd)
+            with open(output, "rb") as file:
+                equal("instead of a report", (done.returncode, file.read()), (1, b"before"))
+        done, fd = ask(("stats", "-o", output), write(b"now\n"))
+        os.close(fd)
+        with open(output, "rb") as file:
+            equal("the next", (done.returncode, file.read()), (0, b"now\n"))
+        done, fd = ask(("stats", "-o", "/dev/stdout"), write(raw))
+        os.close(fd)
+        equal("to a pipe by name", (done.returncode, done.stdout), (0, printable))
 
         # A terminal is sent no bytes of a profile.
         terminal, end = pty.openpty()
