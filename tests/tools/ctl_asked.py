@@ -54,6 +54,24 @@ def socket_of(pid, uid=None):
     return os.path.join(folder(os.geteuid() if uid is None else uid), f"{pid}.sock")
 
 
+def listen_in(place, backlog):
+    """This process, as one that shares its heap there.  The socket has its name when it listens:
+    processes that begin or end beside us remove one at which nobody does.  The folder stays, as
+    where processes do: others may be about to use it."""
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    path = os.path.join(place, f"{os.getpid()}.sock")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{path}.new")
+    listener.listen(backlog)
+    os.rename(f"{path}.new", path)
+    return listener
+
+
+def leave(place):
+    """Before the listener is closed."""
+    os.unlink(os.path.join(place, f"{os.getpid()}.sock"))
+
+
 def fill(path):
     """Connects to who does not accept, until who comes next must wait."""
     waiting = []

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import threading
 
-from ctl_asked import BUILD, CTL, PROGRAM, Program, ctl, equal, fail, fill, folder, socket_of
+from ctl_asked import (BUILD, CTL, PROGRAM, Program, ctl, equal, fail, fill, folder, leave,
+                       listen_in, socket_of)
 
 NOBODY, OTHER = 65534, 65533
+BACKLOG = 32
 # Those who have no folder, and are not met by a test that runs at the same time.
 NEWCOMER = 60000 + os.getpid() % 5000
 RESIDENT = 50000 + os.getpid() % 5000
@@ -36,10 +38,11 @@ print(client.recv(4096).decode(), end="")"""
 IMPOSTOR = """import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
 path = sys.argv[1] % os.getpid()
-listener.bind(path)
+listener.bind(path + ".new")
 os.seteuid(int(sys.argv[2]))
 listener.listen()
 os.seteuid(0)
+os.rename(path + ".new", path)
 print("ready", flush=True)
 while True:
     client, _ = listener.accept()
@@ -55,9 +58,11 @@ def take(when):
     if takes == when:
         os.setuid(int(user))
 with socket.socket(socket.AF_UNIX) as listener:
+    path = os.path.join(folder, f"{os.getpid()}.sock")
     take("before")
-    listener.bind(os.path.join(folder, f"{os.getpid()}.sock"))
+    listener.bind(path + ".new")
     listener.listen()
+    os.rename(path + ".new", path)
     take("after")
     print("ready", flush=True)
     files = []
@@ -92,8 +97,6 @@ def accept_command(listener):
 
 def answers_that_mean_ill_do_no_harm():
     """This process answers, as one that is not what it seems to be."""
-    os.makedirs(folder(os.geteuid()), mode=0o700, exist_ok=True)
-    path = socket_of(os.getpid())
     cases = (
         (("get",), b"ok\nNEARHEAP_X live \x1b[2J\x07\xff\n", 0,
          "NEARHEAP_X live   ?[2J??\n"),
@@ -107,10 +110,8 @@ def answers_that_mean_ill_do_no_harm():
         (("scavenge",), b"", 1, "as it should"),
         (("scavenge",), b"ok" * 10000, 1, "as it should"),
     )
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
+    listener = listen_in(folder(os.geteuid()), BACKLOG)
     try:
-        listener.listen()
         for words, data, status, expected in cases:
             def answer():
                 client, _ = accept_command(listener)
@@ -126,8 +127,8 @@ def answers_that_mean_ill_do_no_harm():
             if expected not in said:
                 fail(f"{words}, answered {data[:40]!r}: {said!r}")
     finally:
+        leave(folder(os.geteuid()))
         listener.close()
-        os.unlink(path)
 
 
 def reports_that_mean_ill_do_no_harm(work):
@@ -152,9 +153,7 @@ def reports_that_mean_ill_do_no_harm(work):
 
     raw = b"a\x1b[2J\x07\x00\t\xff\xc3\xa9\nb\n"
     printable = b"a?[2J??????\nb\n"
-    path = socket_of(os.getpid())
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
+    listener = listen_in(folder(os.geteuid()), BACKLOG)
 
     def ask(words, act, says=b"ok\n", **more):
         """What nearheap-ctl does when the process does that, and the file it sent."""
@@ -181,7 +180,6 @@ def reports_that_mean_ill_do_no_harm(work):
             fail(f"{what}: {done.stderr}")
 
     try:
-        listener.listen()
         for command in ("stats", "dump"):
             expect(f"{command}, printed", (command,), write(raw), 0, printable)
         expect("a profile", ("profile", "write"), write(raw), 0, raw)
@@ -242,8 +240,8 @@ def reports_that_mean_ill_do_no_harm(work):
         os.close(end)
         equal("a profile on a terminal", (done.returncode, b"--output" in done.stderr), (2, True))
     finally:
+        leave(folder(os.geteuid()))
         listener.close()
-        os.unlink(path)
 
 
 def others_reports_end_with_the_answer(work):
@@ -261,12 +259,10 @@ def others_reports_end_with_the_answer(work):
         with subprocess.Popen([sys.executable, "-c", REPORTER, where, str(RESIDENT), takes, does],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asked:
             equal("who reports", asked.stdout.readline(), "ready\n")
-            try:
-                done = subprocess.run([CTL, str(asked.pid), "stats", *words], text=True,
-                                      capture_output=True, check=False)
-                return done, asked.communicate("\n")[0]
-            finally:
-                os.unlink(os.path.join(where, f"{asked.pid}.sock"))
+            done = subprocess.run([CTL, str(asked.pid), "stats", *words], text=True,
+                                  capture_output=True, check=False)
+            os.unlink(os.path.join(where, f"{asked.pid}.sock"))
+            return done, asked.communicate("\n")[0]
     try:
         for where, takes in ((folder(RESIDENT), "before"), (folder(0), "after")):
             equal(f"rights taken {takes}, to a file",
@@ -365,8 +361,8 @@ def others_folders_are_left_alone():
             if "NEARHEAP_SHARE=1" not in said:
                 fail(f"a socket of another user's: {said}")
         finally:
-            impostor.kill()
             os.unlink(socket_of(impostor.pid))
+            impostor.kill()
 
 
 def containers_are_named():

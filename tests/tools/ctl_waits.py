@@ -8,24 +8,10 @@ import subprocess
 import threading
 import time
 
-from ctl_asked import CTL, PATIENCE_S, ctl, equal, fail, fill, folder
+from ctl_asked import CTL, PATIENCE_S, ctl, equal, fail, fill, folder, leave, listen_in
 from ctl_strangers import accept_command
 
 LONGER = "it takes longer; see --wait"
-
-
-def listen_in(place, backlog):
-    """This process, as one that shares its heap there.  The folder stays, as where processes do:
-    others may be about to use it."""
-    os.makedirs(place, mode=0o700, exist_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(os.path.join(place, f"{os.getpid()}.sock"))
-    listener.listen(backlog)
-    return listener
-
-
-def leave(place):
-    os.unlink(os.path.join(place, f"{os.getpid()}.sock"))
 
 
 def commands_at(listener):
@@ -78,7 +64,7 @@ def places_share_the_time():
     if folder(os.geteuid()) != first:
         return
     with listen_in(first, 0) as full, listen_in(second, 8) as free:
-        waiting = fill(full.getsockname())
+        waiting = fill(f"{first}/{os.getpid()}.sock")
         try:
             said = ctl(os.getpid(), "--wait", "1", "get", status=1)
             if LONGER not in said:
