@@ -26,8 +26,8 @@ struct topology {
     bool synthetic;
     bool discovered;           /* by hwloc */
     int os_node[NH_NODES_MAX]; /* the system's number of a slot's node; ascending */
-    /* By the system's number of a CPU: the slot of its node or of the nearest
-     * with memory, or TOPOLOGY_SLOT_UNKNOWN.  Not used with one slot. */
+    /* By the system's number of a CPU: the slot of its node; or TOPOLOGY_SLOT_UNKNOWN, also where
+     * that is no slot (current_slot).  Not used with one slot. */
     uint8_t slot_of_cpu[NH_CPUS_MAX];
     uint8_t slot_of_pu[NH_CPUS_MAX]; /* synthetic only */
     /* From each slot: the distance of each other, and all slots by rising
