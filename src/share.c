@@ -92,6 +92,7 @@ void share_beat(void)
 static int reserve(int fd)
 {
     unsigned slots = topology_now()->slots;
+    const size_t from = offsetof(struct share_figures, node[NH_HEAP_INTERLEAVED]);
     int error = ftruncate(fd, sizeof(struct share_page)) == 0 ? 0 : errno;
     if (error == 0)
         error = posix_fallocate(fd, 0, sizeof(struct share_header));
@@ -100,7 +101,7 @@ static int reserve(int fd)
             size_t at, bytes;
         } parts[] = {
             {0, offsetof(struct share_figures, node[slots])},
-            {offsetof(struct share_figures, node[NH_HEAP_INTERLEAVED]), sizeof(struct share_node)},
+            {from, offsetof(struct share_figures, pair) - from}, /* size classes as well */
             {offsetof(struct share_figures, pair), slots * sizeof(struct share_pair[NH_NODES_MAX])},
         };
         for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++)

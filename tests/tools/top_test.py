@@ -3,6 +3,7 @@
 """top_test.py TOP LIBRARY PROGRAM DASHBOARD [NUMA-VM]: pages of counters that processes share,
 and nearheap-top on them; with NUMA-VM on an emulated machine of four nodes.  Waits for what must come, and gives up after PATIENCE seconds."""
 
+import concurrent.futures
 import contextlib
 import fcntl
 import json
@@ -28,6 +29,7 @@ from top_subject import (DASHBOARD, FOLDER, FOUR_NODES, LIBRARY, NOBODY, PATIENC
 
 VM = sys.argv[5:]
 SKIPPED = 77
+MOST_PAGES = 20  # more than a page of counters on one node has, with its folder
 
 
 def parse_prometheus(text):
@@ -168,6 +170,22 @@ cat /run/said"""
         said = self.in_mounts("mount -t tmpfs -o size=8k none /dev/shm; mount -t tmpfs none /tmp",
                               "[ -e /tmp/nearheap-0/$! ]")
         self.assertEqual(said, "")
+
+    def test_full_at_any_page(self):
+        """Whichever page of the file takes the last room: both sets of figures are written, in
+        this place or in the next."""
+        def place_of(pages):
+            return self.in_mounts(
+                f"mount -t tmpfs -o size={4 * pages}k none /dev/shm; mount -t tmpfs none /tmp",
+                """page=$(ls -d /tmp/nearheap-0/$! /dev/shm/nearheap-0/$! 2>/dev/null || :)
+                [ "$page" ] && [ $(od -An -t u8 -j 88 -N 8 $page) -ge 2 ] && echo $page ||
+                ! grep -q '^State:.[^Z]' /proc/$!/status 2>/dev/null""")
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(place_of, range(1, MOST_PAGES)))
+        places = [re.match(r"/(tmp|dev/shm)/nearheap-0/\d+\n\Z", what) for what in said]
+        self.assertTrue(all(places), said)
+        self.assertEqual({place[1] for place in places}, {"tmp", "dev/shm"})
 
 
 class Figures(unittest.TestCase):
