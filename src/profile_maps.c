@@ -13,7 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAPS "/proc/self/maps"
+/* The process's own is empty once its first thread has ended. */
+#define MAPS "/proc/thread-self/maps"
 
 /* Notes of a file that are looked at. */
 #define NOTES_MAX 1024

@@ -164,6 +164,11 @@ def main():
         check_names(profile, path)
         check_pprof(path, folder)
 
+        run("alone", NEARHEAP_PROFILE=path + ".alone")
+        profile = read(path + ".alone")
+        check_planted(profile)
+        check_mapping(profile)
+
         run("exit", NEARHEAP_PROFILE=path + ".%p")
         if not [name for name in os.listdir(folder) if re.fullmatch(r"profile\.\d+", name)]:
             fail("%p did not become a number:", os.listdir(folder))

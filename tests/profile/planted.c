@@ -2,13 +2,14 @@
  *
  * planted.c - a program whose heap profile is known, for files.py and crossnode.sh.
  *
- * usage: planted exit | signal | storm | fork | calls FOLDER | crossnode
+ * usage: planted exit | signal | storm | fork | alone | calls FOLDER | crossnode
  *
  *   exit       keeps KEPT objects of one call site, frees those of another, and ends
  *   signal     has the profile written by SIGUSR2 while they live, frees all, and ends
  *              without exit
  *   storm      the same signal comes all the time, in threads that allocate
  *   fork       a child frees all; both end
+ *   alone      the first thread plants and ends; another one ends the process
  *   calls      nh_profile_start, write and stop
  *   crossnode  threads of one node free what those of another allocated at one call site,
  *              and their own at another
@@ -92,6 +93,23 @@ static void storm(void)
         CHECK(pthread_join(threads[t], NULL) == 0);
     CHECK(raise(SIGUSR2) == 0);
     _exit(0);
+}
+
+/* ---- alone ---- */
+
+static void *end_process(void *first)
+{
+    CHECK(pthread_join(*(pthread_t *)first, NULL) == 0);
+    exit(0);
+}
+
+static void alone(void)
+{
+    static pthread_t first;
+    pthread_t other;
+    first = pthread_self();
+    CHECK(pthread_create(&other, NULL, end_process, &first) == 0);
+    pthread_exit(NULL);
 }
 
 /* ---- calls ---- */
@@ -198,6 +216,9 @@ int main(int argc, char **argv)
         }
         int status;
         CHECK(waitpid(child, &status, 0) == child && status == 0);
+    } else if (strcmp(mode, "alone") == 0) {
+        plant();
+        alone();
     } else if (strcmp(mode, "calls") == 0 && argc > 2) {
         calls(argv[2]);
     } else if (strcmp(mode, "crossnode") == 0) {
