@@ -203,9 +203,14 @@ uint64_t room_of_machine(void)
     return read_by(room_parse_machine, "/proc/meminfo");
 }
 
-uint64_t room_taken(void)
+/* The thread's file: when the first one has ended, the process's tells nothing of memory.  Before
+ * what is wanted stand the process's groups, of which there may be thousands. */
+NH_NOINLINE uint64_t room_taken(void)
 {
-    return read_by(room_parse_taken, "/proc/self/status");
+    char text[TEXT_MOST];
+    return read_file_from("/proc/thread-self/status", "\nRssAnon:", text, sizeof(text)) > 0
+               ? room_parse_taken(text)
+               : ROOM_BOUNDLESS;
 }
 
 /* ---- cgroup ---- */
@@ -245,11 +250,12 @@ static uint64_t room_in(char *folder)
     return above(limit + files / 2, used + mark);
 }
 
-/* The process's group, as a path below the root's. */
+/* The process's group, as a path below the root's.  By the thread's file, as above: a first one
+ * that has ended stays where it was when the process is moved. */
 static NH_NOINLINE bool find_group(char *path, size_t size)
 {
     char text[TEXT_MOST];
-    return read_file("/proc/self/cgroup", text, sizeof(text)) > 0 &&
+    return read_file("/proc/thread-self/cgroup", text, sizeof(text)) > 0 &&
            room_parse_cgroup(text, path, size);
 }
 

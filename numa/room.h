@@ -72,11 +72,12 @@ uint64_t room_plan_left(struct room_plan *plan, const struct room *node, uint64_
  * text. */
 uint64_t room_parse_machine(const char *text);
 
-/* Anonymous memory, swap included, by /proc/self/status; ROOM_BOUNDLESS if it is no such text. */
+/* Anonymous memory, swap included, by /proc/thread-self/status; ROOM_BOUNDLESS if it is no such
+ * text. */
 uint64_t room_parse_taken(const char *text);
 
 /* The process's path in the cgroup v2 hierarchy, from the text of
- * /proc/self/cgroup, without a line's end; false if there is none. */
+ * /proc/thread-self/cgroup, without a line's end; false if there is none. */
 bool room_parse_cgroup(const char *text, char *path, size_t size);
 
 /* A file with one number, or "max". */

@@ -4,7 +4,16 @@
  */
 #include "unit.h"
 
+#include "numa/read_file.h"
 #include "numa/room.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -161,6 +170,96 @@ static void what_is_not_touched_is_planned_once(void **state)
     assert_int_equal(room_plan_left(&plan, &node, 320 * MIB, 330 * MIB), 580 * MIB);
 }
 
+/* ---- The files themselves ---- */
+
+static void text_that_lies_anywhere(void **state)
+{
+    (void)state;
+    static const char name[] = "\nRssAnon:", filler[] = "\nRssAno\nRssAnon",
+                      line[] = "\nRssAnon: 7";
+    char path[] = "/tmp/nearheap_room_XXXXXX", text[40];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (size_t before = 0; before < 3 * sizeof text; before++) {
+        assert_int_equal(read_file_from(path, name, text, sizeof text), -1);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        for (size_t i = 0; i < before; i++)
+            assert_int_equal(pwrite(fd, filler + i % (sizeof filler - 1), 1, (off_t)i), 1);
+        assert_int_equal(pwrite(fd, line, strlen(line), (off_t)before), strlen(line));
+        assert_int_equal(read_file_from(path, name, text, sizeof text), strlen(line));
+        assert_string_equal(text, line);
+        for (size_t i = 0; i < sizeof text; i++) /* of what follows as much as there is room for */
+            assert_int_equal(pwrite(fd, "8", 1, (off_t)(before + strlen(line) + i)), 1);
+        assert_int_equal(read_file_from(path, name, text, sizeof text), sizeof text - 1);
+        assert_string_equal(text + strlen(line), "8888888888888888888888888888");
+        assert_int_equal(ftruncate(fd, (off_t)before), 0);
+    }
+    close(fd);
+    unlink(path);
+    assert_int_equal(read_file_from(path, name, text, sizeof text), -1);
+}
+
+#define CANNOT 77
+
+/* What a child of ours ends with; it must be told what it has. */
+static int status_of(void (*child)(void))
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        child();
+        _exit(room_taken() != ROOM_BOUNDLESS ? 0 : 1);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void nothing(void)
+{
+}
+
+static void many_groups(void)
+{
+    gid_t groups[2000];
+    for (unsigned i = 0; i < 2000; i++)
+        groups[i] = 1000000 + i;
+    if (setgroups(2000, groups) != 0)
+        _exit(CANNOT);
+}
+
+/* Not by pthread_join, which a sanitizer does not know of a child's first thread. */
+static bool first_thread_is_gone(void)
+{
+    char text[256];
+    return read_file("/proc/self/stat", text, sizeof text) > 0 && strstr(text, ") Z") != NULL;
+}
+
+static void *go_on(void *arg)
+{
+    while (!first_thread_is_gone())
+        sched_yield();
+    _exit(room_taken() != ROOM_BOUNDLESS ? 0 : 1);
+    return arg;
+}
+
+static void first_thread_ends(void)
+{
+    pthread_t other;
+    if (pthread_create(&other, NULL, go_on, NULL) != 0)
+        _exit(CANNOT);
+    pthread_exit(NULL);
+}
+
+static void what_the_process_has_is_told(void **state)
+{
+    (void)state;
+    if (status_of(nothing) != 0)
+        skip(); /* before Linux 4.5 */
+    assert_int_equal(status_of(first_thread_ends), 0);
+    int status = status_of(many_groups);
+    assert_true(status == 0 || status == CANNOT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +271,8 @@ int main(void)
         cmocka_unit_test(what_is_taken),
         cmocka_unit_test(a_plan_reaches_as_far_as_files_give_way),
         cmocka_unit_test(what_is_not_touched_is_planned_once),
+        cmocka_unit_test(text_that_lies_anywhere),
+        cmocka_unit_test(what_the_process_has_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
