@@ -18,6 +18,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -89,8 +91,9 @@ NH_STATIC(STRING_LIVE - STRING_LIFETIMES == PROFILE_LIVE, "a string for each lif
 #define MAPPINGS_MAX 1024
 
 #define PATH_BYTES 1024
+#define NS_A_S     1000000000
 
-/* All of this belongs to who made `writing` true. */
+/* All of this belongs to who is in `writing`. */
 static struct writer {
     struct pprof_file file;
     struct pprof_message message, part;
@@ -102,9 +105,18 @@ static struct writer {
     } mapping[MAPPINGS_MAX];
 } writer;
 
+/* The number of the thread that writes, or 0, and: */
+#define WRITER  0x3fffffffU /* the kernel's numbers are below (futex(2)) */
+#define ENDING  0x40000000U /* the process ends: whoever asks is not served any more */
+#define SLEEPER 0x80000000U /* the thread that ends it waits for the one that writes */
+
 /* Sequentially consistent: whoever ends a write and finds nothing asked, and whoever asks and finds
  * a write under way, would both be wrong only if each missed the other's store. */
-static _Atomic bool writing, asked;
+static _Atomic uint32_t writing;
+static _Atomic bool asked;
+
+/* How long the end of the process waits for a write, whose file may be a pipe that nobody reads. */
+#define LAST_WAIT_S 10
 
 /* ---- Parts of the file ---- */
 
@@ -245,6 +257,54 @@ static int put_profile(int fd)
     return pprof_end(&writer.file);
 }
 
+/* ---- Who writes ---- */
+
+/* False where one writes, or `writing` has anything else but what is allowed. */
+static bool begin_write(uint32_t allowed)
+{
+    uint32_t word = atomic_load(&writing);
+    do
+        if ((word & ~allowed) != 0)
+            return false;
+    while (!atomic_compare_exchange_weak(&writing, &word, word | (uint32_t)gettid()));
+    return true;
+}
+
+static void end_write(void)
+{
+    if ((atomic_fetch_and(&writing, ENDING) & SLEEPER) != 0)
+        syscall(SYS_futex, &writing, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* While `writing` is `word`; false when it has become too late. */
+static bool wait_for_writer(uint32_t word, const struct timespec *until)
+{
+    return syscall(SYS_futex, &writing, FUTEX_WAIT_BITSET_PRIVATE, word, until, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0 ||
+           errno == EAGAIN || errno == EINTR;
+}
+
+/* Waits for another's write, whose file would be left in pieces.  One that the thread itself is in
+ * the midst of does not go on any more: exit was called by a signal's handler. */
+static bool begin_last_write(void)
+{
+    uint32_t own = (uint32_t)gettid();
+    struct timespec until = {.tv_sec =
+                                 (time_t)(os_clock_ns(CLOCK_MONOTONIC) / NS_A_S) + LAST_WAIT_S};
+    uint32_t word = atomic_fetch_or(&writing, ENDING) | ENDING;
+    for (;;) {
+        uint32_t who = word & WRITER;
+        if (who == 0 || who == own) {
+            if (atomic_compare_exchange_weak(&writing, &word, own | ENDING))
+                return true;
+        } else if (atomic_compare_exchange_weak(&writing, &word, word | SLEEPER)) {
+            if (!wait_for_writer(word | SLEEPER, &until))
+                return false;
+            word = atomic_load(&writing);
+        }
+    }
+}
+
 /* ---- Files ---- */
 
 static int write_file(const char *pattern)
@@ -278,10 +338,10 @@ static void write_as_asked(const char *pattern)
 /* Whoever finds that somebody asked, and nobody writes. */
 static void serve(void)
 {
-    while (atomic_load(&asked) && !atomic_exchange(&writing, true)) {
+    while (atomic_load(&asked) && begin_write(0)) {
         atomic_store(&asked, false);
         write_as_asked(options_text(OPT_PROFILE));
-        atomic_store(&writing, false);
+        end_write();
     }
 }
 
@@ -291,20 +351,20 @@ int profile_write(const char *path)
         path = options_text(OPT_PROFILE);
     if (*path == '\0')
         return EINVAL;
-    if (atomic_exchange(&writing, true))
+    if (!begin_write(ENDING))
         return EBUSY;
     int error = write_file(path);
-    atomic_store(&writing, false);
+    end_write();
     serve();
     return error;
 }
 
 int profile_write_to(int fd)
 {
-    if (atomic_exchange(&writing, true))
+    if (!begin_write(ENDING))
         return EBUSY;
     int error = put_profile(fd);
-    atomic_store(&writing, false);
+    end_write();
     serve();
     return error;
 }
@@ -337,11 +397,17 @@ void profile_at_exit(void)
 {
     if (*options_text(OPT_PROFILE) == '\0')
         return;
-    atomic_store(&asked, true);
-    serve();
+    if (!begin_last_write()) {
+        log_line(LOG_ERROR,
+                 "no profile at the end: another thread has been writing one for %d seconds",
+                 LAST_WAIT_S);
+        return;
+    }
+    write_as_asked(options_text(OPT_PROFILE));
+    end_write();
 }
 
 void profile_fork_child(void)
 {
-    atomic_store(&writing, false);
+    atomic_store(&writing, 0);
 }

@@ -9,11 +9,13 @@ Names are told by addr2line; pprof, where there is one, must read the files too.
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -150,6 +152,56 @@ def check_reports_of_forks(folder):
             fail("a parent and a child wrote", variable, names)
 
 
+def start(mode, *arguments, **environment):
+    return subprocess.Popen([PROGRAM, mode, *arguments], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True,
+                            env={**os.environ, "NEARHEAP_PROFILE_RATE": str(RATE), **environment})
+
+
+def is_asleep_or_gone(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0] in "SZ"
+
+
+def check_ends(folder):
+    """While a profile is written the process ends: files are whole, of others' writes, too."""
+    number = str(int(signal.SIGUSR2))
+    path, pipe, unread = (os.path.join(folder, name) for name in ("last", "pipe", "unread"))
+    os.mkfifo(pipe)
+    os.mkfifo(unread)
+    # Nobody ever reads what this one waits for; it is waited for below.
+    waits = start("beside", unread, NEARHEAP_PROFILE=path + ".waits")
+    for _ in range(10):
+        run("ending", NEARHEAP_PROFILE=path, NEARHEAP_PROFILE_SIGNAL=number)
+        check_planted(read(path))
+    run("within", pipe, NEARHEAP_PROFILE=path + ".within")
+    check_planted(read(path + ".within"))
+
+    with start("beside", pipe, NEARHEAP_PROFILE=path + ".beside") as beside:
+        said = beside.stdout.readline()
+        while not is_asleep_or_gone(beside.pid):
+            time.sleep(0.01)
+        # Opened so that it does not wait for a writer that is gone.
+        with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+            os.set_blocking(reader.fileno(), True)
+            while not select.select([reader], [], [], 0.1)[0] and beside.poll() is None:
+                pass
+            other = reader.read()
+        said += beside.stdout.read()
+    if (beside.returncode, said) != (0, "exiting\n"):
+        fail("beside a write it ended with", beside.returncode, "and said", said)
+    with open(path + ".other", "wb") as file:
+        file.write(other)
+    check_planted(read(path + ".other"))
+    check_planted(read(path + ".beside"))
+
+    with waits:
+        said = waits.stdout.read()
+    if waits.returncode != 0 or not re.fullmatch(
+            r"exiting\nnearheap: no profile at the end: another thread .*\n", said):
+        fail("a write without a reader: it ended with", waits.returncode, "and said", said)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "profile")
@@ -202,6 +254,7 @@ def main():
         if without.returncode != 0 or "names no file" not in without.stderr:
             fail("a signal without a path:", without.returncode, without.stderr)
 
+        check_ends(folder)
         run("calls", folder)
         profile = read(os.path.join(folder, "calls"))
         near("what was allocated", total(profile, "planted_drop", "alloc_objects"), DROPPED)

@@ -2,7 +2,8 @@
  *
  * planted.c - a program whose heap profile is known, for files.py and crossnode.sh.
  *
- * usage: planted exit | signal | storm | fork | alone | calls FOLDER | crossnode
+ * usage: planted exit | signal | storm | fork | alone | ending | beside FILE | within FILE |
+ *        calls FOLDER | crossnode
  *
  *   exit       keeps KEPT objects of one call site, frees those of another, and ends
  *   signal     has the profile written by SIGUSR2 while they live, frees all, and ends
@@ -10,6 +11,9 @@
  *   storm      the same signal comes all the time, in threads that allocate
  *   fork       a child frees all; both end
  *   alone      the first thread plants and ends; another one ends the process
+ *   ending     the signal comes all the time, in another thread, while the process ends
+ *   beside     another thread writes to FILE while the process ends; says "exiting" before
+ *   within     a signal's handler that interrupts a write to FILE ends the process
  *   calls      nh_profile_start, write and stop
  *   crossnode  threads of one node free what those of another allocated at one call site,
  *              and their own at another
@@ -110,6 +114,78 @@ static void alone(void)
     first = pthread_self();
     CHECK(pthread_create(&other, NULL, end_process, &first) == 0);
     pthread_exit(NULL);
+}
+
+/* ---- ending, beside, within ---- */
+
+static _Atomic bool raised;
+
+static void *raise_always(void *arg)
+{
+    for (;;) {
+        CHECK(raise(SIGUSR2) == 0);
+        raised = true;
+    }
+    return arg;
+}
+
+static void ending(void)
+{
+    pthread_t other;
+    CHECK(pthread_create(&other, NULL, raise_always, NULL) == 0);
+    while (!raised)
+        sched_yield();
+}
+
+/* To what may be a pipe, whose reader it waits for. */
+static void write_to(const char *file)
+{
+    while (nh_profile_write(file) != 0)
+        CHECK(errno == EBUSY);
+}
+
+static void *write_beside(void *file)
+{
+    write_to(file);
+    return file;
+}
+
+static void wait_for_writer(void)
+{
+    while (nh_profile_write("/dev/null") == 0)
+        sched_yield();
+    CHECK(errno == EBUSY);
+}
+
+static void beside(char *file)
+{
+    pthread_t other;
+    CHECK(pthread_create(&other, NULL, write_beside, file) == 0);
+    wait_for_writer();
+    CHECK(puts("exiting") >= 0 && fflush(stdout) == 0);
+}
+
+static void end_here(int number)
+{
+    (void)number;
+    exit(0);
+}
+
+static void *interrupt(void *thread)
+{
+    wait_for_writer();
+    CHECK(pthread_kill(*(pthread_t *)thread, SIGUSR1) == 0);
+    return thread;
+}
+
+static void within(const char *file)
+{
+    static pthread_t own;
+    pthread_t other;
+    own = pthread_self();
+    CHECK(signal(SIGUSR1, end_here) != SIG_ERR);
+    CHECK(pthread_create(&other, NULL, interrupt, &own) == 0);
+    write_to(file);
 }
 
 /* ---- calls ---- */
@@ -219,6 +295,16 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "alone") == 0) {
         plant();
         alone();
+    } else if (strcmp(mode, "ending") == 0) {
+        plant();
+        ending();
+    } else if (strcmp(mode, "beside") == 0 && argc > 2) {
+        plant();
+        beside(argv[2]);
+    } else if (strcmp(mode, "within") == 0 && argc > 2) {
+        plant();
+        within(argv[2]);
+        return 1;
     } else if (strcmp(mode, "calls") == 0 && argc > 2) {
         calls(argv[2]);
     } else if (strcmp(mode, "crossnode") == 0) {
