@@ -98,7 +98,8 @@ static struct writer {
     struct pprof_file file;
     struct pprof_message message, part;
     struct maps_room maps;
-    uint64_t strings; /* written so far */
+    char path[PATH_BYTES]; /* not on a stack, which may be a small one for signals */
+    uint64_t strings;      /* written so far */
     size_t mappings;
     struct {
         uintptr_t begin, end;
@@ -309,12 +310,11 @@ static bool begin_last_write(void)
 
 static int write_file(const char *pattern)
 {
-    char buffer[PATH_BYTES];
-    struct text path = {.at = buffer, .room = sizeof buffer};
+    struct text path = {.at = writer.path, .room = sizeof writer.path};
     if (!report_file_path(&path, pattern))
         return ENAMETOOLONG;
-    int fd =
-        (int)syscall(SYS_openat, AT_FDCWD, buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, writer.path,
+                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return errno;
     int error = put_profile(fd);
@@ -387,8 +387,9 @@ void profile_begin(void)
     else if (number != 0)
         log_line(LOG_WARNING, "NEARHEAP_PROFILE_SIGNAL without NEARHEAP_PROFILE, which says where "
                               "to: no profile is written");
-    /* Also where there is nothing to write: the signal would end the process. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    /* Also where there is nothing to write: the signal would end the process.  On the thread's
+     * alternate stack, if it has one: its own may be too small, as those of Go's threads are. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     if (number != 0 && sigaction(number, &action, NULL) != 0)
         log_line(LOG_ERROR, "NEARHEAP_PROFILE_SIGNAL=%d cannot be handled; ignoring it", number);
 }

@@ -226,7 +226,7 @@ def main():
             fail("%p did not become a number:", os.listdir(folder))
 
         number = str(int(signal.SIGUSR2))
-        for mode in "signal", "storm":
+        for mode in "signal", "stack", "storm":
             run(mode, NEARHEAP_PROFILE=path + mode, NEARHEAP_PROFILE_SIGNAL=number)
             profile = read(path + mode)
             near("what is in use", total(profile, "planted_keep", "inuse_space"), KEPT * SIZE)

@@ -2,12 +2,13 @@
  *
  * planted.c - a program whose heap profile is known, for files.py and crossnode.sh.
  *
- * usage: planted exit | signal | storm | fork | alone | ending | beside FILE | within FILE |
- *        calls FOLDER | crossnode
+ * usage: planted exit | signal | stack | storm | fork | alone | ending | beside FILE | within FILE
+ * | calls FOLDER | crossnode
  *
  *   exit       keeps KEPT objects of one call site, frees those of another, and ends
  *   signal     has the profile written by SIGUSR2 while they live, frees all, and ends
  *              without exit
+ *   stack      the same where signals have a stack of their own, of the usual size
  *   storm      the same signal comes all the time, in threads that allocate
  *   fork       a child frees all; both end
  *   alone      the first thread plants and ends; another one ends the process
@@ -27,6 +28,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #define KEPT    1000
@@ -65,6 +67,30 @@ static void drop_kept(void)
         free(kept[i]);
         kept[i] = NULL;
     }
+}
+
+/* ---- stack ---- */
+
+#define PAGE  ((size_t)4096)
+#define PAINT 0xa5
+
+static void raise_on_stack(void)
+{
+    size_t bytes = (size_t)SIGSTKSZ;
+    size_t room = (bytes + PAGE - 1) / PAGE * PAGE + PAGE;
+    unsigned char *low =
+        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(low != MAP_FAILED && mprotect(low, PAGE, PROT_NONE) == 0);
+    memset(low + PAGE, PAINT, room - PAGE);
+    stack_t stack = {.ss_sp = low + PAGE, .ss_size = bytes};
+    CHECK(sigaltstack(&stack, NULL) == 0);
+    CHECK(raise(SIGUSR2) == 0);
+    stack.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&stack, NULL) == 0);
+    size_t same = 0;
+    while (same < bytes && low[PAGE + same] == PAINT)
+        same++;
+    CHECK(same < bytes); /* it was used */
 }
 
 /* ---- storm ---- */
@@ -278,6 +304,11 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "signal") == 0) {
         plant();
         CHECK(raise(SIGUSR2) == 0);
+        drop_kept();
+        _exit(0);
+    } else if (strcmp(mode, "stack") == 0) {
+        plant();
+        raise_on_stack();
         drop_kept();
         _exit(0);
     } else if (strcmp(mode, "storm") == 0) {
