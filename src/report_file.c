@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PATH_MOST 4096
+#define STDERR    "1" /* as the place of a report */
 
 bool report_file_wanted(const char *where)
 {
@@ -42,7 +43,7 @@ static void complain(const char *where, const char *variable, int error)
 
 int report_file_open(const char *where, const char *variable)
 {
-    if (strcmp(where, "1") == 0)
+    if (strcmp(where, STDERR) == 0)
         return log_stderr();
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
@@ -55,7 +56,8 @@ int report_file_open(const char *where, const char *variable)
 
 void report_file_close(int fd, const char *where, const char *variable, int error)
 {
-    if (fd == STDERR_FILENO)
+    /* By its number it may be a file, where standard error was closed. */
+    if (strcmp(where, STDERR) == 0)
         return;
     if (close(fd) != 0 && error == 0)
         error = errno;

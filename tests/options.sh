@@ -103,4 +103,11 @@ for report in STATS "STATS_FORMAT=json NEARHEAP_STATS" LEAKS; do
     done
 done
 
+# A report that got the number of standard error, which is closed: other lines are not its own.
+env -i "NEARHEAP_STATS=$work/only" NEARHEAP_STATS_FORMAT=json NEARHEAP_PROFILE=/nonexistent/file \
+    "$program" >/dev/null 2>&- || fail "without standard error its status is $?"
+if ! grep -q '"nodes"' "$work/only" || grep -q nearheap: "$work/only"; then
+    fail "the report of a process without standard error:" "$(cat "$work/only")"
+fi
+
 exit $failed
