@@ -50,12 +50,15 @@ void guard_unlock(void)
 
 /* ---- Beginning ---- */
 
-void guard_set(size_t distance)
+bool guard_set(size_t distance)
 {
     if (distance == 0)
         sample_stop(SAMPLING_GUARD);
     else if (profile_frames_prepare() && guard_fault_begin())
         sample_start(SAMPLING_GUARD, distance);
+    else
+        return false;
+    return true;
 }
 
 void guard_begin(void)
@@ -63,7 +66,7 @@ void guard_begin(void)
     /* The one place that decides whether there are guard pages without anybody's asking. */
     size_t distance = (size_t)options_get(OPT_GUARD);
     if (distance != 0)
-        guard_set(distance);
+        (void)guard_set(distance);
 }
 
 /* ---- Under the lock ---- */

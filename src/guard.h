@@ -27,8 +27,9 @@ struct heap;
 /* Begins what the option asks for; process start.  As guard_set. */
 void guard_begin(void);
 /* Objects at a mean distance of so many allocated bytes get guard pages from now on; 0: none.
- * Calls dlopen: with no lock held, and not on the malloc path. */
-void guard_set(size_t distance);
+ * False, and a line is printed that says why, where there can be none.  Calls dlopen: with no lock
+ * held, and not on the malloc path. */
+bool guard_set(size_t distance);
 
 /* An object of `size` bytes, at least 1 and at most NH_CLASS_MAX, with slot and guard pages, of
  * `heap`; `alignment` is a power of two, from NH_GRAIN to NH_CLASS_MAX.  NULL when it is not to

@@ -56,6 +56,13 @@ bool retune(enum option_id id, const char *value, struct text *problem)
         heap_change_limits(value);
         return true;
     }
+    if (id == OPT_GUARD && !guard_set((size_t)number)) {
+        text_add(problem,
+                 "%s=%s: there can be no guard pages in this process, whose standard error "
+                 "tells why",
+                 row->variable, value);
+        return false;
+    }
     options_set(id, number);
     switch (id) {
     case OPT_DECAY:
@@ -66,9 +73,6 @@ bool retune(enum option_id id, const char *value, struct text *problem)
         break;
     case OPT_PROFILE_RATE:
         rate_changed();
-        break;
-    case OPT_GUARD:
-        guard_set((size_t)number);
         break;
     default:
         break;

@@ -12,7 +12,8 @@
 #include "log.h"
 #include "options.h"
 
-/* False, and why in *problem, when the option is not LIVE or may not have the value. */
+/* False, and why in *problem, when the option is not LIVE, may not have the value, or cannot have
+ * its effect. */
 bool retune(enum option_id id, const char *value, struct text *problem);
 
 #endif

@@ -169,6 +169,29 @@ static bool guarded(void)
     return exactly;
 }
 
+/* Whether stacks can be walked, without which there are no guard pages. */
+static bool no_walks;
+
+bool __real_profile_frames_prepare(void);
+bool __wrap_profile_frames_prepare(void);
+bool __wrap_profile_frames_prepare(void)
+{
+    return !no_walks && __real_profile_frames_prepare();
+}
+
+static void guard_pages_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    no_walks = true;
+    assert_false(set(OPT_GUARD, "1",
+                     "NEARHEAP_GUARD=1: there can be no guard pages in this process, whose "
+                     "standard error tells why"));
+    assert_int_equal(options_get(OPT_GUARD), 0);
+    assert_false(guarded());
+    accepts(OPT_GUARD, "0");
+    no_walks = false;
+}
+
 static void guard_pages_begin_and_end(void **state)
 {
     (void)state;
@@ -187,6 +210,7 @@ int main(void)
         cmocka_unit_test(what_may_not_change_is_refused),
         cmocka_unit_test(wrong_values_change_nothing),
         cmocka_unit_test(values_are_told_as_they_are_set),
+        cmocka_unit_test(guard_pages_that_cannot_be_are_refused),
         cmocka_unit_test(guard_pages_begin_and_end),
         cmocka_unit_test(all_change_while_others_allocate),
     };
