@@ -7,6 +7,7 @@
 #include "bad_pointer.h"
 #include "cache.h"
 #include "harden.h"
+#include "heap_room.h"
 #include "node_limit.h"
 #include "numa/usable.h"
 #include "options.h"

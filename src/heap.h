@@ -117,11 +117,6 @@ void heap_span_refused(struct heap *heap, const struct span_request *want);
 void heap_span_free(struct heap *heap, struct span *span, bool zeroed);
 /* As page_heap_shrink; the same. */
 void heap_span_shrink(struct heap *heap, struct span *span, size_t pages);
-/* What the system has no longer, the heap may no longer take.  Reads files. */
-void heap_renew_quota(struct heap *heap);
-/* For fork: what guards asking the system. */
-void heap_asking_lock(void);
-void heap_asking_unlock(void);
 /* Gives all borrowed pages that are free back to their lenders. */
 void heap_repay(struct heap *heap);
 

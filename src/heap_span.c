@@ -8,13 +8,12 @@
  */
 #include "heap.h"
 
+#include "heap_room.h"
 #include "log.h"
 #include "numa/placement.h"
-#include "numa/room.h"
 #include "numa/topology.h"
 #include "numa/usable.h"
 #include "options.h"
-#include "os.h"
 #include "probe.h"
 #include "span_table.h"
 #include "watch.h"
@@ -23,167 +22,20 @@
  * part of its memory: less is not worth taking the depots apart for. */
 #define OWED_SHIFT 4
 
-/* How hard the system may be pressed. */
-enum pressure {
-    UNUSED_MEMORY, /* what lies unused on the node */
-    ANY_MEMORY     /* what the kernel can make free, wherever it lets us have it */
-};
-
-/* One asks the system at a time: nobody is granted by an answer that was given before
- * another one was granted the same.  It takes some files of the kernel, which are short. */
-static NH_TOGETHER struct lock asking = LOCK_INIT(LOCK_ROOM);
-
-void heap_asking_lock(void)
-{
-    lock_acquire_again(&asking);
-}
-
-void heap_asking_unlock(void)
-{
-    lock_release_again(&asking);
-}
-
-static size_t pages_in(uint64_t bytes)
-{
-    return bytes == ROOM_BOUNDLESS ? SIZE_MAX : bytes >> NH_PAGE_SHIFT;
-}
-
-/* ---- What the system can give ---- */
-
-/* What is the node's alone; ROOM_BOUNDLESS where the heap is of no node. */
-static uint64_t node_room(struct heap *heap, enum pressure pressure)
-{
-    if (!placement_works() || heap->slot == NH_HEAP_INTERLEAVED ||
-        placement_policy() == PLACEMENT_INTERLEAVE)
-        return ROOM_BOUNDLESS;
-    int node = placement_node(heap->slot);
-    if (placement_policy() == PLACEMENT_BIND)
-        return room_of_plan(&heap->bound, node, page_heap_used(&heap->pages) << NH_PAGE_SHIFT,
-                            pressure == ANY_MEMORY);
-    return pressure == ANY_MEMORY ? ROOM_BOUNDLESS : room_of_node(node);
-}
-
-/* What the machine gives easily, and the control group lets the process have. */
-static uint64_t machine_room(void)
-{
-    uint64_t machine = room_of_machine(), cgroup = room_of_cgroup();
-    return machine < cgroup ? machine : cgroup;
-}
-
-/* What all heaps take from: the control group's, or all nodes' together.  How far a machine
- * that is not placed may be overcommitted is the kernel's to say; but a heap gives back what
- * it has free before it takes what may get somebody killed. */
-static uint64_t shared_room(struct heap *heap, enum pressure pressure)
-{
-    if (placement_works()) {
-        bool anywhere = heap->slot == NH_HEAP_INTERLEAVED ||
-                        placement_policy() == PLACEMENT_INTERLEAVE ||
-                        (pressure == ANY_MEMORY && placement_policy() != PLACEMENT_BIND);
-        return anywhere ? room_of_process() : room_of_cgroup();
-    }
-    return pressure == UNUSED_MEMORY ? machine_room() : room_of_cgroup();
-}
-
-/* Of used pages, those with objects that wait to be given out for the first time: at most. */
-#define FRESH_SHIFT 3
-
-/* Pages that count as taken from the system, but were never touched: the kernel does not count
- * them yet, and nobody asks again when they are used.  They may be free, or of objects that
- * were not given out yet; what the program asked for and does not touch is its own affair.  And
- * the kernel may count a huge page where a heap begins to use it. */
-static size_t untouched(void)
-{
-    size_t used = 0, free = 0, begun = 0;
-    size_t taken = pages_in(room_taken()); /* before what is used (system_room) */
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *heap = heap_if_exists(slot);
-        if (heap != NULL) {
-            used += page_heap_used(&heap->pages);
-            free += page_heap_resident_pages(&heap->pages);
-            begun += NH_HUGE_PAGES;
-        }
-    }
-    size_t missing = used > taken ? used - taken : 0;
-    size_t most = free + (used >> FRESH_SHIFT);
-    return begun + (missing < most ? missing : most);
-}
-
-/* Of what all heaps take from; SIZE_MAX where it has no end. */
-static size_t shared_left(struct heap *heap, enum pressure pressure)
-{
-    size_t reserved = untouched();
-    size_t shared = pages_in(shared_room(heap, pressure));
-    if (shared == SIZE_MAX)
-        return SIZE_MAX;
-    return shared > reserved ? shared - reserved : 0;
-}
-
-static size_t granted_to_others(const struct heap *heap)
-{
-    size_t granted = 0;
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *other = heap_if_exists(slot);
-        size_t quota = other != NULL && other != heap ? page_heap_quota(&other->pages) : 0;
-        granted = quota < SIZE_MAX - granted ? granted + quota : SIZE_MAX;
-    }
-    return granted;
-}
-
-static void take_back_grants(const struct heap *heap)
-{
-    for (unsigned slot = 0; slot < NH_HEAPS; slot++) {
-        struct heap *other = heap_if_exists(slot);
-        if (other != NULL && other != heap)
-            page_heap_cut_quota(&other->pages, 0);
-    }
-}
-
-/* What others were granted and have not taken is theirs; but where that leaves too little, they
- * lose it, and ask again.  Pages are granted, taken, and touched: it is looked at in this
- * order, so that those which go on meanwhile are counted twice rather than never. */
-static size_t system_room(struct heap *heap, enum pressure pressure, size_t wanted)
-{
-    size_t node = pages_in(node_room(heap, pressure));
-    if (node < wanted)
-        return node;
-    size_t granted = granted_to_others(heap);
-    size_t shared = shared_left(heap, pressure);
-    if (shared != SIZE_MAX) {
-        if (granted <= shared && shared - granted >= wanted) {
-            shared -= granted;
-        } else {
-            take_back_grants(heap);
-            shared = shared_left(heap, pressure);
-        }
-    }
-    return node < shared ? node : shared;
-}
-
-/* Whether the heap may take `pages` more, and renews its quota if so. */
-static bool permitted(struct heap *heap, size_t pages, enum pressure pressure)
-{
-    lock_acquire(&asking);
-    bool may = page_heap_permit(&heap->pages, pages, system_room(heap, pressure, pages),
-                                NH_QUOTA_STEP >> NH_PAGE_SHIFT);
-    lock_release(&asking);
-    return may;
-}
+/* Times that others may take what was granted or lent for this thread. */
+#define TRIES_MOST 64
 
 static struct span *grow(struct heap *heap, const struct span_request *want, enum pressure pressure)
 {
-    if (!permitted(heap, want->pages, pressure))
-        return NULL;
     struct span_request growing = *want;
     growing.may_grow = true;
-    return page_heap_alloc(&heap->pages, &growing);
-}
-
-/* A limit may have come down since the quota was granted. */
-void heap_renew_quota(struct heap *heap)
-{
-    lock_acquire(&asking);
-    page_heap_cut_quota(&heap->pages, system_room(heap, UNUSED_MEMORY, 0));
-    lock_release(&asking);
+    struct span *span = NULL;
+    for (unsigned i = 0; i < TRIES_MOST && heap_permitted(heap, want->pages, pressure); i++) {
+        span = page_heap_alloc(&heap->pages, &growing);
+        if (nh_likely(span != NULL) || page_heap_quota(&heap->pages) >= want->pages)
+            break;
+    }
+    return span;
 }
 
 /* ---- Loans ---- */
@@ -237,13 +89,17 @@ static struct span *borrow_from(struct heap *heap, struct heap *lender,
     if (__builtin_add_overflow(want->pages, want->align_pages - 1, &least))
         return NULL;
     heap_supply(heap, &heap->pages.spans); /* else each loan would have to */
-    struct loan loan;
-    if (!page_heap_lend(&lender->pages, least, most > least ? most : least, may_grow, &loan))
-        return NULL;
-    count_loan(lender, heap->slot, loan.pages);
-    page_heap_borrow(&heap->pages, &loan);
-    probe_borrow(heap->slot, lender->slot, loan.pages);
-    return page_heap_alloc(&heap->pages, want);
+    struct span *span = NULL;
+    for (unsigned i = 0; i < TRIES_MOST && span == NULL; i++) {
+        struct loan loan;
+        if (!page_heap_lend(&lender->pages, least, most > least ? most : least, may_grow, &loan))
+            return NULL;
+        count_loan(lender, heap->slot, loan.pages);
+        page_heap_borrow(&heap->pages, &loan);
+        probe_borrow(heap->slot, lender->slot, loan.pages);
+        span = page_heap_alloc(&heap->pages, want); /* another may have used or repaid it */
+    }
+    return span;
 }
 
 /* From what the others have resident and free, the nearest first. */
@@ -267,7 +123,8 @@ static struct span *borrow_growing(struct heap *heap, const struct span_request 
     for (unsigned i = 1; i < topology->slots; i++) {
         unsigned near = topology->nearest[heap->slot][i];
         struct heap *lender = usable_slot(near) == near ? heap_get(near) : NULL;
-        if (lender == NULL || !permitted(lender, want->pages + want->align_pages - 1, pressure))
+        if (lender == NULL ||
+            !heap_permitted(lender, want->pages + want->align_pages - 1, pressure))
             continue;
         struct span *span = borrow_from(heap, lender, want, true);
         if (span != NULL)
@@ -326,25 +183,28 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (unsigned slot = 0; slot < NH_HEAPS && span == NULL; slot++) {
             struct heap *other = heap_if_exists(slot);
-            if (other != NULL && other != heap && permitted(heap, want->pages, ANY_MEMORY) &&
+            if (other != NULL && other != heap && heap_permitted(heap, want->pages, ANY_MEMORY) &&
                 page_heap_unmap(&other->pages, sizes[i]))
                 span = grow(heap, want, ANY_MEMORY);
         }
     return span;
 }
 
+/* The same where what all heaps have is in pieces: whole huge pages of these, as many as are
+ * wanted. */
+static struct span *grow_over_pieces(struct heap *heap, const struct span_request *want)
+{
+    size_t need = round_up(want->pages + want->align_pages, NH_HUGE_PAGES), gone = 0;
+    if (!heap_permitted(heap, want->pages, ANY_MEMORY))
+        return NULL;
+    for (struct heap *other = NULL; gone < need && (other = heap_after(other)) != NULL;)
+        gone += page_heap_trim(&other->pages, need - gone);
+    return gone != 0 ? grow(heap, want, ANY_MEMORY) : NULL;
+}
+
 /* What the kernel gets back is counted in batches, and the tables go that led to it: it may be
  * more than the heap's pages by this part. */
 #define GAIN_SHIFT 3
-
-/* One asks at a time: nobody is refused because of what another one tries. */
-static bool system_refuses(size_t pages)
-{
-    lock_acquire(&asking);
-    bool refused = os_refuses(pages << NH_PAGE_SHIFT);
-    lock_release(&asking);
-    return refused;
-}
 
 /* Whether to give back everything would not help: more is wanted than all that the heaps have
  * and could be had beside it, be it memory, addresses, or what limits leave.  Else each such
@@ -365,10 +225,10 @@ static bool is_in_vain(struct heap *heap, const struct span_request *want)
     if (want->pages > limit)
         return true;
     /* Not less than system_room is told for any heap, however hard the system is pressed. */
-    size_t room = pages_in(placement_works() ? room_of_process() : room_of_cgroup());
+    size_t room = room_in_pages(placement_works() ? room_of_process() : room_of_cgroup());
     if (want->pages - gain > room)
         return true;
-    return system_refuses(want->pages - gain);
+    return heap_system_refuses(want->pages - gain);
 }
 
 static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_request *want)
@@ -391,7 +251,9 @@ static NH_SLOW struct span *alloc_at_last(struct heap *heap, const struct span_r
     struct span *span = grow(heap, want, ANY_MEMORY);
     if (span == NULL)
         span = grow_over_others(heap, want);
-    return span != NULL ? span : alloc_elsewhere(heap, want);
+    if (span == NULL)
+        span = alloc_elsewhere(heap, want);
+    return span != NULL ? span : grow_over_pieces(heap, want);
 }
 
 /* Whether there is memory for what the span table says of so many pages.  A kernel that maps
@@ -401,7 +263,7 @@ static bool table_fits(size_t pages)
     uint64_t bytes = span_table_bytes(pages);
     if (nh_likely(bytes <= NH_TABLE_UNASKED))
         return true;
-    return bytes <= machine_room() >> NH_TABLE_SHIFT;
+    return bytes <= heap_machine_room() >> NH_TABLE_SHIFT;
 }
 
 /* Why to give back everything would not help, or NULL. */
@@ -446,7 +308,7 @@ static const char *refused_by(struct heap *heap, const struct span_request *want
         return why;
     if (page_heap_used(&heap->pages) + want->pages > page_heap_limit_pages(&heap->pages))
         return "NEARHEAP_NODE_LIMIT";
-    if (system_refuses(want->pages))
+    if (heap_system_refuses(want->pages))
         return "the kernel maps no more: its commit limit, ulimit -v or -d, or mappings";
     return "no room on the nodes that may be used, or in the control group";
 }

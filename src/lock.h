@@ -22,7 +22,7 @@ enum lock_rank {
     LOCK_HEAPS,     /* creation of heaps (heap.c), boot (process.c) */
     LOCK_RECLAIM,   /* one collects what a heap is owed at a time (heap.c) */
     LOCK_REGISTRY,  /* the list of caches (cache_registry.c) */
-    LOCK_ROOM,      /* one asks how much memory there is at a time (heap_span.c) */
+    LOCK_ROOM,      /* one asks how much memory there is at a time (heap_room.c) */
     LOCK_INBOX,     /* one node's returned magazines (heap_inbox.c) */
     LOCK_CENTRAL,   /* one node's list of one class (central.c) */
     LOCK_TURN,      /* whose turn it is to take the next (page_heap_os.c) */

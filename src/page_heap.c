@@ -52,7 +52,10 @@ bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t 
     if (enough) {
         if (most < pages)
             most = pages;
-        heap->quota = room < most ? room : most;
+        size_t grant = room < most ? room : most;
+        /* What another thread was granted and has not taken yet is not taken from it. */
+        if (heap->quota < grant || heap->quota > room)
+            heap->quota = grant;
     }
     lock_release(&heap->lock);
     return enough;

@@ -10,7 +10,7 @@
  * always, neighbours of both kinds only when nothing else fits.
  *
  * Taking clean pages is taking memory from the system: a quota says how many
- * may be taken, whoever calls renews it (heap_span.c).
+ * may be taken, whoever calls renews it (heap_room.c).
  *
  * Pages that another heap lent are free spans of a third kind, joined only with
  * pages of the same lender.

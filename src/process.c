@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "guard_report.h"
 #include "harden.h"
+#include "heap_room.h"
 #include "leaks.h"
 #include "lock.h"
 #include "log.h"

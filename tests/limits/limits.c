@@ -402,6 +402,32 @@ static void case_holes(void)
            sum / MIB, "none", again / MIB);
 }
 
+/* Every second of large objects is freed: together these are room for one that is longer than
+ * each. */
+static void case_pieces(void)
+{
+    enum { PIECES = 16, TIMES = 3 };
+    void *piece[PIECES];
+    size_t bytes = limit_bytes / PIECES, count = 0;
+    while (count < PIECES && (piece[count] = malloc(bytes)) != NULL)
+        memset(piece[count], (int)count, bytes), count++;
+    CHECK(count > 2 * TIMES);
+    for (size_t i = 0; i < count; i += 2)
+        free(piece[i]);
+    char *whole = malloc(TIMES * bytes);
+    CHECK(whole != NULL);
+    memset(whole, PIECES, TIMES * bytes);
+    for (size_t i = 1; i < count; i += 2) {
+        for (size_t k = 0; k < bytes; k++)
+            CHECK(((char *)piece[i])[k] == (char)i);
+        free(piece[i]);
+    }
+    free(whole);
+    refusals = 0;
+    printf("%-16s %5d %-22s %8zu %8s %8zu\n", limit_name, nh_node_count(), "one of the pieces",
+           count * bytes / MIB, "none", TIMES * bytes / MIB);
+}
+
 int main(int argc, char **argv)
 {
     bool holes = argc == 4 && strcmp(argv[1], "--holes") == 0;
@@ -427,6 +453,7 @@ int main(int argc, char **argv)
         set_limit(RLIMIT_AS);
     else if (strcmp(limit_name, "data") == 0)
         set_limit(RLIMIT_DATA);
+    case_pieces();
     case_of(&small);
     case_of(&large);
     case_threads();

@@ -27,6 +27,10 @@ endforeach()
 run(maps_8_nodes limits 120 COMMAND limits maps 300
     ENVIRONMENT "NEARHEAP_TOPOLOGY=synthetic:numa:8 core:1 pu:1")
 
+program(grants SOURCES ${CMAKE_CURRENT_LIST_DIR}/grants.c)
+target_include_directories(grants PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+run(grants limits 60 COMMAND grants ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_2}")
+
 # Refused at once: by what the machine has (not in mode 1 of overcommit, as guests are in, where
 # the tables are what there is no memory for), by limits.
 program(refused SOURCES ${CMAKE_CURRENT_LIST_DIR}/refused.c)
