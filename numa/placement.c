@@ -74,13 +74,15 @@ bool placement_works(void)
     return placing && !atomic_load_explicit(&refused, memory_order_relaxed);
 }
 
-/* False when the policy is not set; says so the first time. */
+/* Nodes stay the same when the process's cpuset loses some and gets them back: else the kernel
+ * would put others in their place, and leave them there.  False when the policy is not set; says so
+ * the first time. */
 static bool bind_pages(void *at, size_t bytes, int mode, const struct node_mask *nodes,
                        unsigned flags)
 {
     int saved = errno;
-    bool done = syscall(SYS_mbind, at, bytes, (unsigned long)mode, nodes->word,
-                        (unsigned long)KERNEL_NODES_MAX, flags) == 0;
+    bool done = syscall(SYS_mbind, at, bytes, (unsigned long)mode | MPOL_F_STATIC_NODES,
+                        nodes->word, (unsigned long)KERNEL_NODES_MAX, flags) == 0;
     int error = errno;
     errno = saved;
     /* Other errors are about this range, or a node that just left the cpuset. */

@@ -179,8 +179,10 @@ uint64_t room_plan_left(struct room_plan *plan, const struct room *node, uint64_
     uint64_t come = taken != ROOM_BOUNDLESS ? above(taken, plan->taken) : 0;
     uint64_t more = (lost < come ? lost : come) / 2;
     if (plan->most + more < room) {
-        *plan = (struct room_plan){
-            .most = room + (plan->most == 0 ? used : 0), .cache = node->cache, .taken = taken};
+        *plan = (struct room_plan){.node = plan->node,
+                                   .most = room + (plan->most == 0 ? used : 0),
+                                   .cache = node->cache,
+                                   .taken = taken};
         more = 0;
     }
     return above(plan->most + more, used);
@@ -189,6 +191,8 @@ uint64_t room_plan_left(struct room_plan *plan, const struct room *node, uint64_
 uint64_t room_of_plan(struct room_plan *plan, int node, uint64_t used, bool hard)
 {
     struct room room;
+    if (plan->node != node) /* the heap has moved */
+        *plan = (struct room_plan){.node = node};
     if (excluded(node))
         return 0;
     if (!read_node(node, &room))

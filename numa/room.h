@@ -38,6 +38,7 @@ struct room_plan {
     uint64_t most;  /* what it may use, when that was first seen or has grown; 0 before */
     uint64_t cache; /* of files, then */
     uint64_t taken; /* of the process, then (room_taken) */
+    int node;       /* whose all that is: of another the heap plans anew */
 };
 
 /* What such a heap, which uses `used`, may still take: of unused memory or, with `hard`, of half

@@ -205,6 +205,34 @@ static void move_span(const struct span_view *view, int node, struct nh_migratio
     }
 }
 
+/* Times that all of a heap is looked at: what realloc moves meanwhile, or another heap has just
+ * got, may be missed each time. */
+#define PASSES_MOST 3
+
+static void move_heap(unsigned slot, int node, struct nh_migration *done)
+{
+    uint64_t before;
+    unsigned pass = 0;
+    do {
+        struct span_view view;
+        before = done->moved_bytes;
+        done->failed_bytes = 0;
+        for (uintptr_t at = 0; heap_walk(&at, &view);)
+            if (view.lender == slot)
+                move_span(&view, node, done);
+    } while (done->moved_bytes != before && ++pass < PASSES_MOST);
+}
+
+/* Who maps memory for the heap at this moment may have read where it was before. */
+static void let_growth_pass(unsigned slot)
+{
+    struct heap *heap = heap_if_exists(slot);
+    if (heap == NULL)
+        return;
+    lock_acquire(&heap->pages.lock);
+    lock_release(&heap->pages.lock);
+}
+
 int nh_migrate_heap(int from, int to, struct nh_migration *out)
 {
     unsigned slot, target;
@@ -216,11 +244,9 @@ int nh_migrate_heap(int from, int to, struct nh_migration *out)
         return -1;
     }
     placement_redirect(slot, target);
+    let_growth_pass(slot);
     struct nh_migration done = {0};
-    struct span_view view;
-    for (uintptr_t at = 0; heap_walk(&at, &view);)
-        if (view.lender == slot)
-            move_span(&view, to, &done);
+    move_heap(slot, to, &done);
     probe_migrate(from, to, done.moved_bytes, done.failed_bytes);
     if (out == NULL)
         return 0;

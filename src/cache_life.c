@@ -105,6 +105,8 @@ void cache_follow_thread(struct cache *cache)
     /* Before what it counts is read. */
     atomic_store_explicit(&cache->changes_seen, topology_changes(), memory_order_relaxed);
     struct heap *heap = heap_get(present_slot(topology_now(), cache->thread_number));
+    if (nh_unlikely(heap == NULL)) /* there is no memory for it: later, perhaps */
+        atomic_store_explicit(&cache->changes_seen, topology_changes() - 1, memory_order_relaxed);
     if (heap == NULL || heap == cache_heap_of(cache))
         return;
     cache_empty(cache);

@@ -180,6 +180,7 @@ static bool fit_anew(struct slot *slot, struct heap *heap, size_t bytes, size_t 
                                 .align_pages = alignment >> NH_PAGE_SHIFT,
                                 .state = SPAN_MANUAL,
                                 .cls = NH_CLASS_GUARD,
+                                .modest = true,
                                 .clean_first = true};
     slot->span = heap_span_alloc(heap, &want);
     if (slot->span == NULL)

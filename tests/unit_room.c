@@ -260,6 +260,17 @@ static void what_the_process_has_is_told(void **state)
     assert_true(status == 0 || status == CANNOT);
 }
 
+/* What is planned with on one node says nothing of another. */
+static void a_heap_that_moves_plans_anew(void **state)
+{
+    (void)state;
+    struct room_plan plan = {.most = (uint64_t)1 << 60, .node = 1};
+    uint64_t left = room_of_plan(&plan, 0, 0, true);
+    assert_int_equal(plan.node, 0);
+    assert_true(left == ROOM_BOUNDLESS || left < (uint64_t)1 << 60);
+    assert_true(plan.most < (uint64_t)1 << 60);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +284,7 @@ int main(void)
         cmocka_unit_test(what_is_not_touched_is_planned_once),
         cmocka_unit_test(text_that_lies_anywhere),
         cmocka_unit_test(what_the_process_has_is_told),
+        cmocka_unit_test(a_heap_that_moves_plans_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
