@@ -195,11 +195,11 @@ void __wrap_os_advise_huge(void *at, size_t bytes, enum os_huge use)
 
 static enum os_huge use_of(const struct span *span)
 {
-    unsigned n = 0;
-    while (n < ADVISED && span->base - advised[n].at >= advised[n].bytes)
-        n++;
-    assert_true(n < ADVISED);
-    return advised[n].use;
+    for (unsigned n = 0; n < ADVISED; n++)
+        if (span->base - advised[n].at < advised[n].bytes)
+            return advised[n].use;
+    fail();
+    return OS_HUGE_DEFAULT;
 }
 
 /* That a heap's first mapping is to have none is for those that stay small. */

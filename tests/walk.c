@@ -212,7 +212,7 @@ static void *moves(void *arg)
         void *objects[MOVED][MOST_HELD];
         int node = (int)((first + i) % NODES);
         if (nh_set_thread_node(node) != 0)
-            continue; /* there is no such node */
+            continue;                                  /* there is no such node */
         unsigned held = node % 2 == 0 ? MOST_HELD : 2; /* so that some go from one to the other */
         for (size_t k = 0; k < (size_t)MOVED * held; k++) {
             void *object = malloc(16 * (1 + k % MOVED));
