@@ -128,9 +128,7 @@ static void *alloc_on(unsigned slot, size_t size, bool *zeroed)
             return object;
         nh_free(object); /* the thread moved in between */
     }
-    void *object = sampling_for_any() != 0
-                       ? sample_alloc_on(heap, size, NH_GRAIN, size_class_bytes(cls))
-                       : NULL;
+    void *object = sample_alloc_on(heap, size, NH_GRAIN, size_class_bytes(cls));
     return object != NULL ? object : central_take_one(heap_central(heap, cls));
 }
 

@@ -318,9 +318,7 @@ static void *alloc(struct heap *heap, size_t size, size_t alignment)
     }
     if (nh_thread.exchanges++ % TICK_ALLOCATIONS == 0)
         (void)heap_tick(heap);
-    void *object = sampling_for_any() != 0
-                       ? sample_alloc_on(heap, size, alignment, size_class_bytes(cls))
-                       : NULL;
+    void *object = sample_alloc_on(heap, size, alignment, size_class_bytes(cls));
     if (nh_unlikely(object != NULL))
         return object;
     struct central *central = heap_central(heap, cls);

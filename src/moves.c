@@ -8,6 +8,9 @@
 
 #include <stdatomic.h>
 
+NH_STATIC(OS_MAPPINGS_MOVED <= MOVES_MAPPINGS_MOST / MOVES_PERIOD,
+          "a period's moves fit into the other half of the mappings");
+
 static _Atomic size_t asked;  /* relaxed: a count */
 static _Atomic bool too_many; /* relaxed: what the last count said; it orders nothing */
 

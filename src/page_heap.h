@@ -98,7 +98,8 @@ const char *page_heap_place(const struct page_heap *heap, char room[PAGE_HEAP_PL
  * which is renewed at once. */
 void page_heap_limit(struct page_heap *heap, size_t limit_pages, size_t quota);
 /* Lets the heap take clean pages: as many as `room`, what the system can give,
- * and the limit allow, but not more than `most` (or `pages`, if that is more).
+ * and the limit allow, but not more than `most` (or `pages`, if that is more).  What it may
+ * take already stays, within `room`: another thread asked for it.
  * False, and nothing changed, when that is less than `pages`. */
 bool page_heap_permit(struct page_heap *heap, size_t pages, size_t room, size_t most);
 /* What is left of it. */

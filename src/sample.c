@@ -54,7 +54,7 @@ void *sample_alloc(size_t size, size_t alignment, size_t bytes, size_t weighed)
     return alloc(cache_heap(), size, alignment, bytes, weighed);
 }
 
-void *sample_alloc_on(struct heap *heap, size_t size, size_t alignment, size_t bytes)
+void *sample_chosen_on(struct heap *heap, size_t size, size_t alignment, size_t bytes)
 {
     return sampling_hit(bytes) ? alloc(heap, size, alignment, bytes, bytes) : NULL;
 }

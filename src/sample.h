@@ -23,6 +23,11 @@ void sample_stop(enum sampling_purpose purpose);
  * way; then any other will do. */
 void *sample_alloc(size_t size, size_t alignment, size_t bytes, size_t weighed);
 /* The same of `heap`, if an object of a class of `bytes` from there is chosen. */
-void *sample_alloc_on(struct heap *heap, size_t size, size_t alignment, size_t bytes);
+void *sample_chosen_on(struct heap *heap, size_t size, size_t alignment, size_t bytes);
+NH_INLINE void *sample_alloc_on(struct heap *heap, size_t size, size_t alignment, size_t bytes)
+{
+    return nh_unlikely(sampling_for_any() != 0) ? sample_chosen_on(heap, size, alignment, bytes)
+                                                : NULL;
+}
 
 #endif
