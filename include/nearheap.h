@@ -48,7 +48,8 @@ NH_API void *nh_realloc(void *ptr, size_t size);
 NH_API void *nh_reallocarray(void *ptr, size_t count, size_t size);
 NH_API void nh_free(void *ptr);
 /* C23: `size` (and `alignment`) must be what was asked for at allocation; a size
- * that the object never had room for is reported as a bad free. */
+ * that the object never had room for is reported as a bad free, and in a hardened
+ * process any other than that, for objects up to the largest size class. */
 NH_API void nh_free_sized(void *ptr, size_t size);
 NH_API void nh_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 NH_API int nh_posix_memalign(void **out, size_t alignment, size_t size);

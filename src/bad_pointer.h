@@ -16,7 +16,7 @@
 
 /* "bad <call> of 0x…: <what it is>"; `call` is "free", "realloc" or "nh_pages_free". */
 NH_SLOW void bad_pointer_report(const char *call, const void *ptr);
-/* free_sized with a size of another class. */
+/* free_sized with a size that is not the object's. */
 NH_SLOW void bad_pointer_size(const void *ptr, size_t object, size_t claimed);
 /* The line, with who saw it: all processes of a server may write to one file. */
 #define bad_pointer_line(format, ...)                                                              \

@@ -290,7 +290,23 @@ size_t harden_usable_size(const void *ptr)
     return is_live(NULL, &at, word, &unused) ? at.room - unused : at.room;
 }
 
+bool harden_has_size(const void *ptr, size_t size)
+{
+    struct place at;
+    unsigned unused;
+    return !find_place(ptr, &at) ||
+           !is_live(NULL, &at, atomic_load_explicit(word_at(&at), memory_order_relaxed), &unused) ||
+           size == at.room - unused;
+}
+
 /* ---- malloc ---- */
+
+static void set_size(const struct place *at, size_t size)
+{
+    unsigned unused = (unsigned)(at->room - size);
+    memset(at->object + size, secret.fill, unused);
+    atomic_store_explicit(word_at(at), word_of(at, unused), memory_order_relaxed);
+}
 
 /* A free object, which becomes one of `size` bytes. */
 static void give_out(void *object, size_t size)
@@ -302,9 +318,14 @@ static void give_out(void *object, size_t size)
         report_write(&at, other);
         memset(at.object, 0, at.room);
     }
-    memset(at.object + size, secret.fill, at.room - size);
-    unsigned unused = (unsigned)(at.room - size);
-    atomic_store_explicit(word_at(&at), word_of(&at, unused), memory_order_relaxed);
+    set_size(&at, size);
+}
+
+void harden_shrink(void *ptr, size_t size)
+{
+    struct place at;
+    nh_require(find_place(ptr, &at));
+    set_size(&at, size);
 }
 
 /* `alignment` is a power of two; `size` at most NH_CLASS_MAX. */

@@ -42,6 +42,10 @@ void *harden_alloc(struct heap *heap, size_t size);
 NH_SLOW void harden_free(void *ptr);
 /* What was asked for. */
 size_t harden_usable_size(const void *ptr);
+/* Whether that is it; true also where no live object is, which harden_check reports. */
+bool harden_has_size(const void *ptr, size_t size);
+/* The live object becomes one of `size` bytes, at most what it has. */
+NH_SLOW void harden_shrink(void *ptr, size_t size);
 /* Whether a live object is there; reports what is not, or what was written behind it.  `call`
  * is as for bad_pointer_report. */
 bool harden_check(const char *call, const void *ptr);

@@ -78,7 +78,9 @@ static void check_size(const void *ptr, size_t alignment, size_t size)
     if (ptr == NULL || home == 0)
         return; /* free says what it is */
     size_t bytes = usable_size(ptr, home);
-    if (nh_unlikely(size > bytes || ((uintptr_t)ptr & (alignment - 1)) != 0))
+    bool hardened = row_home_class(home) == NH_CLASS_HARDENED;
+    bool fits = hardened ? harden_has_size(ptr, size) : size <= bytes;
+    if (nh_unlikely(!fits || ((uintptr_t)ptr & (alignment - 1)) != 0))
         bad_pointer_size(ptr, bytes, size);
 }
 
@@ -115,6 +117,8 @@ static void *realloc_copy(void *ptr, size_t had, size_t size)
         if (size > had)
             return NULL;
         errno = saved; /* to have less is never refused */
+        if (row_home_class(object_home(ptr)) == NH_CLASS_HARDENED)
+            harden_shrink(ptr, size);
         return ptr;
     }
     memcpy(object, ptr, had < size ? had : size);

@@ -77,5 +77,11 @@ if(can_replace)
         "nearheap: bad free of ${hex}: behind the last object of 112 bytes in its span" "${harden}")
     misuse(sized_mismatch_hardened abort sized_mismatch
         "nearheap: bad free of ${hex}: object of 64 bytes freed with size 1000" "${harden}")
+    misuse(sized_less abort sized_less
+        "nearheap: bad free of ${hex}: object of 64 bytes freed with size 63" "${harden}")
+    misuse(sized_less_unknown on sized_less silence "")
+    misuse(sized_byte_hardened abort sized_byte
+        "nearheap: bad free of ${hex}: object of 64 bytes freed with size 65" "${harden}")
+    misuse(sized_freed abort sized_freed "nearheap: bad free of ${hex}: already free" "${harden}")
     misuse(nothing_hardened on works silence "${harden}")
 endif()
