@@ -297,6 +297,14 @@ static void open_again(void)
     open_somewhere();
 }
 
+/* Its time is over.  What came while another's command was carried out has not been read. */
+static void end_late(struct connection *connection)
+{
+    connection_ready(connection->socket.fd);
+    if (connection->socket.fd >= 0)
+        end_connection(connection);
+}
+
 void control_beat(void)
 {
     if (listener.fd >= 0 && !own_fd_is(&listener))
@@ -304,7 +312,7 @@ void control_beat(void)
     uint64_t now = os_now_ms();
     for (unsigned i = 0; i < CONNECTIONS; i++)
         if (connections[i].socket.fd >= 0 && now - connections[i].since_ms > PATIENCE_MS)
-            end_connection(&connections[i]);
+            end_late(&connections[i]);
     if (own_fd_is(&listener))
         accept_connections(free_connection() != NULL);
 }
