@@ -74,6 +74,16 @@ def groups(workloads, threads, rounds, settle):
     return planned
 
 
+def turns(planned, chosen):
+    """Each group with the order of its allocators.  The turn is counted within a round, so
+    that a group's is the next one in the next round, of however many a round consists."""
+    places = collections.Counter()
+    for group in planned:
+        place = places[group.kind, group.round]
+        places[group.kind, group.round] += 1
+        yield group, paired.rotated(chosen, group.round + place)
+
+
 # ---- One run ------------------------------------------------------------------
 
 def ended_badly(ran):
@@ -222,8 +232,7 @@ def run_all(planned, chosen, journal, program, scale, settle, timeout):
     done = {group_of(run) for run in journal.runs}
     failed = {(r["threads"], r["workload"], r["allocator"])
               for r in journal.runs if r["status"] != "ok"}
-    left = [(group, paired.rotated(chosen, group.round + place))
-            for place, group in enumerate(planned) if group not in done]
+    left = [(group, names) for group, names in turns(planned, chosen) if group not in done]
     if done:
         paired.progress(f"{len(journal.runs)} runs were finished before")
     time_left, spoken = TimeLeft(journal.runs), 0

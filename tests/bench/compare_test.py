@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench")
 sys.path.insert(0, BENCH)
 import compare_runs
+import paired
 
 BUILD, NEARHEAP, BROKEN = sys.argv[1:4]
 WORKLOADS = {"small", "vectors"}
@@ -39,6 +40,46 @@ def compare(*more):
 
 def key(run):
     return compare_runs.group_of(run), run["allocator"]
+
+
+class Turns(unittest.TestCase):
+    def orders(self, allocators, workloads, threads=(2,)):
+        """By workload and number of threads, the allocators' order in each round: as
+        many rounds as it takes until it begins anew."""
+        rounds = 2 * len(allocators)
+        found = {}
+        planned = compare_runs.groups([f"w{i}" for i in range(workloads)], threads, rounds, 1)
+        for group, names in compare_runs.turns(planned, allocators):
+            self.assertEqual(sorted(names), sorted(allocators))
+            if group.kind == compare_runs.TIMED:
+                found.setdefault((group.workload, group.threads), []).append(names)
+        return found
+
+    def test_each_leads_and_follows(self):
+        # Among them those that a round's number of groups has a factor in common with.
+        for number in (2, 3, 4, 5, 7):
+            allocators = [f"a{i}" for i in range(number)]
+            for workloads, threads in ((19, (2,)), (19, (1, 2)), (20, (2,)), (9, (2,)), (1, (2,))):
+                for what, rounds in self.orders(allocators, workloads, threads).items():
+                    with self.subTest(allocators=number, workloads=workloads, what=what):
+                        for place in range(number):
+                            at_it = [order[place] for order in rounds]
+                            self.assertEqual({at_it.count(name) for name in allocators}, {2})
+                        forth = [self.is_forth(order, allocators) for order in rounds]
+                        if number > 2:
+                            self.assertEqual(forth, [forth[0], not forth[0]] * number)
+
+    @staticmethod
+    def is_forth(order, allocators):
+        """Whether who follows the first of them is the second, unless he is the last."""
+        first = order.index(allocators[0])
+        return order[(first + 1) % len(order)] == allocators[1]
+
+    def test_settled_runs_rotate_as_well(self):
+        planned = compare_runs.groups(["w0", "w1", "w2", "w3"], [2], 5, 1)
+        settled = [names for group, names in compare_runs.turns(planned, ["a", "b"])
+                   if group.kind == compare_runs.SETTLED]
+        self.assertEqual(settled, [paired.rotated(["a", "b"], turn) for turn in range(4)])
 
 
 class Compare(unittest.TestCase):
