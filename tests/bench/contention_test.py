@@ -25,29 +25,44 @@ BUILD, NEARHEAP = sys.argv[1:3]
 SECONDS_MOST = 120
 
 
-def simulate(cpus, think, hold, turns):
+def simulate(cpus, think, hold, locks, turns):
     """CPUs that think and hold for times of exponential distribution: the rate at which
-    one gets the lock over that when alone, and how often it is found taken."""
+    one gets a lock over that when alone, and how often it is found taken."""
     chance = random.Random(4711)
     arrivals = [(chance.expovariate(1 / think), n) for n in range(cpus)]
     heapq.heapify(arrivals)
-    free_at = taken = now = 0.0
+    free_at = [0.0] * locks
+    taken = now = 0.0
     for _ in range(turns):
         now, cpu = heapq.heappop(arrivals)
-        taken += free_at > now
-        free_at = max(free_at, now) + chance.expovariate(1 / hold)
-        heapq.heappush(arrivals, (free_at + chance.expovariate(1 / think), cpu))
+        lock = chance.randrange(locks)
+        taken += free_at[lock] > now
+        free_at[lock] = max(free_at[lock], now) + chance.expovariate(1 / hold)
+        heapq.heappush(arrivals, (free_at[lock] + chance.expovariate(1 / think), cpu))
     return turns / cpus / now * (think + hold), taken / turns
 
 
 class Contention(unittest.TestCase):
     def test_the_model(self):
-        for cpus, think, hold in [(1, 100, 10), (2, 100, 10), (8, 1000, 100), (16, 1000, 100),
-                                  (64, 5000, 100)]:
-            rate, taken = contention.lock_use(cpus, think, hold)
-            seen_rate, seen_taken = simulate(cpus, think, hold, 200000)
-            self.assertAlmostEqual(rate, seen_rate, delta=0.02)
-            self.assertAlmostEqual(taken, seen_taken, delta=0.02)
+        for cpus, think, hold, locks in [
+                (1, 100, 10, 1), (2, 100, 10, 1), (8, 1000, 100, 1), (16, 1000, 100, 1),
+                (64, 5000, 100, 1), (1, 100, 10, 16), (2, 100, 100, 2), (8, 100, 100, 4),
+                (32, 650, 105, 16), (64, 650, 105, 16), (64, 1560, 105, 16)]:
+            with self.subTest(cpus=cpus, think=think, hold=hold, locks=locks):
+                rate, taken = contention.lock_use(cpus, think, hold, locks)
+                seen_rate, seen_taken = simulate(cpus, think, hold, locks, 200000)
+                self.assertAlmostEqual(rate, seen_rate, delta=0.02)
+                self.assertAlmostEqual(taken, seen_taken, delta=0.02)
+
+    def test_what_it_says_of_a_run(self):
+        run = {"cpu_ns": 650e3, "exchanges": 1000}
+        for locks in (1, contention.SPREAD):
+            for cpus, said in contention.estimate(run, 5, locks).items():
+                with self.subTest(cpus=cpus, locks=locks):
+                    seen_rate, seen_taken = simulate(cpus, 650, 5 + contention.TRANSFER_NS, locks,
+                                                     200000)
+                    self.assertAlmostEqual(said["efficiency"], seen_rate, delta=0.02)
+                    self.assertAlmostEqual(said["taken"], seen_taken, delta=0.02)
 
     def test_a_run(self):
         ran = subprocess.run([PROGRAM, "--build", BUILD, "--lib", NEARHEAP, "--scale", "0.05",
