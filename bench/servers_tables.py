@@ -56,7 +56,7 @@ def beside(row, other, base=BASE):
     made = paired.compare(row[base], row[other])
     text = f"{made['ratio']:.2f}"
     if len(row[base]) > 1:
-        text += f" ({made['low']:.2f}–{made['high']:.2f})"
+        text += f" ({made['low']:.2f}-{made['high']:.2f})"
     return text, made["ratio"]
 
 

@@ -95,9 +95,9 @@ class Tables(unittest.TestCase):
                       "nearheap 1.30, slow 0.32, fast 0.79", lines)
         rows = [line for line in lines if line.startswith("| x,")]
         self.assertEqual(rows, [
-            "| x, get | 315.00/s | 100.00/s | 250.00/s | failed | 1.30 (1.10–1.50) fast |",
-            "| x, get | 2.00 ms | 1.00 ms | 4.00 ms | failed | 2.00 (2.00–2.00) slow |",
-            "| x, peak | 3.0 MiB | 4.0 MiB | 2.0 MiB | failed | 1.50 (1.50–1.50) fast |"])
+            "| x, get | 315.00/s | 100.00/s | 250.00/s | failed | 1.30 (1.10-1.50) fast |",
+            "| x, get | 2.00 ms | 1.00 ms | 4.00 ms | failed | 2.00 (2.00-2.00) slow |",
+            "| x, peak | 3.0 MiB | 4.0 MiB | 2.0 MiB | failed | 1.50 (1.50-1.50) fast |"])
 
 
 if __name__ == "__main__":
