@@ -127,6 +127,17 @@ def measure(program, group, allocator, path, scale, settle, timeout):
 
 # ---- The journal ----------------------------------------------------------------
 
+# Beginnings of the names of variables that allocators are set by; what a program is
+# measured with is theirs, too.
+SETTINGS = ("NEARHEAP_", "GLIBC_TUNABLES", "MALLOC_", "MIMALLOC_", "TCMALLOC_", "TBB_MALLOC_")
+
+
+def settings():
+    """The allocators' variables in the environment, which reach what is measured."""
+    return {name: value for name, value in sorted(os.environ.items())
+            if name.startswith(SETTINGS)}
+
+
 def digest(path):
     """Tells one build of a library or program from another."""
     with open(path, "rb") as file:
@@ -141,7 +152,8 @@ class Journal:
         self.path = path
         self.allocators = list(chosen)
         self.made_of = {"scale": scale, "workload": digest(program),
-                        "allocators": {name: digest(lib) for name, lib in chosen.items()}}
+                        "allocators": {name: digest(lib) for name, lib in chosen.items()},
+                        "environment": settings()}
         self.runs = []
         if path is not None and os.path.exists(path):
             self.load(settle)
@@ -172,11 +184,12 @@ class Journal:
         """Fails unless the file's runs were made as this process would make them."""
         for what, value in self.made_of.items():
             if not isinstance(made_of, dict) or what not in made_of:
-                raise Failed(f"--resume: {self.path} is not a file that compare wrote")
+                raise Failed(f"--resume: {self.path} is not a file that this compare wrote")
             if made_of[what] != value:
                 raise Failed(f"--resume: {self.path} was measured with another {what}: "
                              f"give another file, or the same --allocators, --add and --scale, "
-                             f"and libraries and program that were not built since")
+                             f"variables of allocators ({', '.join(SETTINGS)}), and libraries "
+                             f"and program that were not built since")
         if settle > 0 and any(r["kind"] == SETTLED and r["settle"] != settle for r in runs):
             raise Failed(f"--resume: {self.path} was measured with another --settle")
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench")
@@ -192,6 +193,9 @@ class Compare(unittest.TestCase):
             self.assertEqual(file.read(), finished)
         self.refused("another scale", *options, "--scale", "0.02")
         self.refused("another allocators", *options, "--add", f"again={NEARHEAP}")
+        for name in ("NEARHEAP_CACHE", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"):
+            with unittest.mock.patch.dict(os.environ, {name: "1"}):
+                self.refused("another environment", *options)
 
     def test_failures(self):
         ran = self.good("--allocators", f"nearheap,broken={BROKEN},glibc", "--rounds", "2")
