@@ -11,6 +11,7 @@ while then slows both sides of a ratio.  The median of the ratios is the result.
 import glob
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -129,8 +130,14 @@ def install(names):
 
 def environment(path, **more):
     """The environment of a process that is to use the library at `path`."""
-    made = dict(os.environ, LD_PRELOAD=path, **more)
-    return made
+    if re.search("[ :]", path):
+        raise Failed(f"{path}: LD_PRELOAD cannot name a file with a space or a colon in its path: "
+                     f"give one without")
+    return dict(os.environ, LD_PRELOAD=path, **more)
+
+
+# A line of the dynamic loader's: which file's use of a symbol goes to which other file.
+BINDING = re.compile(r"binding file (.+) \[\d+\] to (.+) \[\d+\]: normal symbol `(\w+)'")
 
 
 def check_binding(name, path, command):
@@ -147,12 +154,8 @@ def check_binding(name, path, command):
         text = "".join(open(f, errors="replace").read() for f in glob.glob(prefix + ".*"))
     program = os.path.realpath(shutil.which(command[0]) or command[0])
     for symbol in ("malloc", "free"):
-        targets = []
-        for line in text.splitlines():
-            if line.endswith(f"normal symbol `{symbol}'") or f"normal symbol `{symbol}' [" in line:
-                words = line.partition("binding file ")[2].split(" ")
-                if os.path.realpath(shutil.which(words[0]) or words[0]) == program:
-                    targets.append(words[3])
+        targets = [target for user, target, used in BINDING.findall(text) if used == symbol and
+                   os.path.realpath(shutil.which(user) or user) == program]
         if not targets:
             raise Failed(f"{command[0]}: the dynamic loader reports no use of {symbol}: "
                          f"is the program statically linked?")

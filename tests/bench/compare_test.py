@@ -223,6 +223,19 @@ class Compare(unittest.TestCase):
         self.refused("there is a glibc already", *with_glibc, "--add", f"glibc={NEARHEAP}")
         self.refused("none matches 'no_such'", *with_glibc, "--workloads", "no_such")
 
+    def test_paths(self):
+        for name in ("a space", "a:colon"):
+            link = self.path(f"{name}.so")
+            os.symlink(NEARHEAP, link)
+            why = f"{link}: LD_PRELOAD cannot name a file with a space or a colon"
+            self.refused(why, "--lib", link, "--allocators", "nearheap,glibc")
+            self.refused(why, "--allocators", f"nearheap,again={link}")
+            self.refused(why, "--allocators", "nearheap,glibc", "--add", f"again={link}")
+        # Of a program's path the loader's list of bindings tells no less.
+        program = self.path("a program")
+        os.symlink(os.path.join(BUILD, "bench", "workload"), program)
+        paired.check_binding("nearheap", NEARHEAP, [program, "--list"])
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
@@ -63,6 +64,23 @@ class Contention(unittest.TestCase):
                                                      200000)
                     self.assertAlmostEqual(said["efficiency"], seen_rate, delta=0.02)
                     self.assertAlmostEqual(said["taken"], seen_taken, delta=0.02)
+
+    def test_refused(self):
+        with tempfile.TemporaryDirectory(prefix="nearheap-") as folder:
+            link = os.path.join(folder, "a space.so")
+            os.symlink(NEARHEAP, link)
+            for why, arguments in (
+                    ("cannot name a file with a space or a colon", ["--lib", link]),
+                    # The dynamic loader ignores what is no library.
+                    ("and not of", ["--lib", PROGRAM]),
+                    ("no program", ["--build", folder, "--lib", NEARHEAP]),
+                    ("none matches 'moon'", ["--lib", NEARHEAP, "--workloads", "moon"])):
+                with self.subTest(why):
+                    ran = subprocess.run([PROGRAM, "--build", BUILD, *arguments],
+                                         capture_output=True, text=True, timeout=SECONDS_MOST)
+                    self.assertEqual((ran.returncode, ran.stdout), (1, ""), ran.stderr)
+                    self.assertIn(why, ran.stderr)
+                    self.assertEqual(ran.stderr.count("\n"), 1, ran.stderr)
 
     def test_a_run(self):
         ran = subprocess.run([PROGRAM, "--build", BUILD, "--lib", NEARHEAP, "--scale", "0.05",
