@@ -207,7 +207,7 @@ class Compare(unittest.TestCase):
         self.refused("FAILED: nearheap: small", "--lib", BROKEN, "--allocators", "nearheap,glibc",
                      "--rounds", "1")
         self.refused("FAILED: nearheap: small, threads: 2: not finished", "--allocators",
-                     "nearheap,glibc", "--rounds", "1", "--timeout", "0.0001")
+                     "nearheap,glibc", "--rounds", "1", "--timeout", "0")
 
     @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
     def test_plot(self):
