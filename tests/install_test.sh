@@ -63,6 +63,13 @@ export PKG_CONFIG_PATH=$lib/pkgconfig
 # shellcheck disable=SC2046 # a list of flags
 cc -fno-builtin user.c -o by_pkg_config $(pkg-config --cflags --libs nearheap)
 expect "$(LD_LIBRARY_PATH=$lib ./by_pkg_config)" "on nearheap" pkg-config
+# Another build, configured only: its library is to lie at a full path, which is told as it is.
+source=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$build/CMakeCache.txt")
+cmake -S "$source" -B full -DNEARHEAP_TESTS=OFF -DNEARHEAP_BENCH=OFF \
+    -DCMAKE_INSTALL_PREFIX=/opt/nearheap -DCMAKE_INSTALL_LIBDIR=/opt/lib >/dev/null
+said=$(PKG_CONFIG_PATH=full pkg-config --cflags --libs nearheap)
+read -r said <<<"$said"
+expect "$said" "-I/opt/nearheap/include -L/opt/lib -lnearheap" "pkg-config, a full path"
 
 # CMake package.
 cat >CMakeLists.txt <<'END'
