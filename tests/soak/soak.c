@@ -10,20 +10,24 @@
  * through many phases.  Every object's contents are verified when it is freed.
  *
  * What is resident, the address space and live bytes are sampled at the end of each
- * phase.  In the end the last quarter is compared with the second one.
+ * phase, and calls are timed.  In the end the last quarter is compared with the second one.
  *
  * usage: soak [--seconds N] [--threads N] [--periods N] [--scale X]
- *             [--drift PERCENT]
+ *             [--drift PERCENT] [--slower PERCENT]
  *   --seconds N      so long (default 10)
  *   --threads N      threads that hold objects (default 3)
  *   --periods N      so many periods, a multiple of 16 (default: of 45 s, at least 16)
  *   --scale X        X times the memory (default 1: 60 MiB, and 100 in a burst, of 3 threads)
  *   --drift PERCENT  how much more the last quarter may have than the second (default 2)
+ *   --slower PERCENT how much longer the 99th percentile of a malloc or a free may take then
+ *                    (default 50): the least of each quarter's rows, for what a busy machine
+ *                    adds comes and goes, and a drift stays
  * Status 77 where the two quarters did not have the same live bytes.
  */
 #include "churn.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -42,7 +46,7 @@ struct row {
 };
 
 static unsigned seconds = 10, threads = 3, periods;
-static double drift = 2;
+static double drift = 2, slower = 50;
 static struct row rows[INTERVALS];
 static struct churn_thread *workers;
 
@@ -59,10 +63,13 @@ static double number(const char *text, double least, double most)
 
 static void read_options(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'}, {"threads", required_argument, NULL, 't'},
-        {"periods", required_argument, NULL, 'p'}, {"scale", required_argument, NULL, 'x'},
-        {"drift", required_argument, NULL, 'd'},   {0}};
+    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"periods", required_argument, NULL, 'p'},
+                                            {"scale", required_argument, NULL, 'x'},
+                                            {"drift", required_argument, NULL, 'd'},
+                                            {"slower", required_argument, NULL, 'l'},
+                                            {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (option) {
         case 's':
@@ -79,6 +86,9 @@ static void read_options(int argc, char **argv)
             break;
         case 'd':
             drift = number(optarg, 0, 1000);
+            break;
+        case 'l':
+            slower = number(optarg, 0, 1000);
             break;
         default:
             exit(2);
@@ -195,6 +205,22 @@ static struct sample quarter(unsigned which, double *addresses_most)
     return mean;
 }
 
+static unsigned smaller(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static struct churn_times least_times(unsigned which)
+{
+    struct churn_times least = {.malloc_p99 = UINT_MAX, .free_p99 = UINT_MAX};
+    for (unsigned i = which * INTERVALS / 4; i < (which + 1) * INTERVALS / 4; i++) {
+        struct churn_times times = churn_times(workers, threads, i);
+        least.malloc_p99 = smaller(least.malloc_p99, times.malloc_p99);
+        least.free_p99 = smaller(least.free_p99, times.free_p99);
+    }
+    return least;
+}
+
 static double percent(double now, double then)
 {
     return 100 * (now - then) / then;
@@ -211,14 +237,23 @@ static int judge(void)
            "MiB), address space %+.2f %% (%.1f MiB, %.1f MiB)\n",
            live, resident, mib(second.resident), mib(last.resident), space, mib(addresses[0]),
            mib(addresses[1]));
+    struct churn_times before = least_times(1), now = least_times(3);
+    double mallocs = percent(now.malloc_p99, before.malloc_p99);
+    double frees = percent(now.free_p99, before.free_p99);
+    printf("p99 of a malloc %+.0f %% (%u ns, %u ns), of a free %+.0f %% (%u ns, %u ns)\n", mallocs,
+           before.malloc_p99, now.malloc_p99, frees, before.free_p99, now.free_p99);
     if (live > drift || live < -drift) {
         printf("soak: not comparable: the machine was too busy for the same live bytes\n");
         return SKIPPED;
     }
-    bool good = resident <= drift && space <= drift;
-    printf("soak: %s: %s %g %% is allowed\n", good ? "steady" : "DRIFTS", good ? "up to" : "only",
-           drift);
-    return good ? 0 : 1;
+    bool steady = resident <= drift && space <= drift;
+    bool quick = mallocs <= slower && frees <= slower;
+    printf("soak: %s: up to %g %% of memory and %g %% of time are allowed\n",
+           !steady  ? "DRIFTS"
+           : !quick ? "SLOWS DOWN"
+                    : "steady",
+           drift, slower);
+    return steady && quick ? 0 : 1;
 }
 
 int main(int argc, char **argv)
