@@ -157,6 +157,7 @@ const char *log_error(int error, char room[LOG_ERROR_ROOM])
         {ENOMEM, "no memory"},
         {ENOSPC, "no space left"},
         {ENOTDIR, "not a folder"},
+        {ENXIO, "a pipe that nobody reads, or no such device"},
         {EPERM, "not permitted"},
         {EROFS, "read-only file system"},
     };

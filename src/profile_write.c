@@ -17,7 +17,6 @@
 #include "sampling.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
@@ -313,8 +312,7 @@ static int write_file(const char *pattern)
     struct text path = {.at = writer.path, .room = sizeof writer.path};
     if (!report_file_path(&path, pattern))
         return ENAMETOOLONG;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, writer.path,
-                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = report_file_create(writer.path);
     if (fd < 0)
         return errno;
     int error = put_profile(fd);

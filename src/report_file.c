@@ -10,10 +10,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_MOST 4096
 #define STDERR    "1" /* as the place of a report */
+
+/* Reports tell where code and data lie, which other users may not see. */
+#define MODE 0600
 
 bool report_file_wanted(const char *where)
 {
@@ -35,6 +39,16 @@ bool report_file_path(struct text *path, const char *where)
     return !text_is_full(path);
 }
 
+int report_file_create(const char *path)
+{
+    /* A pipe that nobody reads would be waited for, by an exit or a signal's handler. */
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, MODE);
+    if (fd >= 0)
+        syscall(SYS_fcntl, fd, F_SETFL, 0); /* one that is read may be full for a while */
+    return fd;
+}
+
 static void complain(const char *where, const char *variable, int error)
 {
     char room[LOG_ERROR_ROOM];
@@ -48,7 +62,7 @@ int report_file_open(const char *where, const char *variable)
     char buffer[PATH_MOST];
     struct text path = {.at = buffer, .room = sizeof(buffer)};
     bool fits = report_file_path(&path, where);
-    int fd = fits ? open(buffer, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+    int fd = fits ? report_file_create(buffer) : -1;
     if (fd < 0)
         complain(buffer, variable, fits ? errno : ENAMETOOLONG);
     return fd;

@@ -15,6 +15,8 @@ bool report_file_wanted(const char *where);
 /* Adds the path of a file.  %p becomes the process id; without that, a fork's child appends its
  * own, so that children do not overwrite their parents' files.  False when there is no room. */
 bool report_file_path(struct text *path, const char *where);
+/* Makes or empties the file, by system calls alone; negative, with errno, when it cannot. */
+int report_file_create(const char *path);
 /* A descriptor to write to; negative, and a line is printed that names the variable, when the
  * file cannot be made. */
 int report_file_open(const char *where, const char *variable);

@@ -110,4 +110,25 @@ if ! grep -q '"nodes"' "$work/only" || grep -q nearheap: "$work/only"; then
     fail "the report of a process without standard error:" "$(cat "$work/only")"
 fi
 
+# A pipe that nobody reads is not waited for; to one that is read, all of it goes.
+mkfifo "$work/pipe"
+for report in STATS LEAKS; do
+    line "cannot write to $work/pipe \\(NEARHEAP_$report\\): a pipe that nobody reads, .*" \
+        "NEARHEAP_$report=$work/pipe"
+done
+line "cannot write the profile to $work/pipe \\(NEARHEAP_PROFILE\\): a pipe that nobody reads, .*" \
+    "NEARHEAP_PROFILE=$work/pipe"
+# By the shell's redirection it has a reader before the program begins.
+exec 3<>"$work/pipe"
+silent "NEARHEAP_STATS=$work/pipe" NEARHEAP_STATS_FORMAT=json
+python3 -c 'import json, os; json.loads(os.read(3, 65536))["nodes"]' ||
+    fail "what came through a pipe is not the report"
+exec 3>&-
+
+# Nobody else may read them.
+for report in STATS LEAKS PROFILE; do
+    (umask 0 && silent "NEARHEAP_$report=$work/own.$report")
+    [ "$(stat -c %a "$work/own.$report")" = 600 ] || fail "others may read what $report writes"
+done
+
 exit $failed

@@ -6,6 +6,7 @@
 
 Names are told by addr2line; pprof, where there is one, must read the files too."""
 
+import contextlib
 import json
 import os
 import re
@@ -163,12 +164,34 @@ def is_asleep_or_gone(pid):
         return file.read().rpartition(")")[2].split()[0] in "SZ"
 
 
+def make_full_pipe(path):
+    """A pipe that whoever writes waits for; opened to read, and how much is in it."""
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += os.write(pipe, bytes(select.PIPE_BUF))
+    return pipe, filled
+
+
+def read_until_end(pipe, process):
+    """What comes through the pipe while the process runs."""
+    got = b""
+    while True:
+        ended = process.poll() is not None
+        if select.select([pipe], [], [], 0.1)[0]:
+            got += os.read(pipe, 1 << 16)
+        elif ended:
+            return got
+
+
 def check_ends(folder):
     """While a profile is written the process ends: files are whole, of others' writes, too."""
     number = str(int(signal.SIGUSR2))
     path, pipe, unread = (os.path.join(folder, name) for name in ("last", "pipe", "unread"))
-    os.mkfifo(pipe)
-    os.mkfifo(unread)
+    reader, filled = make_full_pipe(pipe)
+    held, _ = make_full_pipe(unread)
     # Nobody ever reads what this one waits for; it is waited for below.
     waits = start("beside", unread, NEARHEAP_PROFILE=path + ".waits")
     for _ in range(10):
@@ -181,12 +204,7 @@ def check_ends(folder):
         said = beside.stdout.readline()
         while not is_asleep_or_gone(beside.pid):
             time.sleep(0.01)
-        # Opened so that it does not wait for a writer that is gone.
-        with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
-            os.set_blocking(reader.fileno(), True)
-            while not select.select([reader], [], [], 0.1)[0] and beside.poll() is None:
-                pass
-            other = reader.read()
+        other = read_until_end(reader, beside)[filled:]
         said += beside.stdout.read()
     if (beside.returncode, said) != (0, "exiting\n"):
         fail("beside a write it ended with", beside.returncode, "and said", said)
@@ -200,6 +218,8 @@ def check_ends(folder):
     if waits.returncode != 0 or not re.fullmatch(
             r"exiting\nnearheap: no profile at the end: another thread .*\n", said):
         fail("a write without a reader: it ended with", waits.returncode, "and said", said)
+    os.close(reader)
+    os.close(held)
 
 
 def main():

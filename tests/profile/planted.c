@@ -163,7 +163,7 @@ static void ending(void)
         sched_yield();
 }
 
-/* To what may be a pipe, whose reader it waits for. */
+/* To what may be a full pipe, whose reader it waits for. */
 static void write_to(const char *file)
 {
     while (nh_profile_write(file) != 0)
