@@ -14,23 +14,29 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/nearheap-$script.XXXXXX")
 readonly work
 trap 'rm -rf "$work"' EXIT
 
+# Where progress goes: 2 in scripts whose standard output is another's.
+progress=1
+# What die ends the script with.
+die_status=1
+
 # say WORD...: a line of progress, with the seconds since the start.
 say() {
-    printf '[%4d s] %s\n' "$SECONDS" "$*"
+    printf '[%4d s] %s\n' "$SECONDS" "$*" >&"$progress"
 }
 
 die() {
     printf '%s: %s\n' "$script" "$*" >&2
-    exit 1
+    exit "$die_status"
 }
 
 # quietly WHAT COMMAND...: says WHAT and runs the command; its output is shown
-# only if it fails, and then what matters of it.  Returns the command's status.
+# only if it fails, and then what matters of it, which is looked for in English.
+# Returns the command's status.
 quietly() {
     local what=$1 status=0
     shift
     say "$what"
-    "$@" >"$work/log" 2>&1 </dev/null || status=$?
+    LC_ALL=C "$@" >"$work/log" 2>&1 </dev/null || status=$?
     if [ $status != 0 ]; then
         say "$what: failed with status $status; its output:"
         if [ "$(wc -l <"$work/log")" -le 60 ]; then
@@ -40,7 +46,7 @@ quietly() {
             grep -m 10 -A 5 -E 'error: |Error [0-9]|^E: ' "$work/log" || true
             echo "... and at its end:"
             tail -n 30 "$work/log"
-        fi
+        fi >&"$progress"
     fi
     return $status
 }
@@ -71,11 +77,16 @@ missing_packages() {
     done
 }
 
-# known_packages NAME...: those that this release of Debian has.
+# apt_has_lists: whether apt was ever told what there is.
+apt_has_lists() {
+    LC_ALL=C apt-cache policy 2>/dev/null | grep -q ' Packages$'
+}
+
+# known_packages NAME...: those that this release of Debian has, by apt's lists.
 known_packages() {
     local name policy
     for name in "$@"; do
-        policy=$(apt-cache policy "$name" 2>/dev/null) || continue
+        policy=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null) || continue
         case $policy in
         *'Candidate: (none)'* | '') ;;
         *) printf '%s ' "$name" ;;
@@ -85,8 +96,25 @@ known_packages() {
 
 # kernel_package NAME: the package of a kernel that Debian's package NAME stands for.
 kernel_package() {
-    apt-cache depends "$1" 2>/dev/null |
+    LC_ALL=C apt-cache depends "$1" 2>/dev/null |
         sed -n 's/^ *Depends: \(linux-image-[0-9]\)/\1/p' | head -n 1
+}
+
+# private_apt ARCH: from here on apt is for this architecture, with lists of its own, and as if
+# nothing were installed; it takes no root, and the system's own apt learns of nothing.
+private_apt() {
+    local state=$work/apt
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+    touch "$state/status"
+    cat >"$state/conf" <<END
+APT::Architecture "$1";
+APT::Architectures { "$1"; };
+APT::Sandbox::User "";
+Dir::State::lists "$state/lists";
+Dir::State::status "$state/status";
+Dir::Cache "$state/cache";
+END
+    export APT_CONFIG=$state/conf
 }
 
 # Packages that would start a server and have it started at every boot, and those servers'
@@ -111,15 +139,18 @@ apt_install() (
     done
 )
 
-# Set by --no-install: go on with what is there.
-no_install=
+# install_nothing: what --no-install does: this script, and those that it starts, go on with
+# what is there.  The variable is no NEARHEAP_..., which would be an option of the library's.
+install_nothing() {
+    export TOOLS_NO_INSTALL=yes
+}
 
 # need_packages NAME...: installs the Debian packages that are missing, or ends
 # the script with what to do.  A name after "?" is only wished for: the script
 # goes on without it.
 need_packages() {
     local name required='' wished=''
-    [ -z "$no_install" ] || return 0
+    [ -z "${TOOLS_NO_INSTALL-}" ] || return 0
     for name in "$@"; do
         case $name in
         \?*) wished+=" ${name#\?}" ;;
@@ -127,11 +158,18 @@ need_packages() {
         esac
     done
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        [ -n "$required" ] || {
+            say "this is no Debian-like system; going on without what is missing of:$wished"
+            return 0
+        }
         die "this is no Debian-like system: install what these packages hold by its own means," \
             "then run $script --no-install:$required"
     fi
     # shellcheck disable=SC2086 # here and below: names of packages, one word each
     required=$(missing_packages $required) wished=$(missing_packages $wished)
+    # What this release does not have is worth no password; without lists nobody knows.
+    # shellcheck disable=SC2086 # names of packages
+    [ -z "$wished" ] || ! apt_has_lists || wished=$(known_packages $wished)
     [ -n "$required$wished" ] || return 0
     if [ "$(id -u)" != 0 ]; then
         say "packages are missing, sudo may ask for your password: $required$wished"
@@ -151,6 +189,13 @@ need_packages() {
     quietly "installing $required$wished" apt_install $required $wished ||
         die "could not install packages; try: apt-get install --no-install-recommends" \
             "$required$wished"
+}
+
+# need_program PROGRAM PACKAGE: one that may come from elsewhere than from Debian's package,
+# which is installed only where there is no such program.
+need_program() {
+    command -v "$1" >/dev/null || need_packages "$2"
+    command -v "$1" >/dev/null || die "there is no $1 (Debian: $2)"
 }
 
 # What configuring and building everything takes.

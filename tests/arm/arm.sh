@@ -4,8 +4,9 @@
 # arm.sh BUILD [--all] [ARGUMENT...]: builds for arm64 in the folder BUILD and runs
 # tests in a guest, whose machine the arguments of tools/numa-vm describe: a few of
 # them, or with --all all that run in guests.  Status 77, "skipped", where the cross
-# compiler, QEMU or Debian's packages for arm64 cannot be had.
+# compiler, QEMU or Debian's packages for arm64 cannot be had; nothing is installed.
 set -euo pipefail
+export TOOLS_NO_INSTALL=yes
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=$(realpath -m "$1")

@@ -48,5 +48,5 @@ run(crossnode profile 60 COMMAND ${here}/crossnode.py $<TARGET_FILE:profile_plan
     ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(crossnode_guest numa 300 COMMAND ${here}/crossnode.py $<TARGET_FILE:profile_planted>
-        ${PROJECT_SOURCE_DIR}/tools/numa-vm --cpus 1 --mem 200 --timeout 200)
+        ${PROJECT_SOURCE_DIR}/tools/numa-vm --no-install --cpus 1 --mem 200 --timeout 200)
 endif()

@@ -32,15 +32,17 @@ run(run tools 120 COMMAND ${CMAKE_CURRENT_LIST_DIR}/run_test.sh ${PROJECT_BINARY
 run(output tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/output_test.sh ${PROJECT_BINARY_DIR}/tools
     ${tools} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/dump/one)
 run(cache tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/cache_test.sh ${tools})
+run(scripts tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/scripts_test.sh ${tools})
 run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
 program(top_program GLIBC SOURCES tools/top_program.c)
 run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
     $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     run(topo_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py
-        $<TARGET_FILE:nearheap_topo> ${PROJECT_SOURCE_DIR}/tools/numa-vm)
+        $<TARGET_FILE:nearheap_topo> ${tools}/numa-vm --no-install)
     run(top_guest numa 400 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
-        $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json ${tools}/numa-vm)
+        $<TARGET_FILE:nearheap> $<TARGET_FILE:top_program> ${tools}/grafana.json
+        ${tools}/numa-vm --no-install)
 endif()
 
 # A heap with planted waste, and what shows it.
