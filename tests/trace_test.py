@@ -127,6 +127,19 @@ def check_ends(build, folder, program):
          (125, f"trace: /dev/full: {os.strerror(errno.ENOSPC)}\n"))
 
 
+def check_recorders_path(build, folder, program):
+    """What LD_PRELOAD cannot name is refused before the program runs."""
+    for name in "a folder", "a:folder":
+        os.makedirs(os.path.join(folder, name, "tools"))
+        path = os.path.join(folder, name, "tools", "libtrace_record.so")
+        os.symlink(os.path.join(build, "tools", "libtrace_record.so"), path)
+        ran = record(os.path.join(folder, name), os.path.join(folder, "none.trace"),
+                     [program, "exit"])
+        same(f"a recorder in {name}", (ran.returncode, ran.stderr),
+             (125, f"trace: {path}: LD_PRELOAD cannot name a file with a space or a colon in its "
+                   "path: give --build one without\n"))
+
+
 def test_record(build, program):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "program.trace")
@@ -154,6 +167,7 @@ def test_record(build, program):
              (damaged.returncode, damaged.stderr.count("\n")), (1, 1))
         check_hostile(folder)
         check_ends(build, folder, program)
+        check_recorders_path(build, folder, program)
         none = subprocess.run([TRACE, "show", os.path.join(folder, "\33[2J")], capture_output=True,
                               text=True)
         same(f"a name that a terminal would obey ({none.stderr!r})",

@@ -34,6 +34,8 @@ run(output tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/output_test.sh ${PROJECT_B
 run(cache tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/cache_test.sh ${tools})
 run(scripts tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/scripts_test.sh ${tools})
 run(check tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/check_test.sh ${tools})
+run(record_traces tools 60 COMMAND ${CMAKE_CURRENT_LIST_DIR}/record_traces_test.sh ${tools}
+    ${PROJECT_BINARY_DIR})
 run(topo tools 30 COMMAND ${CMAKE_CURRENT_LIST_DIR}/topo_test.py $<TARGET_FILE:nearheap_topo>)
 program(top_program GLIBC SOURCES tools/top_program.c)
 run(top tools 240 COMMAND ${CMAKE_CURRENT_LIST_DIR}/top_test.py $<TARGET_FILE:nearheap_top>
