@@ -9,8 +9,12 @@ INSTALLED = os.path.join(HERE, "version")
 HEADER = os.path.join(HERE, "..", "include", "nearheap.h")
 
 
+def installed():
+    return os.path.exists(INSTALLED)
+
+
 def version():
-    if os.path.exists(INSTALLED):
+    if installed():
         with open(INSTALLED, encoding="ascii") as file:
             return file.read().strip()
     with open(HEADER, encoding="utf-8") as file:

@@ -336,6 +336,22 @@ def as_installed(build, dump, work):
     equal("a page", os.path.getsize(page) > 10000, True)
 
 
+def what_was_built_is_asked(work):
+    """In a source tree, and not what lies where an installed tool would find it."""
+    tree = os.path.join(work, "tree")
+    for name in "tools", "include":  # it tells its version by a header
+        shutil.copytree(os.path.join(TOOLS, "..", name), os.path.join(tree, name))
+    for place in os.path.join(work, "bin"), os.path.join(tree, "build", "tools"):
+        os.makedirs(place)
+        ctl = os.path.join(place, "nearheap-ctl")
+        with open(ctl, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\necho '{place}' >&2\nexit 1\n")
+        os.chmod(ctl, 0o755)
+    done = subprocess.run([os.path.join(tree, "tools", "nearheap-map"), "1"], text=True, cwd=work,
+                          stderr=subprocess.PIPE, check=False)
+    equal("who is asked", done.stderr, f"nearheap-map: {place}\n")
+
+
 def main():
     build, fragmented = sys.argv[1:]
     with tempfile.TemporaryDirectory() as work:
@@ -349,6 +365,7 @@ def main():
         full_outputs_are_told(dump)
         an_interrupt_ends_it(work)
         as_installed(build, dump, work)
+        what_was_built_is_asked(work)
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:
             print("map_test: there is no chromium: the page was not looked at")
