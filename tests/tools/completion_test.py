@@ -40,14 +40,16 @@ HUGE = {"default", "always", "never"}
 COMMANDS = {"get", "set", "scavenge", "profile", "dump", "migrate", "stats"}
 PID = str(os.getpid())
 FILE = "one-file"
+SPACED = "two words"
 # A line, the last word of which is to be completed, and what is offered: at least, and no more.
 CASES = (
     ("nearheap-top", "", {PID}, {PID}),
     ("nearheap-top", "--output one", {FILE}, {FILE}),
+    ("nearheap-top", "--output two", {SPACED}, {SPACED}),
     ("nearheap-top", "--output", {"--output"}, {"--output"}),
     ("nearheap-top", "--interval ", set(), set()),
     ("nearheap-top", "--json ", {PID}, {PID}),
-    ("nearheap-map", "", {PID, FILE}, {PID, FILE, "nearheap-7"}),
+    ("nearheap-map", "", {PID, FILE}, {PID, FILE, SPACED, "nearheap-7"}),
     ("nearheap-map", "--classes ", set(), set()),
     ("nearheap-ctl", "", {PID}, {PID}),
     ("nearheap-ctl", "--json ", {PID}, {PID}),
@@ -69,6 +71,7 @@ CASES = (
      {"crossnode", "held", "names", "totals"}),
     ("nearheap-profile", "held --since one", {FILE}, {FILE}),
     ("nearheap-profile", "held --since x one", {FILE}, {FILE}),
+    ("nearheap-profile", "held two", {SPACED}, {SPACED}),
     ("nearheap-profile", "held --depth ", set(), set()),
     ("nearheap-run", "--huge ", HUGE, HUGE),
     ("nearheap-run", "--profile l", {"latency"}, {"latency"}),
@@ -83,7 +86,7 @@ def by_bash(folder, tool, words):
                           cwd=folder)
     if done.stderr:
         sys.exit(f"completion_test: bash says of {tool} {words}: {done.stderr}")
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()) - {""}
 
 
 def by_zsh(own, folder, tool, words):
@@ -104,7 +107,7 @@ def by_zsh(own, folder, tool, words):
         shell.wait()
     os.close(ours)
     with open(out, encoding="utf-8") as file:
-        return set(file.read().split()), said
+        return {word.replace("\\ ", " ") for word in file.read().splitlines()}, said  # as typed
 
 
 def read_terminal(fd):
@@ -117,7 +120,8 @@ def read_terminal(fd):
 def main():
     here = shutil.which("zsh")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as own:
-        open(os.path.join(folder, FILE), "w", encoding="utf-8").close()
+        for name in FILE, SPACED:
+            open(os.path.join(folder, name), "w", encoding="utf-8").close()
         os.mkdir(os.path.join(folder, "nearheap-7"))
         # Of a process that is there, of one that is not, and what is none.
         for name in PID, PID + ".sock", "999999999":

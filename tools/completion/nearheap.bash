@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2207 # words have no spaces in them
+# shellcheck shell=bash
 #
 # nearheap.bash - completion for the tools of nearheap.  Options, what they take, and the words
 # that an option takes, are those that the tools' own --help prints; here stand only the
@@ -7,6 +7,14 @@
 
 # Where processes that were started with NEARHEAP_SHARE=1 leave a file of their number.
 _nearheap_places=(/dev/shm /tmp)
+
+# _nearheap_offer ARGUMENT...: offers, beside what is, what compgen makes of the arguments: a
+# line each, since names of files have spaces.
+_nearheap_offer() {
+    local found
+    mapfile -t found < <(compgen "$@")
+    COMPREPLY+=("${found[@]}")
+}
 
 # _nearheap_help TOOL COMMAND: what it says of itself, or of its command.
 _nearheap_help() {
@@ -43,14 +51,14 @@ _nearheap_words() {
 _nearheap_value() {
     local words
     case $3 in
-    FILE | PATH | EARLIER) COMPREPLY=($(compgen -f -- "$4")) ;;
-    DIR) COMPREPLY=($(compgen -d -- "$4")) ;;
+    FILE | PATH | EARLIER) _nearheap_offer -f -- "$4" ;;
+    DIR) _nearheap_offer -d -- "$4" ;;
     *)
         words=$(_nearheap_words "$1" "$2")
         if [ -n "$words" ]; then
-            COMPREPLY=($(compgen -W "$words" -- "$4"))
+            _nearheap_offer -W "$words" -- "$4"
         elif sed -n "/^  $2 VALUE\$/{n;p;}" <<<"$1" | grep -qw file; then
-            COMPREPLY=($(compgen -f -- "$4"))
+            _nearheap_offer -f -- "$4"
         fi
         ;;
     esac
@@ -94,7 +102,7 @@ _nearheap_ctl() {
         words=$(_nearheap_words "$("${tool%ctl}run" --help)" "--$option")
         ;;
     esac
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    _nearheap_offer -W "$words" -- "$current"
 }
 
 _nearheap() {
@@ -134,7 +142,7 @@ _nearheap() {
     fi
     case $current in
     -*)
-        COMPREPLY=($(compgen -W "$(_nearheap_options "$help" | sort -u)" -- "$current"))
+        _nearheap_offer -W "$(_nearheap_options "$help" | sort -u)" -- "$current"
         return
         ;;
     =) before=${COMP_WORDS[COMP_CWORD - 1]} current='' ;;
@@ -146,17 +154,12 @@ _nearheap() {
         return
     fi
     case $tool:${#given[@]} in
-    nearheap-run:*) COMPREPLY=($(compgen -c -- "$current") $(compgen -f -- "$current")) ;;
+    nearheap-run:*) _nearheap_offer -c -f -- "$current" ;;
     nearheap-ctl:*) _nearheap_ctl "$1" "$current" "${given[@]}" ;;
-    nearheap-top:0) COMPREPLY=($(compgen -W "$(_nearheap_processes)" -- "$current")) ;;
-    nearheap-map:0)
-        COMPREPLY=($(compgen -W "$(_nearheap_processes)" -- "$current")
-            $(compgen -f -- "$current"))
-        ;;
-    nearheap-profile:0)
-        COMPREPLY=($(compgen -W 'crossnode held names totals' -- "$current"))
-        ;;
-    nearheap-profile:*) COMPREPLY=($(compgen -f -- "$current")) ;;
+    nearheap-top:0) _nearheap_offer -W "$(_nearheap_processes)" -- "$current" ;;
+    nearheap-map:0) _nearheap_offer -f -W "$(_nearheap_processes)" -- "$current" ;;
+    nearheap-profile:0) _nearheap_offer -W 'crossnode held names totals' -- "$current" ;;
+    nearheap-profile:*) _nearheap_offer -f -- "$current" ;;
     esac
 }
 
