@@ -5,8 +5,8 @@
 #include "snapshot.h"
 
 #include "cache.h"
+#include "guard_map.h"
 #include "heap_walk.h"
-#include "os.h"
 #include "size_class.h"
 #include "span_table.h"
 
@@ -123,7 +123,7 @@ bool snapshot_take(struct snapshot *out, enum snapshot_cached cached)
     size_t room = count_spans() + SPANS_MORE;
     for (;;) {
         out->mapped = round_up(room * sizeof(struct snapshot_span), NH_SYSTEM_PAGE);
-        out->span = os_map(out->mapped, NH_SYSTEM_PAGE, 0);
+        out->span = guard_map(out->mapped);
         if (out->span == NULL)
             return false;
         if (copy_spans(out, room))
@@ -137,7 +137,7 @@ bool snapshot_take(struct snapshot *out, enum snapshot_cached cached)
 
 void snapshot_drop(struct snapshot *snapshot)
 {
-    os_discard(snapshot->span, snapshot->mapped);
+    guard_discard(snapshot->span, snapshot->mapped);
 }
 
 unsigned snapshot_held(const struct snapshot_span *span)
