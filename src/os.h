@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * os.h - the contract with the operating system's memory.  os.c alone calls
- * mmap, munmap, mremap, mprotect, madvise and mincore.
+ * mmap, munmap, mremap, mprotect, madvise and mincore for it; share.c, for the shared page,
+ * which is a file's.
  *
  * All sizes and addresses are multiples of the system's page unless said
  * otherwise; lengths of mappings may be multiples of NH_SYSTEM_PAGE, and are rounded
