@@ -5,7 +5,7 @@
  * order in which nodes help each other out, how that was found, and what costs performance.
  *
  * It sees what a server would that were started in its place: with the same environment,
- * cpuset and control group.
+ * cpuset and control group.  What the environment has a server do, it does not.
  */
 #include "about.h"
 #include "json_text.h"
@@ -19,6 +19,7 @@
 #include "options.h"
 #include "os.h"
 #include "output.h"
+#include "process.h"
 
 #include <inttypes.h>
 #include <nearheap.h>
@@ -39,6 +40,8 @@
 #define WARNING_ROOM 1024
 #define MIB_SHIFT    20
 #define CPUS_WIDTH   20 /* of the column */
+/* Before constructors without a priority, as the engine's is; lower ones are the compiler's. */
+#define BEFORE_THE_ENGINE 101
 
 struct node {
     int number;
@@ -66,6 +69,19 @@ static void add_warning(const char *line)
 {
     if (warning_count < WARNINGS_MAX)
         snprintf(warnings[warning_count++], WARNING_ROOM, "%s", line);
+}
+
+/* Files at exit, a signal's, guard pages and the attendant are for the server, whose files they
+ * would replace. */
+static void __attribute__((constructor(BEFORE_THE_ENGINE))) leave_to_the_server(void)
+{
+    static const enum option_id texts[] = {OPT_STATS, OPT_LEAKS, OPT_PROFILE};
+    static const enum option_id numbers[] = {OPT_PROFILE_SIGNAL, OPT_GUARD, OPT_SHARE};
+    (void)process_boot(); /* reads the options */
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        options_set_text(texts[i], "");
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        options_set(numbers[i], 0);
 }
 
 static int64_t now(void)

@@ -8,19 +8,26 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 TOPO, VM = sys.argv[1], sys.argv[2:]
 GUEST_SECONDS = 300
 MIB = 1 << 20
+PIPE_BYTES = 4096  # much less than is printed of 64 nodes
 SKIPPED = 77
 
 
-def run(*options, spec=None):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARHEAP_")}
+def environment(spec=None, **variables):
+    found = {k: v for k, v in os.environ.items() if not k.startswith("NEARHEAP_")}
     if spec is not None:
-        environment["NEARHEAP_TOPOLOGY"] = f"synthetic:{spec}"
-    return subprocess.run([TOPO, *options], capture_output=True, text=True, env=environment)
+        found["NEARHEAP_TOPOLOGY"] = f"synthetic:{spec}"
+    return {**found, **variables}
+
+
+def run(*options, spec=None, **variables):
+    return subprocess.run([TOPO, *options], capture_output=True, text=True,
+                          env=environment(spec, **variables))
 
 
 def told(ran):
@@ -64,6 +71,32 @@ class MadeUp(unittest.TestCase):
                 self.assertLessEqual(node["gives_bytes"], node["free_bytes"])
                 self.assertLessEqual(node["free_bytes"], node["total_bytes"])
         self.assertGreater(found["kernel_ns"], 0)
+
+    def test_what_is_for_the_server_is_left_to_it(self):
+        names = ("NEARHEAP_STATS", "NEARHEAP_LEAKS", "NEARHEAP_PROFILE")
+        with tempfile.TemporaryDirectory() as folder:
+            files = {name: os.path.join(folder, name) for name in names}
+            for path in files.values():
+                with open(path, "w", encoding="ascii") as file:
+                    file.write("the server's")
+            told(run("--json", spec="numa:2 core:1 pu:1", **files))
+            self.assertEqual(sorted(os.listdir(folder)), sorted(names))
+            for path in files.values():
+                with open(path, encoding="ascii") as file:
+                    self.assertEqual(file.read(), "the server's")
+        ran = run("--json", NEARHEAP_STATS="1", NEARHEAP_LEAKS="1", NEARHEAP_PROFILE_SIGNAL="12")
+        told(ran)
+        self.assertEqual(ran.stderr, "")
+
+    def test_nothing_is_shared(self):
+        """Seen while it prints more than there is room for."""
+        with subprocess.Popen([TOPO, "--json"], stdout=subprocess.PIPE,
+                              env=environment("numa:64 core:1 pu:1", NEARHEAP_SHARE="1"),
+                              pipesize=PIPE_BYTES) as process:
+            self.assertEqual(os.read(process.stdout.fileno(), 1), b"{")
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+                self.assertIn("Threads:\t1\n", status.read())
+            process.stdout.read()
 
     def test_arguments(self):
         ran = run("--moon")
