@@ -17,6 +17,7 @@
 #define MATCH_LEAST   4
 #define NUMBER_BITS   7 /* in a byte */
 #define NUMBER_MORE   0x80U
+#define NUMBER_MOST   64         /* bits */
 #define CONTENTS_MAX  (1U << 30) /* bytes */
 #define ALIGNMENT_MAX 30         /* binary logarithm */
 
@@ -58,18 +59,36 @@ static void must(bool sound, const struct bytes *bytes)
         damaged(bytes->path);
 }
 
-static uint32_t take_number(struct bytes *from)
+static uint64_t take_long_number(struct bytes *from)
 {
     uint64_t number = 0;
     for (unsigned shift = 0;; shift += NUMBER_BITS) {
-        must(from->at < from->end && shift < 5 * NUMBER_BITS, from);
+        must(from->at < from->end && shift < NUMBER_MOST, from);
         uint8_t byte = *from->at++;
-        number |= (uint64_t)(byte & (NUMBER_MORE - 1)) << shift;
+        uint64_t part = byte & (NUMBER_MORE - 1);
+        number |= part << shift;
+        must(number >> shift == part, from);
         if ((byte & NUMBER_MORE) == 0)
-            break;
+            return number;
     }
+}
+
+static uint32_t take_number(struct bytes *from)
+{
+    uint64_t number = take_long_number(from);
     must(number <= UINT32_MAX, from);
     return (uint32_t)number;
+}
+
+/* Of an object: a trace may have larger ones than a kind has here. */
+static uint32_t take_size(struct bytes *from)
+{
+    uint64_t size = take_long_number(from);
+    if (size > UINT32_MAX) {
+        fprintf(stderr, "workload: %s: ", from->path);
+        workload_fail("has an object of 4 GiB or more, which is not replayed");
+    }
+    return (uint32_t)size;
 }
 
 static void decompress(struct bytes *packed, uint8_t *to, size_t length)
@@ -97,7 +116,7 @@ static void decompress(struct bytes *packed, uint8_t *to, size_t length)
 static void take_kinds(struct trace *trace, struct bytes *from)
 {
     for (size_t i = 0; i < trace->kinds; i++) {
-        uint32_t call = take_number(from), size = take_number(from), shift = take_number(from);
+        uint32_t call = take_number(from), size = take_size(from), shift = take_number(from);
         must(call >= TRACE_MALLOC && call <= TRACE_ALIGNED && shift <= ALIGNMENT_MAX, from);
         trace->kind[i] = (struct trace_kind){(enum trace_call)call, size, 1U << shift};
     }
