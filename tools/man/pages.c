@@ -13,6 +13,7 @@
  *   .\" @pairs@         those of a pair of nodes
  */
 #include "tools/option_text.h"
+#include "tools/output.h"
 
 #include "nearheap.h"
 
@@ -20,7 +21,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_ROOM 1024
+#define LINE_ROOM      1024
+#define STATUS_TROUBLE 2
 
 /* A text, in which roff shall see none of its own signs; a capital first if asked, but not of
  * what is typed as it stands: synthetic:DESCRIPTION. */
@@ -166,14 +168,19 @@ static bool put_list(const char *line)
 int main(int argc, char **argv)
 {
     char line[LINE_ROOM];
+    output_begin("man_pages", STATUS_TROUBLE);
     FILE *template = argc == 2 ? fopen(argv[1], "re") : NULL;
     if (template == NULL) {
         fputs("usage: man_pages TEMPLATE >PAGE\n", stderr);
-        return 2;
+        return STATUS_TROUBLE;
     }
     while (fgets(line, sizeof line, template) != NULL)
         if (!put_list(line))
             fputs(line, stdout);
+    bool whole = ferror(template) == 0;
     fclose(template);
-    return 0;
+    if (whole)
+        return 0;
+    fprintf(stderr, "man_pages: cannot read %s\n", argv[1]);
+    return STATUS_TROUBLE;
 }
