@@ -32,7 +32,7 @@ static bool is_stale_page(int folder, const char *name, long pid, uint64_t names
     int fd = share_file_open(folder, name);
     if (fd < 0)
         return false;
-    bool stale = share_file_header(fd, &header) && header.pid_namespace == namespace &&
+    bool stale = share_file_owner(fd, &header) && header.pid_namespace == namespace &&
                  header.pid == pid && share_file_is_stale(&header);
     close(fd);
     return stale;

@@ -109,16 +109,21 @@ int share_file_open(int folder, const char *name)
     return fd;
 }
 
+bool share_file_owner(int fd, struct share_header *out)
+{
+    return pread(fd, out, SHARE_OWNER_BYTES, 0) == (ssize_t)SHARE_OWNER_BYTES &&
+           out->magic == SHARE_MAGIC && out->pid > 0 && out->pid <= INT32_MAX;
+}
+
 bool share_file_header(int fd, struct share_header *out)
 {
-    if (pread(fd, out, sizeof *out, 0) != (ssize_t)sizeof *out)
+    if (!share_file_owner(fd, out) || pread(fd, out, sizeof *out, 0) != (ssize_t)sizeof *out)
         return false;
     out->release[SHARE_RELEASE_ROOM - 1] = '\0';
-    return out->magic == SHARE_MAGIC && out->version == SHARE_VERSION &&
-           out->node_stats == SHARE_NODE_VALUES && out->class_stats == SHARE_CLASS_VALUES &&
-           out->pair_stats == SHARE_PAIR_VALUES && out->heaps == NH_HEAPS &&
-           out->classes == NH_CLASSES && out->bytes == sizeof(struct share_page) && out->pid > 0 &&
-           out->pid <= INT32_MAX;
+    return out->version == SHARE_VERSION && out->node_stats == SHARE_NODE_VALUES &&
+           out->class_stats == SHARE_CLASS_VALUES && out->pair_stats == SHARE_PAIR_VALUES &&
+           out->heaps == NH_HEAPS && out->classes == NH_CLASSES &&
+           out->bytes == sizeof(struct share_page);
 }
 
 uint64_t share_file_namespace(void)
@@ -137,5 +142,8 @@ bool share_file_is_stale(const struct share_header *header)
     struct proc_stat stat;
     if (share_file_is_gone((long)header->pid))
         return true;
-    return proc_stat_read((long)header->pid, &stat) && stat.started != header->started;
+    if (!proc_stat_read((long)header->pid, &stat))
+        return false;
+    /* Other threads may go on where the first has ended. */
+    return stat.started != header->started || (stat.state == 'Z' && stat.threads <= 1);
 }

@@ -44,6 +44,9 @@ off_t share_file_each(int folder, off_t at, size_t most,
 
 /* Opens a page to be read; negative (errno) if there is none or it is no regular file. */
 int share_file_open(int folder, const char *name);
+/* Reads whose page it is, of any version: magic, pid, pid_namespace and started of *out; false if
+ * it is no page. */
+bool share_file_owner(int fd, struct share_header *out);
 /* Reads and checks what is constant in a page, whose maker may mean ill: false if it is no
  * page, or one of another version. */
 bool share_file_header(int fd, struct share_header *out);
@@ -52,7 +55,7 @@ bool share_file_header(int fd, struct share_header *out);
 uint64_t share_file_namespace(void);
 /* Whether no process has the number, here. */
 bool share_file_is_gone(long pid);
-/* Whether the page's process, of this namespace, has ended. */
+/* Whether the page's process, of this namespace, has ended, whether its parent knows or not. */
 bool share_file_is_stale(const struct share_header *header);
 
 #endif

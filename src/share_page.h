@@ -95,6 +95,8 @@ struct share_figures {
 
 #define SHARE_RELEASE_ROOM 16
 
+/* Numbers that tell whose page it is lie where they do in all versions: each removes what
+ * processes on others left. */
 struct share_header {
     /* Constant from when the file can be found. */
     uint64_t magic;
@@ -117,6 +119,13 @@ struct share_page {
     struct share_figures figures[2];
 };
 
+/* Of the header, what ends with whose page it is. */
+#define SHARE_OWNER_BYTES 64
+NH_STATIC(offsetof(struct share_header, magic) == 0, "the same in all versions");
+NH_STATIC(offsetof(struct share_header, pid) == 40, "the same in all versions");
+NH_STATIC(offsetof(struct share_header, pid_namespace) == 48, "the same in all versions");
+NH_STATIC(offsetof(struct share_header, started) == SHARE_OWNER_BYTES - sizeof(uint64_t),
+          "the same in all versions");
 NH_STATIC(sizeof(struct share_header) == 96, "the header has no gaps");
 NH_STATIC(offsetof(struct share_header, generation) == 88, "generation comes last");
 NH_STATIC(offsetof(struct share_page, figures) == NH_SYSTEM_PAGE, "figures begin on a page");
