@@ -61,7 +61,8 @@ static void print_help(void)
         if (options_row((enum option_id)i)->when == OPTION_LIVE)
             printf("  %s\n      %s\n", options_row((enum option_id)i)->variable,
                    options_row((enum option_id)i)->meaning);
-    fputs("\nStatus: 0, 1 when the process is not there or refuses, 2 for a wrong command line.\n"
+    fputs("\nStatus: 0, 1 when the process is not there or refuses, or nothing can be written,\n"
+          "2 for a wrong command line.\n"
           "For example:\n\n"
           "  nearheap-ctl $(pidof redis-server) set DECAY 1000\n"
           "  nearheap-ctl $(pidof redis-server) profile write -o /tmp/now.pb.gz\n",
@@ -70,13 +71,22 @@ static void print_help(void)
 
 /* ---- The command line ---- */
 
+#define WORD_ADDS 3 /* to its characters: a space, a newline, the end */
+
+static void check_line(const char *word)
+{
+    if (strchr(word, '\n') != NULL)
+        ctl_end(STATUS_USAGE, "a word of the command has more than one line");
+}
+
 /* decay, node-limit and NEARHEAP_DECAY are variables' names, too. */
 static void add_name(struct request *request, const char *name)
 {
     size_t used = strlen(request->command);
     bool whole = strncasecmp(name, PREFIX, strlen(PREFIX)) == 0;
-    if (used + strlen(PREFIX) + strlen(name) + 2 > sizeof request->command)
+    if (used + strlen(PREFIX) + strlen(name) + WORD_ADDS > sizeof request->command)
         ctl_end(STATUS_USAGE, "a name is too long");
+    check_line(name);
     request->command[used++] = ' ';
     if (!whole)
         used += (size_t)sprintf(request->command + used, PREFIX);
@@ -88,10 +98,9 @@ static void add_name(struct request *request, const char *name)
 static void add_word(struct request *request, const char *word)
 {
     size_t used = strlen(request->command);
-    if (used + strlen(word) + 3 > sizeof request->command) /* a space, a newline, the end */
+    if (used + strlen(word) + WORD_ADDS > sizeof request->command)
         ctl_end(STATUS_USAGE, "the command is too long");
-    if (strchr(word, '\n') != NULL)
-        ctl_end(STATUS_USAGE, "a word of the command has more than one line");
+    check_line(word);
     sprintf(request->command + used, "%s%s", used > 0 ? " " : "", word);
 }
 
@@ -228,7 +237,7 @@ static void run(struct request *request)
         ctl_report_open(&report, request->output, request->asked.ours);
     if (request->answer == ANSWER_BINARY && isatty(report.output))
         ctl_end(STATUS_USAGE, "that is not for a terminal: say where to by --output");
-    strcat(request->command, "\n"); /* add_word has left room */
+    strcat(request->command, "\n"); /* add_name and add_word have left room */
     ctl_ask_send(&request->asked, request->command, report.scratch);
     char *rest = ctl_ask_receive(&request->asked, answer);
     if (is_report(request->answer))

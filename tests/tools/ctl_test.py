@@ -26,6 +26,7 @@ SEED = 20261125
 CLIENTS = 40
 CONNECTIONS = 8  # that a process has at once (control.c)
 CYCLES = 50
+LONGEST_NAME = 1024 - len("get NEARHEAP_\n\0")  # with these it fills the command's room
 CHILDREN = 3
 
 
@@ -189,9 +190,12 @@ def what_is_wrong_is_named(work):
         for words in ((), ("moon",), ("set",), ("set", "DECAY"), ("get", "a", "b"), ("profile",),
                       ("profile", "moon"), ("dump", "-o"), ("dump", "--moon"),
                       ("scavenge", "0", "1"),
-                      ("migrate", "0"), ("set", "DECAY", "1\n2"), ("get", "x" * 2000),
+                      ("migrate", "0"), ("set", "DECAY", "1\n2"),
+                      ("get", "DECAY\nset NEARHEAP_DECAY 1"),
+                      ("get", "x" * 2000), ("get", "x" * LONGEST_NAME + "x"),
                       ("--wait", "0", "get")):
             ctl(program.pid, *words, status=2)
+        ctl(program.pid, "get", "x" * LONGEST_NAME, status=1)
         ctl("x", "get", status=2)
         ctl(os.getpid(), "get", status=1)
         ctl(2 ** 22 + 1, "get", status=1)
