@@ -16,6 +16,7 @@
 #include "top_text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,13 @@ static void __attribute__((noreturn)) misused(const char *what, const char *argu
     exit(STATUS_TROUBLE);
 }
 
+/* The letter, if it is one, may stand anywhere among others. */
+static void __attribute__((noreturn)) misused_option(const char *argument, int letter)
+{
+    const char option[] = {'-', (char)letter, '\0'};
+    misused("unknown argument", letter != 0 ? option : argument);
+}
+
 static void print_help(void)
 {
     puts(
@@ -74,14 +82,15 @@ static void print_help(void)
         "                  hundreds of gigabytes that takes seconds\n"
         "  -h, --help      this text\n"
         "  --version       print the version\n\n"
-        "Keys: q quit, n nodes, c size classes, s another order of classes, t totals or rates in\n"
-        "the matrix of who frees whose memory, arrows and page keys to scroll.\n\n"
+        "Keys: q or control-C quit, n nodes, c size classes, s another order of classes, t totals\n"
+        "or rates in the matrix of who frees whose memory, arrows and page keys to scroll.\n\n"
         "Columns: in use = live objects + cached ones + room in their spans; cached: free objects\n"
         "in caches and magazines; free: pages that are resident, released: pages that are not;\n"
         "borrowed of other nodes and lent to them.  hits: allocations on the fast path, at least;\n"
         "depot: refills of a cache by a full magazine; remote: objects that other nodes' threads\n"
         "freed; resident and elsewhere: memory placed on the node, and how much of it is not\n"
-        "there.  K, M, G: KiB, MiB, GiB.  Rates and shares are of the last interval.\n\n"
+        "there.  K, M, G: KiB, MiB, GiB.  Rates and shares are of the last interval, shares of\n"
+        "all time where nothing was counted in it.\n\n"
         "Status: 0, 1 when the process shares no page, 2 for a wrong argument\n"
         "or what cannot be written.");
 #ifndef NH_HAVE_NCURSES
@@ -110,7 +119,8 @@ static double parse_interval(const char *text)
 
 static void parse(int argc, char **argv, struct request *request)
 {
-    enum { ALL = 1, ONCE, AS_JSON, AS_PROMETHEUS, OUTPUT, INTERVAL, NO_RESIDENCE, VERSION };
+    /* All of them are less than any letter. */
+    enum { ALL = 1, ONCE, AS_JSON, AS_PROMETHEUS, OUTPUT, INTERVAL, NO_RESIDENCE, HELP, VERSION };
     static const struct option options[] = {
         {"all", no_argument, NULL, ALL},
         {"once", no_argument, NULL, ONCE},
@@ -119,7 +129,7 @@ static void parse(int argc, char **argv, struct request *request)
         {"output", required_argument, NULL, OUTPUT},
         {"interval", required_argument, NULL, INTERVAL},
         {"no-residence", no_argument, NULL, NO_RESIDENCE},
-        {"help", no_argument, NULL, 'h'},
+        {"help", no_argument, NULL, HELP},
         {"version", no_argument, NULL, VERSION},
         {NULL, 0, NULL, 0},
     };
@@ -146,6 +156,7 @@ static void parse(int argc, char **argv, struct request *request)
         case NO_RESIDENCE:
             request->residence = false;
             break;
+        case HELP:
         case 'h':
             print_help();
             exit(0);
@@ -155,7 +166,7 @@ static void parse(int argc, char **argv, struct request *request)
         case ':':
             misused("a value is missing after", argv[optind - 1]);
         default:
-            misused("unknown argument", argv[optind - 1]);
+            misused_option(argv[optind - 1], optopt > VERSION ? optopt : 0);
         }
     if (argc > optind + 1)
         misused("more than one process:", argv[optind + 1]);
@@ -165,7 +176,8 @@ static void parse(int argc, char **argv, struct request *request)
         misused("--all and a process:", argv[optind]);
     else
         request->pid = parse_pid(argv[optind]);
-    if (request->form == SCREEN && (request->output != NULL || !isatty(STDOUT_FILENO)))
+    if (request->form == SCREEN &&
+        (request->output != NULL || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)))
         request->form = TEXT;
 }
 
@@ -253,6 +265,7 @@ static bool print_to(FILE *to, const struct request *request, struct top_list *l
     else
         print_samples(to, request, list);
     bool good = ferror(to) == 0;
+    errno = EIO; /* of what failed before */
     return (to == stdout ? fflush(to) : fclose(to)) == 0 && good;
 }
 
@@ -262,16 +275,17 @@ static bool replace(const char *name, mode_t mode, const struct request *request
 {
     char path[PATH_ROOM];
     struct text text = {.at = path, .room = sizeof path};
-    text_add(&text, "%s.%ld", name, (long)getpid());
+    text_add(&text, "%s.XXXXXX", name);
     if (text_is_full(&text)) {
         errno = ENAMETOOLONG;
         return false;
     }
-    FILE *to = fopen(path, "wxe");
-    if (to == NULL)
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
         return false;
-    (void)fchmod(fileno(to), mode); /* not every file system has modes */
-    bool done = print_to(to, request, list) && rename(path, name) == 0;
+    (void)fchmod(fd, mode); /* not every file system has modes */
+    FILE *to = fdopen(fd, "w");
+    bool done = to != NULL && print_to(to, request, list) && rename(path, name) == 0;
     int error = errno;
     if (!done)
         (void)unlink(path);
@@ -345,6 +359,15 @@ static int complain(long pid, enum top_found found)
     return STATUS_NO_PAGE;
 }
 
+static void tell_left_out(const struct top_list *list)
+{
+    if (list->left_out != 0)
+        fprintf(stderr,
+                "nearheap-top: %zu processes are left out: more than %d of one user share "
+                "counters; give their numbers, one at a time\n",
+                list->left_out, TOP_LIST_OF_USER);
+}
+
 #ifdef NH_HAVE_NCURSES
 static int show(struct request *request, struct top_list *list)
 {
@@ -354,6 +377,7 @@ static int show(struct request *request, struct top_list *list)
                                       .interval = request->interval};
     if (top_screen_run(&screen))
         return 0;
+    tell_left_out(list);
     request->form = TEXT;
     return print_once(request, list);
 }
@@ -361,6 +385,7 @@ static int show(struct request *request, struct top_list *list)
 static int show(struct request *request, struct top_list *list)
 {
     fputs("nearheap-top: built without ncurses: there is no screen, this is --once\n", stderr);
+    tell_left_out(list);
     request->form = TEXT;
     return print_once(request, list);
 }
@@ -385,11 +410,8 @@ int main(int argc, char **argv)
     if (request.all) {
         take_descriptors();
         top_list_find(&list);
-        if (list.left_out != 0 && request.form != SCREEN)
-            fprintf(stderr,
-                    "nearheap-top: %zu processes are left out: more than %d of one user share "
-                    "counters; give their numbers, one at a time\n",
-                    list.left_out, TOP_LIST_OF_USER);
+        if (request.form != SCREEN)
+            tell_left_out(&list);
     } else {
         enum top_found found = top_list_add(&list, request.pid);
         if (found != TOP_FOUND)

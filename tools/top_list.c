@@ -28,7 +28,7 @@ static void *enough(void *memory)
 
 static struct top_process *new_process(void)
 {
-    return enough(malloc(sizeof(struct top_process)));
+    return enough(calloc(1, sizeof(struct top_process)));
 }
 
 static void append(struct top_list *list, struct top_process *process)
@@ -83,7 +83,7 @@ void top_list_find(struct top_list *list)
 {
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (top_has_ended(list->item[i]))
+        if (top_has_ended(list->item[i]) || top_is_replaced(list->item[i]))
             drop(list->item[i]);
         else
             list->item[kept++] = list->item[i];

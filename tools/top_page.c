@@ -25,6 +25,8 @@
 #define UIDS_KEY    "\nUid:" /* real, effective, saved */
 #define UIDS        3
 #define COPIES_MOST 16 /* each takes less time than lies between two of the writer's */
+#define LATE_BEATS  3  /* so many without new figures are worth a word */
+#define MS_A_S      1000.0
 
 /* ---- A page ---- */
 
@@ -131,6 +133,7 @@ static enum top_found read_page(int fd, long pid, struct top_process *out)
         return TOP_BAD;
     out->header.generation = generation;
     make_printable(out->header.release);
+    memset(&out->before, 0, sizeof out->before);
     out->has_before = false;
     out->fd = fd;
     read_command(out);
@@ -284,6 +287,22 @@ bool top_has_ended(const struct top_process *process)
     return share_file_is_stale(&process->header);
 }
 
+bool top_is_replaced(const struct top_process *process)
+{
+    struct stat stat;
+    return fstat(process->fd, &stat) == 0 && stat.st_nlink == 0;
+}
+
+bool top_follow(struct top_process *process)
+{
+    static struct top_process next;
+    if (top_open((long)process->header.pid, &next) != TOP_FOUND)
+        return false;
+    top_close(process);
+    *process = next;
+    return true;
+}
+
 double top_age(const struct top_process *process)
 {
     struct timespec now;
@@ -291,6 +310,11 @@ double top_age(const struct top_process *process)
     double age =
         (double)now.tv_sec + (double)now.tv_nsec / NS_A_S - (double)process->now.taken_ns / NS_A_S;
     return age > 0 ? age : 0;
+}
+
+bool top_is_late(const struct top_process *process)
+{
+    return top_age(process) > LATE_BEATS * (double)process->header.period_ms / MS_A_S;
 }
 
 double top_seconds(const struct top_process *process)

@@ -40,10 +40,15 @@ void top_close(struct top_process *process);
 /* Reads it again, from the same file; what was read before is kept in `before` when there
  * is something newer.  False when there are no whole figures. */
 bool top_refresh(struct top_process *process);
-/* The process has ended, or is another program by now. */
+/* The number is no process's any more, or another's. */
 bool top_has_ended(const struct top_process *process);
-/* Seconds since the figures were taken. */
+/* Its file is no longer the one to be found: when it runs another program, it makes a new one. */
+bool top_is_replaced(const struct top_process *process);
+/* Goes on with that one; false if there is none, and all stays. */
+bool top_follow(struct top_process *process);
+/* Seconds since the figures were taken, and whether that is longer than it should be. */
 double top_age(const struct top_process *process);
+bool top_is_late(const struct top_process *process);
 /* Between the two sets of figures; 0 if there is one. */
 double top_seconds(const struct top_process *process);
 

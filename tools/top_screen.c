@@ -11,6 +11,7 @@
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,8 @@
 #define KEY_ESCAPE  27
 #define KEY_REDRAW  12 /* control-L */
 #define LABEL_WIDTH 12
+/* For a key: a signal that comes just before the wait is seen after it. */
+#define WAIT_MOST_MS 1000
 /* Where memory is costs the more to ask for the more there is: not more often than this,
  * nor for more than a part of the time. */
 #define RESIDENCE_SECONDS 5.0
@@ -54,6 +57,14 @@ struct state {
     struct residence residence;
     double residence_due;
 };
+
+static volatile sig_atomic_t is_interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    is_interrupted = true;
+}
 
 static double now(void)
 {
@@ -102,7 +113,10 @@ static void print_sparks(FILE *to, const struct state *state, const struct top_p
 {
     const struct share_figures *figures = &process->now;
     char value[TOP_NUMBER_ROOM], name[TOP_NUMBER_ROOM];
-    fprintf(to, "last minute\n");
+    if (state->screen->interval <= SPARK_SECONDS)
+        fprintf(to, "last minute\n");
+    else
+        fprintf(to, "last %d looks, %g s apart\n", SPARK_POINTS, state->screen->interval);
     for (enum series i = 0; i < SERIES; i++) {
         double newest = series_value(process, i);
         if (series_rows[i].is_rate)
@@ -166,8 +180,19 @@ static int cut(const char *line, int columns)
     return at;
 }
 
+/* No further than to the text's end. */
+static void limit_scrolling(struct state *state, const char *text)
+{
+    int lines = 0;
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    int last = lines > LINES - 1 ? lines - (LINES - 1) : 0;
+    if (state->first > last)
+        state->first = last;
+}
+
 /* A screenful of the text; a line after an empty one is a heading. */
-static void draw_text(struct state *state, char *text)
+static void draw_text(const struct state *state, char *text)
 {
     int line = 0;
     bool heading = true;
@@ -180,9 +205,6 @@ static void draw_text(struct state *state, char *text)
         }
         heading = *at == '\0';
     }
-    int last = line > LINES - 1 ? line - (LINES - 1) : 0;
-    if (state->first > last)
-        state->first = last;
 }
 
 static void draw(struct state *state)
@@ -198,6 +220,7 @@ static void draw(struct state *state)
         print_process(to, state);
     fclose(to);
     erase();
+    limit_scrolling(state, text);
     draw_text(state, text);
     free(text);
     attrset(A_REVERSE);
@@ -212,20 +235,31 @@ static void draw(struct state *state)
 
 /* ---- Time and keys ---- */
 
+/* The number of a process that has ended may be another's. */
+static void look_for_residence(struct state *state, const struct top_process *process)
+{
+    if (top_has_ended(process)) {
+        state->residence.known = false;
+    } else if (now() >= state->residence_due) {
+        residence_read((long)process->header.pid, &process->now, &state->residence);
+        double pause = state->residence.seconds * RESIDENCE_PART;
+        state->residence_due = now() + (pause > RESIDENCE_SECONDS ? pause : RESIDENCE_SECONDS);
+    }
+}
+
 static void look(struct state *state)
 {
     struct top_list *list = state->screen->list;
     if (state->screen->all)
         top_list_find(list);
+    else if (top_is_replaced(list->item[0]) && top_follow(list->item[0]))
+        state->residence_due = 0;
     top_list_refresh(list);
     if (state->screen->all)
         return;
     remember(state, list->item[0]);
-    if (state->screen->residence && now() >= state->residence_due) {
-        residence_read((long)list->item[0]->header.pid, &list->item[0]->now, &state->residence);
-        double pause = state->residence.seconds * RESIDENCE_PART;
-        state->residence_due = now() + (pause > RESIDENCE_SECONDS ? pause : RESIDENCE_SECONDS);
-    }
+    if (state->screen->residence)
+        look_for_residence(state, list->item[0]);
 }
 
 /* False to end. */
@@ -268,29 +302,43 @@ static bool press(struct state *state, int key)
     return true;
 }
 
+/* As q does: ncurses' own handlers end the program as one that failed. */
+static void handle_signals(void)
+{
+    static const int ending[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
+        struct sigaction action;
+        if (sigaction(ending[i], NULL, &action) != 0 || action.sa_handler == SIG_IGN)
+            continue;
+        action = (struct sigaction){.sa_handler = interrupt};
+        (void)sigaction(ending[i], &action, NULL);
+    }
+}
+
 bool top_screen_run(const struct top_screen *screen)
 {
     static struct state state;
     state.screen = screen;
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, ""); /* numbers are as everywhere */
     state.blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     /* newterm tells of a terminal that it does not know; initscr ends the program. */
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL)
         return false;
+    handle_signals();
     (void)cbreak();
     (void)noecho();
     (void)curs_set(0);
     (void)keypad(stdscr, true);
     bool going_on = true;
-    for (double due = now(); going_on;) {
+    for (double due = now(); going_on && !is_interrupted;) {
         if (now() >= due) {
             look(&state);
             due = now() + screen->interval;
         }
         draw(&state);
         double rest = (due - now()) * MS_A_S;
-        timeout(rest > 1 ? (int)rest : 1);
+        timeout(rest > WAIT_MOST_MS ? WAIT_MOST_MS : rest > 1 ? (int)rest : 1);
         int key = getch();
         if (key != ERR)
             going_on = press(&state, key);

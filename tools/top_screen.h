@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * top_screen.h - nearheap-top on the terminal, until q is pressed.
+ * top_screen.h - nearheap-top on the terminal, until q is pressed or a signal ends it.
  */
 #ifndef TOP_SCREEN_H
 #define TOP_SCREEN_H

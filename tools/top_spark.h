@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SPARK_POINTS 60 /* one a second: the last minute */
+#define SPARK_POINTS  60
+#define SPARK_SECONDS 1 /* from one to the next, or more: the last minute, if not */
 /* A bar is one character of up to three bytes. */
 #define SPARK_ROOM (3 * SPARK_POINTS + 1)
 

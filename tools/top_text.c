@@ -10,8 +10,6 @@
 
 #define NAME_WIDTH ((int)sizeof TOP_INTERLEAVED - 1)
 #define INDENT     6 /* of a matrix's lines */
-#define LATE_BEATS 3 /* so many without new figures are worth a word */
-#define MS_A_S     1000.0
 
 static void put_bytes(FILE *to, uint64_t bytes)
 {
@@ -35,6 +33,23 @@ static void put_share(FILE *to, double share)
     fprintf(to, " %7s", text);
 }
 
+/* Of refills now and before, and the objects in these: shares are of what was counted since then,
+ * of all time where nothing was. */
+static void put_hits(FILE *to, uint64_t refills, uint64_t refills_before, uint64_t objects,
+                     uint64_t objects_before)
+{
+    if (refills == refills_before)
+        put_share(to, top_hit_rate(refills, objects));
+    else
+        put_share(to, top_hit_rate(refills - refills_before, objects - objects_before));
+}
+
+static void put_node_hits(FILE *to, const uint64_t *now, const uint64_t *before)
+{
+    put_hits(to, now[SHARE_NODE_refills], before[SHARE_NODE_refills],
+             now[SHARE_NODE_refilled_objects], before[SHARE_NODE_refilled_objects]);
+}
+
 static void put_node_name(FILE *to, int32_t number)
 {
     if (number == SHARE_INTERLEAVED)
@@ -47,7 +62,6 @@ static void put_node_name(FILE *to, int32_t number)
 
 void top_print_head(FILE *to, const struct top_process *process)
 {
-    double age = top_age(process);
     fprintf(to, "%s (%" PRId64 "), nearheap %s, %" PRIu32 " node%s", process->command,
             process->header.pid, process->header.release, process->now.slots,
             process->now.slots > 1 ? "s" : "");
@@ -60,26 +74,24 @@ void top_print_head(FILE *to, const struct top_process *process)
     }
     if (ended)
         fputs("; it has ended", to);
-    else if (age > LATE_BEATS * (double)process->header.period_ms / MS_A_S)
+    else if (top_is_late(process))
         fprintf(to, "; figures are %.0f s old: it is stopped or starved, or runs another program",
-                age);
+                top_age(process));
     fputs("\n\n", to);
 }
 
 /* ---- Nodes ---- */
 
-/* What was counted since `before`; shares are of all time where nothing was. */
+/* What was counted since `before`. */
 static void put_rates(FILE *to, const uint64_t *now, const uint64_t *before, double seconds)
 {
     uint64_t refills = now[SHARE_NODE_refills] - before[SHARE_NODE_refills];
-    uint64_t objects = now[SHARE_NODE_refilled_objects] - before[SHARE_NODE_refilled_objects];
     uint64_t depot = now[SHARE_NODE_depot_refills] - before[SHARE_NODE_depot_refills];
     if (refills == 0) {
         refills = now[SHARE_NODE_refills];
-        objects = now[SHARE_NODE_refilled_objects];
         depot = now[SHARE_NODE_depot_refills];
     }
-    put_share(to, top_hit_rate(refills, objects));
+    put_node_hits(to, now, before);
     put_share(to, top_depot_rate(refills, depot));
     put_rate(to, top_rate(before[SHARE_NODE_remote_frees], now[SHARE_NODE_remote_frees], seconds),
              seconds);
@@ -257,7 +269,7 @@ void top_print_classes(FILE *to, const struct top_process *process, enum top_ord
             "bytes", "live objects", "live", "cached", "in spans", "spans", "refills/s", "hits");
     for (unsigned i = 0, shown = 0; i < NH_CLASSES && shown < most; i++) {
         const struct share_class *row = &process->now.cls[places[i].cls];
-        const uint64_t *value = row->value;
+        const uint64_t *value = row->value, *before = process->before.cls[places[i].cls].value;
         if (!is_used(row))
             continue;
         shown++;
@@ -270,10 +282,10 @@ void top_print_classes(FILE *to, const struct top_process *process, enum top_ord
         fprintf(to, " %12" PRIu64, value[SHARE_CLASS_cached_objects]);
         put_bytes(to, value[SHARE_CLASS_span_bytes]);
         fprintf(to, " %9" PRIu64, value[SHARE_CLASS_spans]);
-        uint64_t before = process->before.cls[places[i].cls].value[SHARE_CLASS_refills];
-        put_rate(to, top_rate(before, value[SHARE_CLASS_refills], seconds), seconds);
-        put_share(to,
-                  top_hit_rate(value[SHARE_CLASS_refills], value[SHARE_CLASS_refilled_objects]));
+        put_rate(to, top_rate(before[SHARE_CLASS_refills], value[SHARE_CLASS_refills], seconds),
+                 seconds);
+        put_hits(to, value[SHARE_CLASS_refills], before[SHARE_CLASS_refills],
+                 value[SHARE_CLASS_refilled_objects], before[SHARE_CLASS_refilled_objects]);
         fputc('\n', to);
     }
     fputc('\n', to);
@@ -303,8 +315,10 @@ void top_print_list_line(FILE *to, const struct top_process *process)
     put_bytes(to, now[SHARE_NODE_cached_bytes]);
     put_bytes(to, now[SHARE_NODE_free_bytes] - now[SHARE_NODE_released_bytes]);
     put_bytes(to, now[SHARE_NODE_released_bytes]);
-    put_share(to, top_hit_rate(now[SHARE_NODE_refills], now[SHARE_NODE_refilled_objects]));
+    put_node_hits(to, now, before);
     put_rate(to, top_rate(before[SHARE_NODE_remote_frees], now[SHARE_NODE_remote_frees], seconds),
              seconds);
+    if (top_is_late(process))
+        fprintf(to, "  %.0f s old", top_age(process));
     fputc('\n', to);
 }

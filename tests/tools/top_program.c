@@ -7,6 +7,7 @@
  *   fork    forks first; both are ready, the child with its number
  *   daemon  closes all descriptors but those two, as daemons do
  *   exits   its threads end by pthread_exit, and there is no other end
+ *   execs   waits for a line, and becomes what the next argument with its number begins: hold
  */
 #include <pthread.h>
 #include <sched.h>
@@ -26,6 +27,7 @@
 #define SPREAD_CPUS   4
 #define SPREAD_OBJECT 4096
 #define SPREAD_BYTES  4000000
+#define PATH_ROOM     256
 
 static void *objects[OBJECTS];
 
@@ -95,9 +97,19 @@ static void *end_alone(void *arg)
     return arg;
 }
 
+static void become_another(const char *prefix)
+{
+    char byte, path[PATH_ROOM];
+    snprintf(path, sizeof path, "%s%ld", prefix, (long)getpid());
+    say("ready\n");
+    if (read(STDIN_FILENO, &byte, 1) == 1)
+        execl(path, path, "hold", (char *)NULL);
+    abort();
+}
+
 int main(int argc, char **argv)
 {
-    const char *mode = argc == 2 ? argv[1] : "";
+    const char *mode = argc >= 2 ? argv[1] : "";
     char line[64];
     if (strcmp(mode, "hold") == 0) {
         hold();
@@ -114,6 +126,8 @@ int main(int argc, char **argv)
         }
         snprintf(line, sizeof line, "child %ld\n", (long)child);
         say(line);
+    } else if (strcmp(mode, "execs") == 0 && argc == 3) {
+        become_another(argv[2]);
     } else if (strcmp(mode, "exits") == 0) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, end_alone, NULL) != 0)

@@ -11,7 +11,8 @@ import struct
 import subprocess
 import unittest
 
-from top_subject import FOLDER, FORMS, FOUR_NODES, NOBODY, PATIENCE, Subject, path_of, top
+from top_subject import (FOLDER, FORMS, FOUR_NODES, NOBODY, PATIENCE, Subject, on_terminal, path_of,
+                         started, top)
 
 # Users who have no folder, and are not met by a test that runs at the same time.
 NEWCOMERS = [60000 + os.getpid() % 1000 * 3 + i for i in range(3)]
@@ -29,11 +30,9 @@ class Hostile(unittest.TestCase):
             with open(path_of(subject.pid), "rb") as file:
                 good = file.read()
         # This process's number is put in, and its start, so that the page is looked at.
-        with open("/proc/self/stat") as file:
-            started = int(file.read().rsplit(")", 1)[1].split()[19])
         good = bytearray(good)
         struct.pack_into("=q", good, 40, os.getpid())
-        struct.pack_into("=Q", good, 56, started)
+        struct.pack_into("=Q", good, 56, started(os.getpid()))
         path = path_of(os.getpid())
         self.addCleanup(lambda: os.path.lexists(path) and os.unlink(path))
         taken = 0
@@ -114,20 +113,22 @@ class Hostile(unittest.TestCase):
                         self.write_page_of(pid, page, f"{folder}/{pid}")
                     ran = top("--all", "--json", "--no-residence", preexec_fn=lambda:
                               resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard)))
+                    status, shown, said = on_terminal("--all")
                 finally:
                     os.killpg(flood.pid, signal.SIGKILL)
             found = {process["pid"] for process in json.loads(ran.stdout)}
             self.assertEqual(len(found & set(pids)), LIST_OF_USER)
             self.assertIn(subject.pid, found)
             self.assertIn("20 processes are left out", ran.stderr)
+            # Where there is to be a screen, and cannot be.
+            self.assertEqual((status, f"{subject.pid} " in shown), (0, True))
+            self.assertIn("20 processes are left out", said)
 
     @staticmethod
     def write_page_of(pid, page, path):
         """As that process would; what is zero takes no memory."""
-        with open(f"/proc/{pid}/stat") as file:
-            started = int(file.read().rsplit(")", 1)[1].split()[19])
         struct.pack_into("=q", page, 40, pid)
-        struct.pack_into("=Q", page, 56, started)
+        struct.pack_into("=Q", page, 56, started(pid))
         with open(path, "wb") as file:
             for at in range(0, len(page), 4096):
                 if any(page[at:at + 4096]):

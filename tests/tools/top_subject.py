@@ -2,10 +2,13 @@
 """top_subject.py: nearheap-top, and a program that it looks at, for top_test.py, whose arguments
 these are."""
 
+import contextlib
 import os
+import pty
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 TOP, LIBRARY, PROGRAM, DASHBOARD = sys.argv[1:5]
@@ -32,8 +35,40 @@ def top(*arguments, **more):
                           stdin=subprocess.DEVNULL, **more)
 
 
+def on_terminal(*arguments, terminal="none", **more):
+    """The same with standard output, and input unless told otherwise, a terminal that is of no
+    known kind: status, what it shows, and standard error."""
+    master, slave = pty.openpty()
+    more = {"stdin": slave, "env": {**os.environ, "TERM": terminal}} | more
+    with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+            [TOP, *map(str, arguments)], stdout=slave, stderr=errors, **more) as process:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: it has ended
+            while part := os.read(master, 65536):
+                shown += part
+        os.close(master)
+        status = process.wait()
+        errors.seek(0)
+        return status, shown.decode(errors="replace"), errors.read()
+
+
 def path_of(pid):
     return f"{FOLDER}/{pid}"
+
+
+def state_of(pid):
+    """Of its first thread; Z when that has ended."""
+    return stat_of(pid)[0]
+
+
+def started(pid):
+    return int(stat_of(pid)[19])
+
+
+def stat_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rsplit(")", 1)[1].split()
 
 
 def generation(pid):
@@ -44,10 +79,10 @@ def generation(pid):
 class Subject:
     """The program, on nearheap, with a page; ends when its standard input is closed."""
 
-    def __init__(self, mode="hold", page=True, wait=True, **environment):
+    def __init__(self, *mode, page=True, wait=True, **environment):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARHEAP_")} | {
             "LD_PRELOAD": LIBRARY, "NEARHEAP_SHARE": str(int(page))} | environment
-        self.process = subprocess.Popen([PROGRAM, mode], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([PROGRAM, *(mode or ("hold",))], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, env=environment)
         self.pid, self.child, self.ended = self.process.pid, None, False

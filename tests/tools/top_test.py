@@ -4,13 +4,11 @@
 and nearheap-top on them; with NUMA-VM on an emulated machine of four nodes.  Waits for what must come, and gives up after PATIENCE seconds."""
 
 import concurrent.futures
-import contextlib
+import errno
 import fcntl
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import stat
@@ -18,14 +16,14 @@ import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 import unittest
 
 sys.dont_write_bytecode = True
+from top_screen import Screen
 from top_strangers import Hostile
 from top_subject import (DASHBOARD, FOLDER, FOUR_NODES, LIBRARY, NOBODY, PATIENCE, PROGRAM, TOP,
-                         Subject, generation, path_of, top, until)
+                         Subject, generation, path_of, started, state_of, top, until)
 
 VM = sys.argv[5:]
 SKIPPED = 77
@@ -127,7 +125,42 @@ class Pages(unittest.TestCase):
 
     def test_process_ends_with_its_threads(self):
         with Subject("exits") as subject:
+            until("the first thread's end", lambda: state_of(subject.pid) == "Z")
+            self.assertEqual(top("--once", subject.pid).returncode, 0)
+            with Subject():
+                self.assertTrue(os.path.exists(path_of(subject.pid)))
             self.assertEqual(subject.end()[0], 0)
+
+    def test_page_of_who_is_not_waited_for(self):
+        with Subject() as dead:
+            os.kill(dead.pid, signal.SIGKILL)
+            until("its end", lambda: state_of(dead.pid) == "Z")
+            self.assertEqual(top("--once", dead.pid).returncode, 1)
+            found = {process["pid"] for process in json.loads(top("--all", "--json").stdout)}
+            self.assertNotIn(dead.pid, found)
+            with Subject():
+                self.assertFalse(os.path.exists(path_of(dead.pid)))
+
+    def test_pages_of_another_version(self):
+        """Go with their processes, and not before; also where they have shorter headers."""
+        with Subject() as dead:
+            with open(path_of(dead.pid), "rb") as page:
+                told = bytearray(page.read(64))
+            dead.process.kill()
+            dead.process.wait()
+            struct.pack_into("=I", told, 8, 99)
+            with open(path_of(dead.pid), "wb") as page:
+                page.write(told)
+            struct.pack_into("=q", told, 40, os.getpid())
+            struct.pack_into("=Q", told, 56, started(os.getpid()))
+            mine = path_of(os.getpid())
+            with open(mine, "wb") as page:
+                page.write(told)
+            self.addCleanup(os.unlink, mine)
+            self.assertIn("not one of this version", top(os.getpid()).stderr)
+            with Subject():
+                self.assertFalse(os.path.exists(path_of(dead.pid)))
+                self.assertTrue(os.path.exists(mine))
 
     def test_signals_are_the_programs(self):
         with Subject() as subject:
@@ -258,6 +291,17 @@ class Forms(unittest.TestCase):
             found = {process["pid"] for process in json.loads(top("--all", "--json").stdout)}
             self.assertLessEqual({one.pid, other.pid}, found)
 
+    def test_age(self):
+        """Of a process that is stopped: in its first line, and at the end of its line of all."""
+        with Subject() as subject:
+            os.kill(subject.pid, signal.SIGSTOP)
+            line = until("old figures", lambda: re.search(
+                rf"^ *{subject.pid} .*  \d+ s old$", top("--all").stdout, re.M))
+            self.assertIn(" top_program ", line[0])
+            self.assertRegex(top("--once", subject.pid).stdout.split("\n")[0],
+                             r"figures are \d+ s old")
+            os.kill(subject.pid, signal.SIGCONT)
+
     def test_prometheus(self):
         with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
             subject.settle()
@@ -295,9 +339,14 @@ class Forms(unittest.TestCase):
             with open(path) as file:
                 self.assertIn("nearheap_live_bytes", parse_prometheus(file.read()))
             self.assertEqual(os.listdir(folder), ["nearheap.prom"])
-            ran = top("--prometheus", "--output", f"{folder}/none/x", subject.pid)
-            self.assertEqual(ran.returncode, 2)
-            self.assertIn("cannot write", ran.stderr)
+            for to, said in ((f"{folder}/none/x", errno.ENOENT), ("/dev/full", errno.ENOSPC)):
+                ran = top("--prometheus", "--output", to, subject.pid)
+                self.assertEqual((ran.returncode, ran.stderr), (
+                    2, f"nearheap-top: cannot write {to}: {os.strerror(said)}\n"))
+            # What one of its number left that was killed is in nobody's way.
+            ran = top("--output", path, subject.pid,
+                      preexec_fn=lambda: os.mkdir(f"{path}.{os.getpid()}"))
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
 
     def test_file_stays_what_it_is(self):
         with tempfile.TemporaryDirectory() as folder, Subject() as subject:
@@ -341,6 +390,9 @@ class Forms(unittest.TestCase):
             ran = top(*wrong)
             self.assertEqual((ran.returncode, ran.stdout), (2, ""), wrong)
             self.assertIn("--help", ran.stderr)
+        for wrong in (["-x"], ["--all", "-xh"], ["1", "-xh"]):
+            self.assertIn("unknown argument '-x'", top(*wrong).stderr)
+        self.assertIn("unknown argument '--all=1'", top("--all=1").stderr)
         self.assertEqual(top("--help").returncode, 0)
         with subprocess.Popen(["true"]) as gone:
             pass
@@ -360,65 +412,6 @@ class Forms(unittest.TestCase):
             self.assertEqual((ran.returncode, ran.stdout), (1, ""))
             self.assertIn("runs in a container", ran.stderr)
             inside.stdin.close()
-
-
-class Screen(unittest.TestCase):
-    """The live screen under a pseudo-terminal."""
-
-    def drive(self, arguments, steps):
-        """For each (words, keys): waits until all the words have been drawn, presses the
-        keys, and has the whole screen drawn; its status."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
-            os.execv(TOP, [TOP, *map(str, arguments)])
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 170, 0, 0))
-        try:
-            for words, keys in steps:
-                end, seen = time.monotonic() + PATIENCE, ""
-                while not all(word in seen for word in words):
-                    self.assertLess(time.monotonic(), end, (words, seen))
-                    if select.select([terminal], [], [], 0.1)[0]:
-                        seen += os.read(terminal, 65536).decode(errors="replace")
-                os.write(terminal, keys.encode() + b"\x0c")
-            with contextlib.suppress(OSError):  # EIO: it has ended
-                while os.read(terminal, 65536):
-                    pass
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        finally:
-            os.close(terminal)
-
-    def setUp(self):
-        if "without ncurses" in top("--help").stdout:
-            self.skipTest("built without ncurses")
-
-    def test_process(self):
-        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
-            status = self.drive([subject.pid, "--interval", "0.2"], [
-                ((f"({subject.pid})", "in use", "last minute", "freed/s", "size classes", "█"), "t"),
-                (("freed by",), "c"), (("live objects",), "s"), (("by live",), "q")])
-            self.assertEqual(status, 0)
-
-    def test_list(self):
-        with Subject() as subject:
-            self.assertEqual(self.drive(["--all"], [((str(subject.pid), "command"), "q")]), 0)
-
-    def test_resized(self):
-        with Subject(NEARHEAP_TOPOLOGY=FOUR_NODES) as subject:
-            pid, terminal = pty.fork()
-            if pid == 0:
-                os.environ.update(TERM="xterm", LC_ALL="C")
-                os.execv(TOP, [TOP, str(subject.pid)])
-            for rows, columns in ((50, 170), (3, 10), (1, 1), (40, 100)):
-                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-                self.assertTrue(select.select([terminal], [], [], PATIENCE)[0])
-                os.read(terminal, 65536)
-            os.write(terminal, b"q")
-            with contextlib.suppress(OSError):
-                while os.read(terminal, 65536):
-                    pass
-            os.close(terminal)
-            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
 class Guest(unittest.TestCase):

@@ -119,6 +119,35 @@ static void interleaved_memory_has_a_name(void **state)
     free(text);
 }
 
+/* Of the last interval, 3 of 4; all in all it is 1 of 2. */
+static void shares_are_of_the_interval(void **state)
+{
+    (void)state;
+    make_page(&page, 1);
+    memset(&process, 0, sizeof process);
+    process.now = process.before = page.figures[0];
+    process.has_before = true;
+    struct share_figures *sets[] = {&process.before, &process.now};
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t *node = sets[i]->node[0].value, *cls = sets[i]->cls[1].value;
+        node[SHARE_NODE_refills] = cls[SHARE_CLASS_refills] = i == 0 ? 40 : 50;
+        node[SHARE_NODE_refilled_objects] = cls[SHARE_CLASS_refilled_objects] = i == 0 ? 60 : 100;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        FILE *to = open_memstream(&text, &length);
+        assert_non_null(to);
+        if (i == 0)
+            top_print_list_line(to, &process);
+        else
+            top_print_classes(to, &process, TOP_BY_REFILLS, 1);
+        assert_int_equal(fclose(to), 0);
+        assert_non_null(strstr(text, " 75.0 %"));
+        free(text);
+    }
+}
+
 static void whole_page(void **state)
 {
     (void)state;
@@ -380,13 +409,21 @@ static void numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_page),      cmocka_unit_test(truncated),
-        cmocka_unit_test(random_bytes),    cmocka_unit_test(wrong_headers),
-        cmocka_unit_test(wrong_figures),   cmocka_unit_test(random_counters),
-        cmocka_unit_test(names_of_files),  cmocka_unit_test(names_of_folders),
-        cmocka_unit_test(lines),           cmocka_unit_test(a_process_as_told),
-        cmocka_unit_test(where_memory_is), cmocka_unit_test(bars),
-        cmocka_unit_test(numbers),         cmocka_unit_test(interleaved_memory_has_a_name),
+        cmocka_unit_test(whole_page),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(random_bytes),
+        cmocka_unit_test(wrong_headers),
+        cmocka_unit_test(wrong_figures),
+        cmocka_unit_test(random_counters),
+        cmocka_unit_test(names_of_files),
+        cmocka_unit_test(names_of_folders),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(a_process_as_told),
+        cmocka_unit_test(where_memory_is),
+        cmocka_unit_test(bars),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(interleaved_memory_has_a_name),
+        cmocka_unit_test(shares_are_of_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
