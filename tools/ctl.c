@@ -237,7 +237,7 @@ static void run(struct request *request)
         ctl_report_open(&report, request->output, request->asked.ours);
     if (request->answer == ANSWER_BINARY && isatty(report.output))
         ctl_end(STATUS_USAGE, "that is not for a terminal: say where to by --output");
-    strcat(request->command, "\n"); /* add_name and add_word have left room */
+    memcpy(request->command + strlen(request->command), "\n", 2); /* there is WORD_ADDS */
     ctl_ask_send(&request->asked, request->command, report.scratch);
     char *rest = ctl_ask_receive(&request->asked, answer);
     if (is_report(request->answer))

@@ -245,7 +245,7 @@ static void report(qemu_plugin_id_t id, void *data)
         "\"cost\": %llu.%llu, \"given_local\": %llu, \"given_remote\": %llu, \"starts\": %llu, "
         "\"checks\": %llu, \"wrong_checks\": %llu, "
         "\"unknown\": %llu},\n\"misses_by_node\": [",
-        (unsigned long long)accesses, (unsigned long long)(local + remote),
+        (unsigned long long)accesses, (unsigned long long)local + (unsigned long long)remote,
         (unsigned long long)local, (unsigned long long)remote, (unsigned long long)(cost / 10),
         (unsigned long long)(cost % 10), (unsigned long long)given_local,
         (unsigned long long)given_remote, (unsigned long long)starts, (unsigned long long)checks,
@@ -373,7 +373,7 @@ static bool set_up(unsigned smp)
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
-    if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
+    if (!info->system_emulation || strcmp(info->target_name, "x86_64") != 0) {
         fputs("numa_sim_plugin: works with qemu-system-x86_64 only\n", stderr);
         return -1;
     }

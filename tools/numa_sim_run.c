@@ -85,7 +85,7 @@ int main(int argc, char **argv)
         fputs("numa_sim_run: no command\n", stderr);
         return 125;
     }
-    check_nodes((unsigned)atoi(argv[1]));
+    check_nodes((unsigned)strtoul(argv[1], NULL, 10));
     pid_t child = fork();
     if (child < 0) {
         perror("numa_sim_run: fork");

@@ -60,7 +60,9 @@ void run_print_environment(bool unit)
         puts("# To be put into /etc/systemd/system/NAME.service.d/nearheap.conf; then:\n"
              "# systemctl daemon-reload && systemctl restart NAME\n"
              "[Service]");
-    const char *library = getenv(RUN_PRELOAD);
+    const char *library = getenv(RUN_PRELOAD); /* put there by who calls */
+    if (library == NULL)
+        return;
     print_variable(RUN_PRELOAD, library, unit);
     for (int i = 0; i < OPTIONS; i++) {
         const char *variable = options_row((enum option_id)i)->variable;

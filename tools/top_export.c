@@ -67,10 +67,10 @@ static bool next_place(const struct top_sample *sample, struct residence_place *
     return false;
 }
 
-static bool has_pair(const struct share_figures *figures, unsigned i)
+static bool has_pair(const struct share_figures *figures, unsigned home, unsigned other)
 {
-    return figures->slots > 1 && figures->node[i / figures->slots].number != SHARE_NO_NODE &&
-           figures->node[i % figures->slots].number != SHARE_NO_NODE;
+    return figures->slots > 1 && figures->node[home].number != SHARE_NO_NODE &&
+           figures->node[other].number != SHARE_NO_NODE;
 }
 
 /* ---- JSON ---- */
@@ -126,16 +126,16 @@ static void print_json_pairs(FILE *to, const struct share_figures *figures)
 {
     const char *comma = "";
     fputs("  \"pairs\": [", to);
-    for (unsigned i = 0; i < figures->slots * figures->slots; i++) {
-        unsigned home = i / figures->slots, other = i % figures->slots;
-        if (!has_pair(figures, i))
-            continue;
-        fprintf(to, "%s\n    {\"home\": %" PRId32 ", \"other\": %" PRId32, comma,
-                figures->node[home].number, figures->node[other].number);
-        print_json_values(to, top_pair_counters, SHARE_PAIR_VALUES,
-                          figures->pair[home][other].value);
-        comma = ",";
-    }
+    for (unsigned home = 0; home < figures->slots; home++)
+        for (unsigned other = 0; other < figures->slots; other++) {
+            if (!has_pair(figures, home, other))
+                continue;
+            fprintf(to, "%s\n    {\"home\": %" PRId32 ", \"other\": %" PRId32, comma,
+                    figures->node[home].number, figures->node[other].number);
+            print_json_values(to, top_pair_counters, SHARE_PAIR_VALUES,
+                              figures->pair[home][other].value);
+            comma = ",";
+        }
     fputs("],\n", to);
 }
 
@@ -227,15 +227,15 @@ static void print_class_metric(FILE *to, const struct top_process *process, unsi
 static void print_pair_metric(FILE *to, const struct top_process *process, unsigned i)
 {
     const struct share_figures *figures = &process->now;
-    for (unsigned pair = 0; pair < figures->slots * figures->slots; pair++) {
-        unsigned home = pair / figures->slots, other = pair % figures->slots;
-        if (!has_pair(figures, pair))
-            continue;
-        print_name(to, "pair_", &top_pair_counters[i], process);
-        fprintf(to, ",home=\"%" PRId32 "\",other=\"%" PRId32 "\"} %" PRIu64 "\n",
-                figures->node[home].number, figures->node[other].number,
-                figures->pair[home][other].value[i]);
-    }
+    for (unsigned home = 0; home < figures->slots; home++)
+        for (unsigned other = 0; other < figures->slots; other++) {
+            if (!has_pair(figures, home, other))
+                continue;
+            print_name(to, "pair_", &top_pair_counters[i], process);
+            fprintf(to, ",home=\"%" PRId32 "\",other=\"%" PRId32 "\"} %" PRIu64 "\n",
+                    figures->node[home].number, figures->node[other].number,
+                    figures->pair[home][other].value[i]);
+        }
 }
 
 static void print_group(FILE *to, const struct top_sample *samples, size_t count, const char *group,

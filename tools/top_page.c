@@ -98,16 +98,19 @@ static bool is_its_users(long pid, uid_t owner)
 {
     char path[PATH_ROOM], status[STATUS_ROOM];
     struct text text = {.at = path, .room = sizeof path};
-    unsigned long real, effective, saved;
     text_add(&text, "/proc/%ld/status", pid);
     if (owner == 0)
         return true;
     if (read_file(path, status, sizeof status) <= 0)
         return false;
-    const char *line = strstr(status, UIDS_KEY);
-    if (line == NULL || sscanf(line, UIDS_KEY "%lu %lu %lu", &real, &effective, &saved) != UIDS)
+    char *line = strstr(status, UIDS_KEY);
+    if (line == NULL)
         return false;
-    return owner == real || owner == effective || owner == saved;
+    char *at = line + strlen(UIDS_KEY);
+    for (unsigned i = 0; i < UIDS; i++)
+        if (strtoul(at, &at, 10) == owner)
+            return true;
+    return false;
 }
 
 /* Whether what lies there under a process's number is a page of that process, which runs. */
