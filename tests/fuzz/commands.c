@@ -58,12 +58,14 @@ static void check_answer(const struct text *answer)
 /* As the socket takes it: without its end, and without zeros. */
 static void run_line(const char *from, size_t length, int file)
 {
-    char line[CONTROL_COMMAND_ROOM], buffer[CONTROL_ANSWER_ROOM] = "";
+    char buffer[CONTROL_ANSWER_ROOM] = "";
     struct text answer = {.at = buffer, .room = sizeof(buffer)};
     bool with_file = length == 0 || *from != WITHOUT_FILE;
-    fuzz_text((const uint8_t *)from + !with_file, length - !with_file, line, sizeof(line) - 1);
+    char *line = fuzz_exact_text((const uint8_t *)from + !with_file, length - !with_file,
+                                 CONTROL_COMMAND_ROOM - 1);
     FUZZ_CHECK(ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0);
     control_command(line, with_file ? file : -1, &answer);
+    free(line);
     check_answer(&answer);
     check_objects();
 }

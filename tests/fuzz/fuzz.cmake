@@ -6,6 +6,7 @@
 set(here ${CMAKE_CURRENT_LIST_DIR})
 set(calls_sources calls.c live.c shadow.c whole.c)
 set(options_sources options.c)
+set(texts_sources texts.c)
 set(topology_sources topology.c)
 set(machine_sources machine.c ../../tools/machine_checks.c)
 set(answer_sources answer.c ../../tools/ctl_answer.c)
@@ -15,6 +16,7 @@ set(page_sources page.c)
 foreach(part export page residence text values)
     list(APPEND page_sources ../../tools/top_${part}.c)
 endforeach()
+set(targets calls options texts topology machine commands answer page frames)
 
 include(CheckCSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS "-fsanitize=fuzzer")
@@ -23,42 +25,68 @@ check_c_source_compiles("#include <stddef.h>
     { (void)data; return (int)size & 0; }" NEARHEAP_HAVE_LIBFUZZER)
 unset(CMAKE_REQUIRED_FLAGS)
 
-if(NEARHEAP_HAVE_LIBFUZZER)
-    # The engine again, so that the fuzzer sees which of its branches are taken.
-    list(TRANSFORM engine_sources PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE fuzzed_sources)
-    add_library(nearheap_fuzzed STATIC ${fuzzed_sources})
-    nearheap_engine(nearheap_fuzzed)
-    target_compile_definitions(nearheap_fuzzed PRIVATE NH_DEBUG)
-    target_compile_options(nearheap_fuzzed PRIVATE -g -fsanitize=fuzzer-no-link,undefined
-        -fno-sanitize-recover=undefined -fsanitize-coverage-ignorelist=${here}/uncounted.list)
-    target_link_libraries(nearheap_fuzzed PUBLIC Threads::Threads)
+# What reads others' texts and tables has the address sanitizer too, which sees a read behind
+# them.  Not the calls: their objects are the engine's own, about which it knows nothing, and it
+# would take half of the speed.  A thread sanitizer excludes it.
+set(sanitizers undefined)
+if(NOT NEARHEAP_SANITIZE STREQUAL "thread")
+    set(reader_sanitizers address,${sanitizers})
+else()
+    set(reader_sanitizers ${sanitizers})
 endif()
 
-foreach(target calls options topology machine commands answer page frames)
+# The engine again, so that the fuzzer sees which of its branches are taken.
+function(fuzzed_engine name sanitizers)
+    list(TRANSFORM engine_sources PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE fuzzed_sources)
+    add_library(${name} STATIC ${fuzzed_sources})
+    nearheap_engine(${name})
+    target_compile_definitions(${name} PRIVATE NH_DEBUG)
+    target_compile_options(${name} PRIVATE -g -fsanitize=fuzzer-no-link,${sanitizers}
+        -fno-sanitize-recover=undefined -fsanitize-coverage-ignorelist=${here}/uncounted.list)
+    target_link_libraries(${name} PUBLIC Threads::Threads)
+endfunction()
+
+if(NEARHEAP_HAVE_LIBFUZZER)
+    fuzzed_engine(nearheap_fuzzed ${sanitizers})
+    fuzzed_engine(nearheap_fuzzed_reader ${reader_sanitizers})
+endif()
+
+# A run of some seconds, which goes on from the corpus and from what the last one found.
+function(run_fuzzer name target)
+    set(found ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${name})
+    file(MAKE_DIRECTORY ${found})
+    run(${name} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
+        -artifact_prefix=fuzz_${name}. ${found} ${here}/corpus/${target} ${ARGN})
+endfunction()
+
+foreach(target ${targets})
     list(TRANSFORM ${target}_sources PREPEND ${here}/)
     add_executable(fuzz_${target} ${${target}_sources})
     target_include_directories(fuzz_${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-    target_compile_definitions(fuzz_${target} PRIVATE _GNU_SOURCE)
+    # Locks are larger with internal checks.
+    target_compile_definitions(fuzz_${target} PRIVATE _GNU_SOURCE
+        $<$<OR:$<BOOL:${NEARHEAP_HAVE_LIBFUZZER}>,$<BOOL:${NEARHEAP_DEBUG}>,$<CONFIG:Debug>>:NH_DEBUG>)
     target_compile_options(fuzz_${target} PRIVATE -fno-builtin
         "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
     target_link_libraries(fuzz_${target} PRIVATE nearheap_warnings)
     if(NEARHEAP_HAVE_LIBFUZZER)
-        target_compile_options(fuzz_${target} PRIVATE -g -fsanitize=fuzzer,undefined
-            -fno-sanitize-recover=undefined)
-        target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer,undefined)
-        target_link_libraries(fuzz_${target} PRIVATE nearheap_fuzzed)
         if(target STREQUAL calls)
+            set(kind fuzzer,${sanitizers})
             target_sources(fuzz_calls PRIVATE ${here}/mutate.c)
+            target_link_libraries(fuzz_calls PRIVATE nearheap_fuzzed)
+        else()
+            set(kind fuzzer,${reader_sanitizers})
+            target_link_libraries(fuzz_${target} PRIVATE nearheap_fuzzed_reader)
         endif()
+        target_compile_options(fuzz_${target} PRIVATE -g -fsanitize=${kind}
+            -fno-sanitize-recover=undefined)
+        target_link_options(fuzz_${target} PRIVATE -fsanitize=${kind})
         set(replay_${target} -runs=0 ${here}/corpus/${target})
         # Not topologies: there are some with which hwloc is busy for minutes, and whether one
         # is met is chance.
         if(NOT target STREQUAL topology)
-            run(${target} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
-                -artifact_prefix=fuzz_${target}. ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target}
-                ${here}/corpus/${target})
+            run_fuzzer(${target} ${target})
         endif()
-        file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${target})
     else()
         target_sources(fuzz_${target} PRIVATE ${here}/replay.c)
         target_link_libraries(fuzz_${target} PRIVATE nearheap_inside)
@@ -66,13 +94,18 @@ foreach(target calls options topology machine commands answer page frames)
     endif()
     run(${target}_replay fuzz 120 COMMAND fuzz_${target} ${replay_${target}})
 endforeach()
-run(calls_replay_4_nodes fuzz 120 COMMAND fuzz_calls ${replay_calls}
-    ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_4}")
 
-run(calls_replay_hardened fuzz 120 COMMAND fuzz_calls ${replay_calls}
-    ENVIRONMENT "NEARHEAP_HARDEN=1")
-run(calls_replay_guarded fuzz 120 COMMAND fuzz_calls ${replay_calls}
-    ENVIRONMENT "NEARHEAP_GUARD=64;NEARHEAP_TOPOLOGY=${topology_4}")
+set(calls_4_nodes "NEARHEAP_TOPOLOGY=${topology_4}")
+set(calls_hardened "NEARHEAP_HARDEN=1")
+set(calls_guarded "NEARHEAP_GUARD=64;NEARHEAP_TOPOLOGY=${topology_4}")
+foreach(kind 4_nodes hardened guarded)
+    run(calls_replay_${kind} fuzz 120 COMMAND fuzz_calls ${replay_calls}
+        ENVIRONMENT "${calls_${kind}}")
+    # Guard pages come and go in each of them.
+    if(NEARHEAP_HAVE_LIBFUZZER AND NOT kind STREQUAL guarded)
+        run_fuzzer(calls_${kind} calls ENVIRONMENT "${calls_${kind}}")
+    endif()
+endforeach()
 
 find_program(PYTHON3 python3)
 if(PYTHON3)

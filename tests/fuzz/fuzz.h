@@ -31,6 +31,21 @@ static inline void fuzz_text(const uint8_t *data, size_t size, char *text, size_
         }                                                                                          \
     } while (0)
 
+/* The same text in a place that is just long enough, so that the sanitizer sees what is read
+ * behind it; to be freed. */
+static inline char *fuzz_exact_text(const uint8_t *data, size_t size, size_t most)
+{
+    if (size > most)
+        size = most;
+    const uint8_t *end = size > 0 ? memchr(data, '\0', size) : NULL;
+    if (end != NULL)
+        size = (size_t)(end - data);
+    char *text = malloc(size + 1);
+    FUZZ_CHECK(text != NULL);
+    fuzz_text(data, size, text, size);
+    return text;
+}
+
 /* What is printed for a person has no control characters but the ends of lines. */
 static inline void fuzz_check_text(const char *text, size_t length)
 {
