@@ -2,20 +2,25 @@
  *
  * machine.c - any contents of the files that nearheap-run and nearheap-topo look at, the
  * program to be started among them.
+ *
+ * An input is the files' contents in the order below, behind each a zero, where the kernel's
+ * texts end anyway; and then the program's.  Of a shorter one the last is the contents of all
+ * that follow.
  */
 #include "fuzz.h"
 
 #include "tools/machine_checks.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_MOST 256
+#define PROGRAM   "/program"
 
-/* Found below a folder, all one file. */
+/* Found below a folder, as links to files that are in memory alone. */
 static const char *const names[] = {
     "/sys/kernel/mm/transparent_hugepage/enabled",
     "/sys/kernel/mm/transparent_hugepage/defrag",
@@ -26,10 +31,13 @@ static const char *const names[] = {
     "/proc/self/cgroup",
     "/sys/fs/cgroup/memory.high",
     "/sys/fs/cgroup/memory.max",
+    PROGRAM,
 };
+#define FILES (sizeof(names) / sizeof(*names))
 
 static char folder[] = "/tmp/nearheap_fuzz_XXXXXX";
-static int file = -1;
+static int files[FILES];
+static bool made;
 
 static void path_of(const char *name, char path[PATH_MOST])
 {
@@ -54,9 +62,7 @@ static void change_folders(char *path, bool make)
 static void clean_up(void)
 {
     char path[PATH_MOST];
-    path_of("/file", path);
-    unlink(path);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i < FILES; i++) {
         path_of(names[i], path);
         unlink(path);
         change_folders(path, false);
@@ -67,13 +73,28 @@ static void make_machine(void)
 {
     char path[PATH_MOST], to[PATH_MOST];
     FUZZ_CHECK(mkdtemp(folder) != NULL && atexit(clean_up) == 0);
-    path_of("/file", to);
-    file = open(to, O_RDWR | O_CREAT | O_CLOEXEC, 0700);
-    FUZZ_CHECK(file >= 0);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; i < FILES; i++) {
         path_of(names[i], path);
         change_folders(path, true);
-        FUZZ_CHECK(link(to, path) == 0);
+        files[i] = memfd_create("file", MFD_CLOEXEC);
+        FUZZ_CHECK(files[i] >= 0);
+        snprintf(to, sizeof(to), "/proc/self/fd/%d", files[i]);
+        FUZZ_CHECK(symlink(to, path) == 0);
+    }
+    made = true;
+}
+
+static void write_files(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        const uint8_t *end = i < FILES - 1 && size > 0 ? memchr(data, '\0', size) : NULL;
+        size_t length = end != NULL ? (size_t)(end - data) : size;
+        FUZZ_CHECK(ftruncate(files[i], 0) == 0 &&
+                   pwrite(files[i], data, length, 0) == (ssize_t)length);
+        if (end != NULL) {
+            data += length + 1;
+            size -= length + 1;
+        }
     }
 }
 
@@ -88,10 +109,10 @@ static void tell(const char *line)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char program[PATH_MOST];
-    if (file < 0)
+    if (!made)
         make_machine();
-    FUZZ_CHECK(ftruncate(file, 0) == 0 && pwrite(file, data, size, 0) == (ssize_t)size);
-    path_of("/file", program);
+    write_files(data, size);
+    path_of(PROGRAM, program);
     told = 0;
     unsigned found = check_machine(&(struct check_facts){
         .system = folder, .program = program, .huge_always = true, .latency = true, .tell = tell});
