@@ -2,15 +2,18 @@
  *
  * page.c - what another process may put where nearheap-top looks: its page of counters, with any
  * words changed, and lines like those of its memory map.  Whatever is taken for a page is
- * printed in all forms, of which each has to be text.
+ * printed in all forms, of which each has to be text, and JSON and metrics well-formed.
  *
  * An input is words to change, eleven bytes each: one that is not zero, two that say where, and
- * the word.  Behind a zero it is the memory map.
+ * the word.  Behind a zero it is the memory map, whose first line is also what the process calls
+ * itself.
  */
 #include "fuzz.h"
 
 #include "share_file.h"
+#include "tools/printable.h"
 #include "tools/top_export.h"
+#include "tools/top_spark.h"
 #include "tools/top_text.h"
 
 #include <stdbool.h>
@@ -76,21 +79,44 @@ static size_t change(const uint8_t *data, size_t size)
     return at < size ? at + 1 : size;
 }
 
-static void check_text(const char *text, size_t length)
+/* Whether a name may look like a number that is none. */
+static bool is_like_none(const char *name)
 {
-    fuzz_check_text(text, length);
-    /* Numbers that are none. */
+    return strstr(name, "nan") != NULL || strstr(name, "inf") != NULL;
+}
+
+/* Numbers that are none. */
+static void check_numbers(const char *text, const struct top_process *process)
+{
+    if (is_like_none(process->command) || is_like_none(process->header.release))
+        return;
     FUZZ_CHECK(strstr(text, "nan") == NULL && strstr(text, " inf") == NULL &&
                strstr(text, "-inf") == NULL);
 }
 
-static void print_all(struct top_process *process, struct residence *residence)
+/* Strings end in their line, and braces and brackets are in pairs but for those in strings. */
+static void check_structure(const char *text)
 {
-    char *text = NULL;
-    size_t length = 0;
-    struct top_sample sample = {.process = process, .residence = residence};
-    FILE *to = open_memstream(&text, &length);
-    FUZZ_CHECK(to != NULL);
+    long braces = 0, brackets = 0;
+    bool string = false;
+    for (; *text != '\0'; text++) {
+        FUZZ_CHECK(!string || *text != '\n');
+        if (string && *text == '\\') {
+            text++;
+            FUZZ_CHECK(*text == '"' || *text == '\\');
+        } else if (*text == '"') {
+            string = !string;
+        } else if (!string) {
+            braces += (*text == '{') - (*text == '}');
+            brackets += (*text == '[') - (*text == ']');
+            FUZZ_CHECK(braces >= 0 && brackets >= 0);
+        }
+    }
+    FUZZ_CHECK(!string && braces == 0 && brackets == 0);
+}
+
+static void print_tables(FILE *to, struct top_process *process, struct residence *residence)
+{
     top_print_head(to, process);
     top_print_nodes(to, process, residence);
     top_print_matrix(to, process, false);
@@ -100,11 +126,71 @@ static void print_all(struct top_process *process, struct residence *residence)
         top_print_classes(to, process, (enum top_order)order, CLASSES_SHOWN);
     top_print_list_head(to);
     top_print_list_line(to, process);
-    top_print_json(to, &sample);
-    top_print_prometheus(to, &sample, 1);
+}
+
+static void print_json(FILE *to, struct top_process *process, struct residence *residence)
+{
+    top_print_json(to, &(struct top_sample){.process = process, .residence = residence});
+}
+
+static void print_metrics(FILE *to, struct top_process *process, struct residence *residence)
+{
+    top_print_prometheus(to, &(struct top_sample){.process = process, .residence = residence}, 1);
+}
+
+static void check_form(void (*print)(FILE *to, struct top_process *process,
+                                     struct residence *residence),
+                       struct top_process *process, struct residence *residence)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *to = open_memstream(&text, &length);
+    FUZZ_CHECK(to != NULL);
+    print(to, process, residence);
     FUZZ_CHECK(fclose(to) == 0);
-    check_text(text, length);
+    fuzz_check_text(text, length);
+    check_numbers(text, process);
+    if (print != print_tables)
+        check_structure(text);
     free(text);
+}
+
+/* As top_screen.c draws the last minute, of every counter and what it is per second. */
+static void check_sparks(const struct top_process *process)
+{
+    uint64_t now[SHARE_NODE_VALUES], before[SHARE_NODE_VALUES];
+    struct spark spark = {.next = 0};
+    char bars[SPARK_ROOM], number[TOP_NUMBER_ROOM];
+    top_sum_nodes(&process->now, now);
+    top_sum_nodes(&process->before, before);
+    for (unsigned i = 0; i < SHARE_NODE_VALUES; i++) {
+        double rate = top_rate(before[i], now[i], top_seconds(process));
+        top_write_rate(rate, number);
+        fuzz_check_text(number, strlen(number));
+        spark_add(&spark, (double)now[i]);
+        spark_add(&spark, rate);
+    }
+    spark_write(&spark, false, bars);
+    FUZZ_CHECK(strlen(bars) == SPARK_POINTS);
+    fuzz_check_text(bars, strlen(bars));
+    spark_write(&spark, true, bars);
+    FUZZ_CHECK(strlen(bars) < SPARK_ROOM);
+}
+
+static void print_all(struct top_process *process, struct residence *residence)
+{
+    check_form(print_tables, process, residence);
+    check_form(print_json, process, residence);
+    check_form(print_metrics, process, residence);
+    check_sparks(process);
+}
+
+/* As top_page.c does with what it finds in /proc. */
+static void read_command(const uint8_t *data, size_t size, struct top_process *process)
+{
+    fuzz_text(data, size, process->command, sizeof(process->command) - 1);
+    process->command[strcspn(process->command, "\n")] = '\0';
+    make_printable(process->command);
 }
 
 static void read_map(const uint8_t *data, size_t size, const struct share_figures *figures,
@@ -132,8 +218,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!share_file_header(file, &process.header) ||
         !top_copy_figures(file, &process.now, &generation))
         return 0;
-    strcpy(process.command, "fuzz");
-    strcpy(process.header.release, "0");
+    make_printable(process.header.release);
+    read_command(data + used, size - used, &process);
     read_map(data + used, size - used, &process.now, &residence);
     print_all(&process, &residence);
     /* Newer figures, as they were before. */
