@@ -4,7 +4,7 @@
 # goes on from there for some seconds, where its libFuzzer is.
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
-set(calls_sources calls.c live.c shadow.c whole.c)
+set(calls_sources calls.c live.c shadow.c whole.c ../../src/libc_info.c)
 set(options_sources options.c)
 set(texts_sources texts.c)
 set(topology_sources topology.c)
@@ -66,7 +66,7 @@ foreach(target ${targets})
     # Locks are larger with internal checks.
     target_compile_definitions(fuzz_${target} PRIVATE _GNU_SOURCE
         $<$<OR:$<BOOL:${NEARHEAP_HAVE_LIBFUZZER}>,$<BOOL:${NEARHEAP_DEBUG}>,$<CONFIG:Debug>>:NH_DEBUG>)
-    target_compile_options(fuzz_${target} PRIVATE -fno-builtin
+    target_compile_options(fuzz_${target} PRIVATE -fno-builtin -Wno-deprecated-declarations
         "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
     target_link_libraries(fuzz_${target} PRIVATE nearheap_warnings)
     if(NEARHEAP_HAVE_LIBFUZZER)

@@ -14,9 +14,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 
 #define TEXT_ROOM 96
+#define INFO_ROOM ((size_t)256 << 10) /* of malloc_info, with as many nodes as there may be */
 
 /* Reports are formed and written, but nobody keeps them. */
 static int nowhere;
@@ -93,6 +95,45 @@ static void report(const struct call *call)
         break;
     default:
         (void)stats_print(nowhere, STATS_JSON);
+    }
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), less = strlen(end);
+    return length >= less && strcmp(text + length - less, end) == 0;
+}
+
+/* glibc's functions on its malloc, as the libraries have them that take its place.  Numbers are
+ * read at different moments. */
+static void ask_as_glibc(const struct call *call)
+{
+    switch (call->low & 3) {
+    case 0:
+        FUZZ_CHECK(mallopt(call->high, call->low) == 1);
+        break;
+    case 1: {
+        struct mallinfo2 info = mallinfo2();
+        FUZZ_CHECK(info.hblkhd % NH_PAGE_BYTES == 0);
+        FUZZ_CHECK(info.fordblks <= info.arena);
+        break;
+    }
+    case 2: {
+        struct mallinfo info = mallinfo();
+        FUZZ_CHECK(info.arena >= 0 && info.fordblks >= 0 && info.hblkhd >= 0);
+        break;
+    }
+    default: {
+        char *text = malloc(INFO_ROOM); /* the C library's */
+        FUZZ_CHECK(text != NULL);
+        FILE *to = fmemopen(text, INFO_ROOM, "w");
+        FUZZ_CHECK(to != NULL);
+        FUZZ_CHECK(malloc_info(1, to) == EINVAL && malloc_info(0, to) == 0);
+        FUZZ_CHECK(fclose(to) == 0);
+        fuzz_check_text(text, strlen(text));
+        FUZZ_CHECK(ends_with(text, "</malloc>\n"));
+        free(text);
+    }
     }
 }
 
@@ -223,6 +264,9 @@ void whole_call(const struct call *call, int *thread_node)
         break;
     case 19:
         set_huge(call);
+        break;
+    case 20:
+        ask_as_glibc(call);
         break;
     default:
         FUZZ_CHECK(nh_malloc(SIZE_MAX - call_size(call)) == NULL);
