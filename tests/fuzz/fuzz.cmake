@@ -16,7 +16,8 @@ set(page_sources page.c)
 foreach(part export page residence spark text values)
     list(APPEND page_sources ../../tools/top_${part}.c)
 endforeach()
-set(targets calls options texts topology machine commands answer page frames)
+set(trace_sources trace.c ../../bench/workloads/trace.c)
+set(targets calls options texts topology machine commands answer page frames trace)
 
 include(CheckCSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS "-fsanitize=fuzzer")
@@ -94,6 +95,8 @@ foreach(target ${targets})
     endif()
     run(${target}_replay fuzz 120 COMMAND fuzz_${target} ${replay_${target}})
 endforeach()
+# What the trace's reader maps, and says of a damaged one, is the target's.
+target_link_options(fuzz_trace PRIVATE -Wl,--wrap=mmap -Wl,--wrap=munmap -Wl,--wrap=fprintf)
 
 set(calls_4_nodes "NEARHEAP_TOPOLOGY=${topology_4}")
 set(calls_hardened "NEARHEAP_HARDEN=1")
