@@ -6,7 +6,8 @@ nor for long.
 
     tools.py CORPUS [--seconds N | --runs N] [--seed N]
 
-The same seed does the same.  What fails is written to the working folder, named fuzz_found.*."""
+The same seed does the same; each day has another, which is printed.  What fails is written to
+the working folder, named fuzz_found.*."""
 
 import argparse
 import contextlib
@@ -50,7 +51,8 @@ def arguments():
     parser.add_argument("corpus", help="with folders " + ", ".join(TARGETS))
     parser.add_argument("--seconds", type=float, help="for so long, instead of --runs")
     parser.add_argument("--runs", type=int, default=500, help="default: 500")
-    parser.add_argument("--seed", type=int, default=1, help="default: 1")
+    parser.add_argument("--seed", type=int, default=int(time.strftime("%Y%m%d", time.gmtime())),
+                        help="default: today's date as a number, by UTC")
     return parser.parse_args()
 
 
@@ -147,6 +149,7 @@ def main():
     options = arguments()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     chance = random.Random(options.seed)
+    print(f"seed {options.seed}", flush=True)
     sound = list(seeds(options.corpus))
     end = time.monotonic() + options.seconds if options.seconds else None
     runs = failures = 0
