@@ -25,16 +25,20 @@ check_c_source_compiles("#include <stddef.h>
     int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     { (void)data; return (int)size & 0; }" NEARHEAP_HAVE_LIBFUZZER)
 unset(CMAKE_REQUIRED_FLAGS)
+# Its counters are races for a thread sanitizer.
+if(NEARHEAP_HAVE_LIBFUZZER AND NOT NEARHEAP_SANITIZE STREQUAL "thread")
+    set(fuzzed ON)
+else()
+    set(fuzzed OFF)
+endif()
 
 # What reads others' texts and tables has the address sanitizer too, which sees a read behind
 # them.  Not the calls: their objects are the engine's own, about which it knows nothing, and it
-# would take half of the speed.  A thread sanitizer excludes it.
+# would take half of the speed.
 set(sanitizers undefined)
-if(NOT NEARHEAP_SANITIZE STREQUAL "thread")
-    set(reader_sanitizers address,${sanitizers})
-else()
-    set(reader_sanitizers ${sanitizers})
-endif()
+set(reader_sanitizers address,${sanitizers})
+# What libFuzzer ends with otherwise, 77, is a test that was left out.
+set(fails_as -error_exitcode=1)
 
 # The engine again, so that the fuzzer sees which of its branches are taken.
 function(fuzzed_engine name sanitizers)
@@ -47,7 +51,7 @@ function(fuzzed_engine name sanitizers)
     target_link_libraries(${name} PUBLIC Threads::Threads)
 endfunction()
 
-if(NEARHEAP_HAVE_LIBFUZZER)
+if(fuzzed)
     fuzzed_engine(nearheap_fuzzed ${sanitizers})
     fuzzed_engine(nearheap_fuzzed_reader ${reader_sanitizers})
 endif()
@@ -56,8 +60,9 @@ endif()
 function(run_fuzzer name target)
     set(found ${CMAKE_CURRENT_BINARY_DIR}/fuzz_found_${name})
     file(MAKE_DIRECTORY ${found})
-    run(${name} fuzz 120 COMMAND fuzz_${target} -max_total_time=10 -print_final_stats=1
-        -artifact_prefix=fuzz_${name}. ${found} ${here}/corpus/${target} ${ARGN})
+    run(${name} fuzz 120 COMMAND fuzz_${target} ${fails_as} -max_total_time=10
+        -print_final_stats=1 -artifact_prefix=fuzz_${name}. ${found} ${here}/corpus/${target}
+        ${ARGN})
 endfunction()
 
 foreach(target ${targets})
@@ -66,11 +71,11 @@ foreach(target ${targets})
     target_include_directories(fuzz_${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
     # Locks are larger with internal checks.
     target_compile_definitions(fuzz_${target} PRIVATE _GNU_SOURCE
-        $<$<OR:$<BOOL:${NEARHEAP_HAVE_LIBFUZZER}>,$<BOOL:${NEARHEAP_DEBUG}>,$<CONFIG:Debug>>:NH_DEBUG>)
+        $<$<OR:$<BOOL:${fuzzed}>,$<BOOL:${NEARHEAP_DEBUG}>,$<CONFIG:Debug>>:NH_DEBUG>)
     target_compile_options(fuzz_${target} PRIVATE -fno-builtin -Wno-deprecated-declarations
         "SHELL:-iquote ${PROJECT_SOURCE_DIR}" "SHELL:-iquote ${PROJECT_SOURCE_DIR}/src")
     target_link_libraries(fuzz_${target} PRIVATE nearheap_warnings)
-    if(NEARHEAP_HAVE_LIBFUZZER)
+    if(fuzzed)
         if(target STREQUAL calls)
             set(kind fuzzer,${sanitizers})
             target_sources(fuzz_calls PRIVATE ${here}/mutate.c)
@@ -82,7 +87,7 @@ foreach(target ${targets})
         target_compile_options(fuzz_${target} PRIVATE -g -fsanitize=${kind}
             -fno-sanitize-recover=undefined)
         target_link_options(fuzz_${target} PRIVATE -fsanitize=${kind})
-        set(replay_${target} -runs=0 ${here}/corpus/${target})
+        set(replay_${target} ${fails_as} -runs=0 ${here}/corpus/${target})
         # Not topologies: there are some with which hwloc is busy for minutes, and whether one
         # is met is chance.
         if(NOT target STREQUAL topology)
@@ -105,10 +110,18 @@ foreach(kind 4_nodes hardened guarded)
     run(calls_replay_${kind} fuzz 120 COMMAND fuzz_calls ${replay_calls}
         ENVIRONMENT "${calls_${kind}}")
     # Guard pages come and go in each of them.
-    if(NEARHEAP_HAVE_LIBFUZZER AND NOT kind STREQUAL guarded)
+    if(fuzzed AND NOT kind STREQUAL guarded)
         run_fuzzer(calls_${kind} calls ENVIRONMENT "${calls_${kind}}")
     endif()
 endforeach()
+
+if(fuzzed)
+    add_executable(fuzz_fails ${here}/fails.c)
+    target_link_options(fuzz_fails PRIVATE -fsanitize=fuzzer)
+    target_compile_options(fuzz_fails PRIVATE -fsanitize=fuzzer)
+    run(fails fuzz 60 COMMAND sh -c "\"$1\" ${fails_as} -artifact_prefix=fuzz_fails. || [ $? -eq 1 ]"
+        sh $<TARGET_FILE:fuzz_fails>)
+endif()
 
 find_program(PYTHON3 python3)
 if(PYTHON3)
