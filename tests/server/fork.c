@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * fork.c - a process whose threads allocate all the time forks many children,
- * from two threads at once; the children check and free what the parent had,
- * allocate, make a thread and a child of their own, and end by exit, _exit or exec.
+ * fork.c - a process whose threads allocate all the time forks many children, from
+ * several threads at once, each of which has several of them at a time; the children
+ * check and free what the parent had, allocate, make a thread and a child of their own,
+ * and end by exit, _exit or exec.
  *
  * A lock that some thread of the parent held at the fork would stop a child for
  * ever: an alarm ends it then, and the parent sees the signal.
@@ -10,13 +11,18 @@
 #include "check.h"
 #include "part.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 
-#define WORKERS       4
-#define CHILDREN      (UNDER_TSAN ? 20 : 100) /* of each forking thread */
+#define WORKERS 4
+/* AddressSanitizer's own allocator, which pthread_create uses, stops in a child when another
+ * thread is in it at the fork. */
+#define FORKERS       (UNDER_ASAN ? 1 : UNDER_TSAN ? 3 : 8)
+#define CHILDREN      (UNDER_TSAN ? 40 : 200) /* of all forking threads */
+#define AT_A_TIME     4                       /* children of each of them */
 #define OBJECTS       256
 #define CHILD_SECONDS 250 /* more than one takes in a guest that hardly gets a CPU */
 
@@ -144,14 +150,19 @@ static void *forker(void *arg)
 {
     struct objects mine = {.at = {NULL}};
     uint32_t state = (uint32_t)(uintptr_t)arg;
-    int children = part_of(CHILDREN);
+    pid_t alive[AT_A_TIME];
+    const int children = CHILDREN / FORKERS;
     for (int number = 0; number < children; number++) {
         churn(&mine, 64, &state);
         pid_t pid = fork();
         if (pid == 0)
             child(&mine, number);
-        wait_for(pid);
+        if (number >= AT_A_TIME)
+            wait_for(alive[number % AT_A_TIME]);
+        alive[number % AT_A_TIME] = pid;
     }
+    for (int i = 0; i < AT_A_TIME && i < children; i++)
+        wait_for(alive[i]);
     free_all(&mine);
     return NULL;
 }
@@ -160,21 +171,21 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "exec") == 0)
         return begin_anew();
-    pthread_t workers[WORKERS], second;
+    pthread_t workers[WORKERS], others[FORKERS];
+    int forkers = part_of(FORKERS) > 1 ? part_of(FORKERS) : 1; /* this thread is one */
     CHECK(pthread_barrier_init(&begun, NULL, WORKERS + 1) == 0);
     for (uintptr_t i = 0; i < WORKERS; i++)
         CHECK(pthread_create(&workers[i], NULL, worker, (void *)(i + 1)) == 0);
     pthread_barrier_wait(&begun);
-    /* AddressSanitizer's own allocator, which pthread_create uses, stops in a
-     * child when another thread is in it at the fork. */
-    if (!UNDER_ASAN)
-        CHECK(pthread_create(&second, NULL, forker, (void *)(uintptr_t)1000) == 0);
-    forker((void *)(uintptr_t)2000);
-    if (!UNDER_ASAN)
-        CHECK(pthread_join(second, NULL) == 0);
+    for (int i = 1; i < forkers; i++)
+        CHECK(pthread_create(&others[i], NULL, forker, (void *)(uintptr_t)(1000 * i)) == 0);
+    forker((void *)(uintptr_t)(1000 * FORKERS));
+    for (int i = 1; i < forkers; i++)
+        CHECK(pthread_join(others[i], NULL) == 0);
+    CHECK(wait(NULL) == -1 && errno == ECHILD);
     atomic_store(&stop, true);
     for (int i = 0; i < WORKERS; i++)
         CHECK(pthread_join(workers[i], NULL) == 0);
-    printf("fork: %d children\n", (2 - UNDER_ASAN) * part_of(CHILDREN));
+    printf("fork: %d children\n", forkers * (CHILDREN / FORKERS));
     return 0;
 }
