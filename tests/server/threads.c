@@ -8,6 +8,7 @@
 #include "family.h"
 #include "nearheap.h"
 #include "part.h"
+#include "settled.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,8 +21,18 @@
 #define CHURN_ROUNDS 3000
 #define BYSTANDERS   2
 #define MANY_STACK   ((size_t)64 << 10)
-#define DTOR_THREADS 200
-#define DTOR_ROUNDS  3 /* of the four that POSIX gives a destructor */
+/* What glibc keeps of ended threads: stacks of 40 MiB together, and of each the vector of its
+ * thread-local storage. */
+#define STACKS_KEPT   (((size_t)40 << 20) / MANY_STACK)
+#define STACK_TOUCHED ((size_t)8 << 10)
+#define VECTOR_MOST   512
+#define VECTORS_MORE  16
+#define CACHE_MOST    ((size_t)8 << 10) /* the record of a thread's cache */
+#define HEAP_STEP     ((size_t)2 << 20)
+#define HEAP_SLACK    (2 * HEAP_STEP) /* less than what the threads hold when all are alive */
+#define CACHED_SLACK  ((size_t)64 << 10)
+#define DTOR_THREADS  200
+#define DTOR_ROUNDS   3 /* of the four that POSIX gives a destructor */
 
 static void use(size_t objects)
 {
@@ -162,28 +173,87 @@ static void *one_of_many(void *arg)
     return NULL;
 }
 
-static int many(size_t count)
+/* What there is when they have ended. */
+struct rest {
+    struct nh_stats stats;
+    uint64_t held, resident; /* bytes: of objects' memory, what the heaps have not given back */
+};
+
+static struct rest rest(void)
+{
+    struct rest now = {.stats = settled_stats()};
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%*u %lu", &pages) == 1);
+    fclose(file);
+    now.held = now.stats.mapped_bytes - now.stats.released_bytes;
+    now.resident = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return now;
+}
+
+/* SKIPPED when there cannot be so many. */
+static int wave(pthread_t *ids, size_t count)
 {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, MANY_STACK);
     pthread_barrier_init(&all_alive, NULL, (unsigned)count + 1);
-    pthread_t *ids = calloc(count, sizeof(*ids));
-    if (ids == NULL)
-        return 2;
     for (size_t i = 0; i < count; i++) {
         int error = pthread_create(&ids[i], &attributes, one_of_many, (void *)(uintptr_t)i);
         if (error != 0) {
             printf("threads: the system refuses thread %zu: %s\n", i, strerror(error));
-            return 77;
+            return SKIPPED;
         }
     }
     pthread_barrier_wait(&all_alive);
     for (size_t i = 0; i < count; i++)
         pthread_join(ids[i], NULL);
+    pthread_barrier_destroy(&all_alive);
+    return 0;
+}
+
+static void tell(const char *when, const struct rest *rest)
+{
+    printf("threads: %s: KiB live %llu, cached %llu, of metadata %llu, held %llu, resident %llu\n",
+           when, (unsigned long long)rest->stats.live_bytes >> 10,
+           (unsigned long long)rest->stats.cached_bytes >> 10,
+           (unsigned long long)rest->stats.metadata_bytes >> 10,
+           (unsigned long long)rest->held >> 10, (unsigned long long)rest->resident >> 10);
+    fflush(stdout);
+}
+
+/* The first wave leaves stacks that libc keeps, each with a page or two and a vector, and records
+ * of caches for threads to come, which are never unmapped; the second uses these. */
+static int many(size_t count)
+{
+    pthread_t *ids = calloc(count, sizeof(*ids));
+    CHECK(ids != NULL);
+    int status = wave(ids, 1);
+    struct rest before = rest();
+    status = status == 0 ? wave(ids, count) : status;
+    struct rest first = rest();
+    status = status == 0 ? wave(ids, count) : status;
+    struct rest second = rest();
     free(ids);
-    printf("threads: %zu alive at once, %llu KiB held after they ended\n", count,
-           (unsigned long long)held_bytes() >> 10);
+    if (status != 0)
+        return status;
+    printf("threads: twice %zu alive at once\n", count);
+    tell("before", &before);
+    tell("after the first", &first);
+    tell("after the second", &second);
+
+    uint64_t grown = first.stats.metadata_bytes - before.stats.metadata_bytes;
+    CHECK(first.stats.live_bytes <= before.stats.live_bytes + STACKS_KEPT * VECTOR_MOST);
+    CHECK(grown <= count * CACHE_MOST + HEAP_STEP);
+    CHECK(first.held <= before.held + STACKS_KEPT * VECTOR_MOST + HEAP_SLACK);
+    CHECK(first.resident <= before.resident + grown + STACKS_KEPT * STACK_TOUCHED + HEAP_STEP);
+
+    CHECK(second.stats.live_bytes <= first.stats.live_bytes + VECTORS_MORE * VECTOR_MOST);
+    CHECK(second.stats.metadata_bytes <= first.stats.metadata_bytes + HEAP_STEP);
+    CHECK(second.held <= first.held + HEAP_SLACK);
+    CHECK(second.resident <= first.resident + HEAP_STEP);
+    CHECK(second.stats.cached_bytes <= before.stats.cached_bytes + CACHED_SLACK);
+    CHECK(second.stats.caches <= (uint64_t)sysconf(_SC_NPROCESSORS_CONF) + 1);
     return 0;
 }
 
