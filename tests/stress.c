@@ -4,7 +4,7 @@
  * all entry points; every byte of every object is checked before it goes.
  *
  * An object's bytes follow from its address, its size and a seed in its first
- * word, so that two objects that overlap, a byte that an allocator wrote, or a
+ * words, so that two objects that overlap, a byte that an allocator wrote, or a
  * realloc that lost some, show as a difference.  Objects change threads through
  * a table of slots, by atomic exchange.  Threads end in the middle of it, and
  * new ones take over their objects.  Phases grow, churn and shrink what lives.
@@ -27,10 +27,11 @@
 #define MEASURED_LIVES 3     /* lives of each thread with --seconds 0 */
 #define PHASES         3     /* grow, churn, shrink */
 #define PHASE_STEPS    4000
+#define ALIGNMENTS     64
 
 struct object {
     uint64_t size;
-    uint64_t seed;
+    uint64_t seed; /* times ALIGNMENTS, and the power of two that aligned_alloc gave, or 0 */
     unsigned char rest[];
 };
 
@@ -102,10 +103,10 @@ static void verify_as(const struct object *object, const struct object *was, uin
     atomic_fetch_add_explicit(&verified_bytes, length, memory_order_relaxed);
 }
 
-static void fill(struct object *object, size_t size, uint64_t *state)
+static void fill(struct object *object, size_t size, unsigned aligned, uint64_t *state)
 {
     object->size = size;
-    object->seed = next(state);
+    object->seed = next(state) / ALIGNMENTS * ALIGNMENTS + aligned;
     fill_from(object, 0);
 }
 
@@ -126,8 +127,10 @@ static struct object *allocate(uint64_t *state)
     size_t size = pick_size(state);
     void *ptr = NULL;
     size_t alignment = 16;
-    switch (below(state, 8)) {
-    case 0: {
+    unsigned aligned = 0;
+    switch (below(state, 16)) {
+    case 0:
+    case 1: {
         unsigned char *zeros = must(calloc(1, size), size);
         for (size_t i = 0; i < size; i++)
             if (zeros[i] != 0)
@@ -135,16 +138,29 @@ static struct object *allocate(uint64_t *state)
         ptr = zeros;
         break;
     }
-    case 1:
+    case 2:
+    case 3:
         alignment = (size_t)16 << below(state, 10);
         if (posix_memalign(&ptr, alignment, size) != 0)
             fail("posix_memalign failed", NULL, size, alignment);
         break;
-    case 2:
-        alignment = (size_t)16 << below(state, 6);
+    case 4:
+    case 5:
+        aligned = 4 + (unsigned)below(state, 6);
+        alignment = (size_t)1 << aligned;
         ptr = must(aligned_alloc(alignment, size), size);
         break;
-    case 3:
+    case 6:
+        alignment = (size_t)sysconf(_SC_PAGESIZE);
+        ptr = must(valloc(size), size);
+        break;
+    case 7: /* all of its last page */
+        alignment = (size_t)sysconf(_SC_PAGESIZE);
+        ptr = must(pvalloc(size), size);
+        size = (size + alignment - 1) / alignment * alignment;
+        break;
+    case 8:
+    case 9:
         ptr = must(reallocarray(NULL, size, 1), size);
         break;
     default:
@@ -156,7 +172,7 @@ static struct object *allocate(uint64_t *state)
     size_t usable = malloc_usable_size(ptr);
     if (usable < size)
         fail("usable size below the size", ptr, size, usable);
-    fill(ptr, below(state, 4) == 0 ? usable : size, state);
+    fill(ptr, below(state, 4) == 0 ? usable : size, aligned, state);
     return ptr;
 }
 
@@ -166,11 +182,16 @@ static void release(struct object *object, uint64_t *state)
     size_t size = object->size;
     errno = EXDEV;
 #ifndef NH_TEST_GLIBC
-    if (below(state, 4) == 0)
-        free_sized(object, size);
-    else
-#endif
+    unsigned aligned = (unsigned)(object->seed % ALIGNMENTS);
+    if (below(state, 4) != 0)
         free(object);
+    else if (aligned != 0)
+        free_aligned_sized(object, (size_t)1 << aligned, size);
+    else
+        free_sized(object, size);
+#else
+    free(object);
+#endif
     (void)size, (void)state;
     if (errno != EXDEV)
         fail("free changed errno", object, size, 0);
@@ -186,7 +207,7 @@ static struct object *resize(struct object *object, uint64_t *state)
     size_t kept = (object->size < size ? object->size : size) - sizeof(*object);
     object = must(realloc(object, size), size);
     verify_as(object, was, seed, kept);
-    fill(object, size, state);
+    fill(object, size, 0, state);
     return object;
 }
 
