@@ -8,7 +8,7 @@ list(TRANSFORM by_name REPLACE "^CALL\\(([a-z_0-9]+),.*" "-Wl,--wrap=\\1")
 list(REMOVE_DUPLICATES by_name)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${here}/calls.def)
 
-add_executable(faults ${here}/main.c ${here}/load.c ${here}/inject.c ${here}/inject_found.c
+add_executable(faults ${here}/main.c ${here}/load.c ${here}/objects.c ${here}/inject.c ${here}/inject_found.c
     ${here}/beat.c ${here}/outside.c)
 target_include_directories(faults PRIVATE ${HWLOC_INCLUDE_DIRS})
 target_compile_definitions(faults PRIVATE _GNU_SOURCE $<$<NOT:$<BOOL:${can_replace}>>:NH_TEST_DIRECT>)
@@ -28,7 +28,7 @@ find_program(PYTHON3 python3)
 if(NOT PYTHON3)
     return()
 endif()
-# The whole matrix is tests/faults/run, some minutes; here with little work.
+# The whole matrix is tests/faults/run, half an hour; here with little work.
 set(matrix ${here}/run --program $<TARGET_FILE:faults> --steps 200)
 if(NOT NEARHEAP_SANITIZE)
     run(complete faults 30 COMMAND ${here}/complete.py ${here}/calls.def

@@ -25,14 +25,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- The plan ---- */
 
 static const struct {
-    const char *name, *error_name;
+    const char *name, *how, *error_name;
     int error;
 } lines[CALLS] = {
-#define CALL(name, how, error) {#name, #error, error},
+#define CALL(name, how, error) {#name, #how, #error, error},
 #include "calls.def"
 #undef CALL
 };
@@ -46,11 +47,13 @@ static struct {
     bool attendant; /* its calls only */
 } plan;
 
+void (*fault_when_waiting)(void);
+
 static _Atomic enum fault_phase phase_now;
 /* Of this process and the children that it forks. */
 static struct counts {
     _Atomic uint64_t calls[CALLS][PHASE_NONE + 1], attendants[CALLS][PHASE_NONE + 1];
-    _Atomic uint64_t planned_calls, injected;
+    _Atomic uint64_t planned_calls, injected[CALLS];
 } * counts;
 static _Thread_local bool spared;
 
@@ -132,7 +135,7 @@ bool fault_strikes(enum fault_call call)
     uint64_t n = atomic_fetch_add(&counts->planned_calls, 1) + 1;
     if (plan.every == 0 ? n != 1 : n % plan.every != 0)
         return false;
-    atomic_fetch_add(&counts->injected, 1);
+    atomic_fetch_add(&counts->injected[call], 1);
     errno = lines[call].error;
     return true;
 }
@@ -151,7 +154,20 @@ uint64_t fault_calls(void)
 
 uint64_t fault_injected(void)
 {
-    return atomic_load(&counts->injected);
+    uint64_t sum = 0;
+    for (int i = 0; i < CALLS; i++)
+        sum += atomic_load(&counts->injected[i]);
+    return sum;
+}
+
+void fault_print_struck(int fd)
+{
+    const char *separator = "";
+    for (int i = 0; i < CALLS; i++)
+        if (atomic_load(&counts->injected[i]) != 0) {
+            dprintf(fd, "%s\"%s %s\"", separator, lines[i].name, lines[i].how);
+            separator = ", ";
+        }
 }
 
 void fault_print(int fd)
@@ -254,6 +270,15 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
     return done;
 }
 
+/* The number of CPUs, for which files are read.  glibc guesses 2 where it cannot, POSIX allows
+ * -1; the size of a page is known. */
+long __real_sysconf(int what);
+long __wrap_sysconf(int what);
+long __wrap_sysconf(int what)
+{
+    return what == _SC_NPROCESSORS_CONF && STRIKES(sysconf, LIBC) ? -1 : __real_sysconf(what);
+}
+
 int __real_prctl(int what, ...);
 int __wrap_prctl(int what, const char *name);
 int __wrap_prctl(int what, const char *name)
@@ -326,10 +351,17 @@ static bool call_strikes(long number, const long *with)
         return STRIKES(write, SYSTEM);
     case SYS_fcntl:
         return STRIKES(fcntl, SYSTEM);
-    case SYS_rt_sigtimedwait:
-        return STRIKES(rt_sigtimedwait, SYSTEM);
     case SYS_futex: /* only waiting fails */
-        return (int)with[1] == FUTEX_WAIT_PRIVATE && STRIKES(futex, SYSTEM);
+        switch ((int)with[1]) {
+        case FUTEX_WAIT_PRIVATE:
+            return STRIKES(futex, SYSTEM);
+        case FUTEX_WAIT_BITSET_PRIVATE:
+            if (fault_when_waiting != NULL)
+                fault_when_waiting();
+            return STRIKES(futex_until, SYSTEM);
+        default:
+            return false;
+        }
     default:
         dprintf(2, "faults: system call %ld is not in calls.def\n", number);
         abort();
@@ -367,6 +399,10 @@ long __wrap_syscall(long number, ...)
     if (number == SYS_close) {
         long done = __real_syscall(number, with[0]);
         return STRIKES(close, SYSTEM) ? -1 : done;
+    }
+    if (number == SYS_rt_sigtimedwait) { /* a signal that waits would end the program */
+        long done = __real_syscall(number, with[0], with[1], with[2], with[3]);
+        return STRIKES(rt_sigtimedwait, SYSTEM) ? -1 : done;
     }
     if (call_strikes(number, with))
         return -1;

@@ -39,9 +39,15 @@ void fault_phase(enum fault_phase phase);
 uint64_t fault_calls(void);
 uint64_t fault_injected(void);
 
+/* Prints a list of those of calls.def that were made to fail, as "name HOW". */
+void fault_print_struck(int fd);
+
 /* What the calling thread does from now on is the test's own: not counted, and does not fail.
  * Or no longer. */
 void fault_spare(bool spare);
+
+/* Called, if it is set, when the engine is about to wait for something until some time. */
+extern void (*fault_when_waiting)(void);
 
 /* A thread of the test's, with a small stack; false when it cannot be had. */
 bool fault_thread(pthread_t *thread, void *(*run)(void *), void *arg);

@@ -8,14 +8,16 @@
 #include "load.h"
 
 #include "inject.h"
+#include "objects.h"
 #include "outside.h"
 
 #include "../family.h"
-#include "../stamps.h"
 #include "nearheap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,234 +26,111 @@
 #include <unistd.h>
 
 #define SLOTS       768
-#define LARGEST     ((size_t)6 << 20)
 #define LADDER      160
+#define SOME_RATE   ((size_t)64 << 10) /* of samples; else as the environment says */
 #define THREADS_MAX 64
+#define NAME_ROOM   32
+#define SELDOM      9 /* what `seldom` can do */
 
 static struct slot {
     atomic_bool busy;
-    unsigned char *at;
-    size_t size;
-    uint64_t seed;
-    bool pages, finalized; /* not beside `busy`, with which compilers would read them */
+    struct object object; /* nothing of it beside `busy`, with which compilers would read it */
 } slots[SLOTS];
 
-static struct {
-    _Atomic uint64_t nulls, errors, corrupted, lost, untouched;
-} counts;
-
-static _Atomic uint64_t finalizers;
+static _Atomic uint64_t untouched;
 
 struct load_counts load_counts(void)
 {
-    return (struct load_counts){atomic_load(&counts.nulls), atomic_load(&counts.errors),
-                                atomic_load(&counts.corrupted), atomic_load(&counts.lost),
-                                atomic_load(&counts.untouched)};
+    return (struct load_counts){atomic_load(&object_counts.nulls),
+                                atomic_load(&object_counts.errors),
+                                atomic_load(&object_counts.corrupted),
+                                atomic_load(&object_counts.lost), atomic_load(&untouched)};
 }
 
-void load_wrong(_Atomic uint64_t *count, const char *what, const void *at, uint64_t more)
-{
-    if (atomic_fetch_add(count, 1) < 3)
-        dprintf(2, "faults: %s: %p (%#llx)\n", what, at, (unsigned long long)more);
-}
-
-static uint64_t next(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return *state = x;
-}
-
-static size_t below(uint64_t *state, size_t n)
-{
-    return (size_t)(next(state) % n);
-}
-
-static size_t pick_size(uint64_t *state)
-{
-    size_t kind = below(state, 100);
-    size_t most = kind < 75 ? 1024 : kind < 90 ? 65536 : LARGEST;
-    size_t bits = below(state, (size_t)(64 - __builtin_clzll(most)));
-    size_t size = ((size_t)1 << bits) + below(state, (size_t)1 << bits);
-    return size > most ? most : size;
-}
-
-/* ---- Contents ---- */
-
-static void stamp(const struct slot *slot)
-{
-    stamps_write(slot->at, slot->size, slot->seed);
-}
-
-/* That the first `size` bytes of `at` are what was stamped at `was`. */
-static void check_stamps(const unsigned char *at, size_t size, const unsigned char *was,
-                         uint64_t seed)
-{
-    size_t wrong = stamps_check(at, size, was, seed);
-    if (wrong != STAMPS_GOOD)
-        load_wrong(&counts.corrupted, "contents changed", at, wrong);
-}
-
-static void check_zero(const unsigned char *at, size_t size)
-{
-    size_t wrong = stamps_check_zero(at, size);
-    if (wrong != STAMPS_GOOD)
-        load_wrong(&counts.corrupted, "calloc is not zero", at, wrong);
-}
-
-/* ---- Allocation ---- */
-
-static bool refused(int error)
-{
-    if (error == ENOMEM)
-        atomic_fetch_add(&counts.nulls, 1);
-    else
-        load_wrong(&counts.errors, "refused with another errno", NULL, (uint64_t)error);
-    return false;
-}
-
-static void check_new(const struct slot *slot, size_t alignment)
-{
-    if ((uintptr_t)slot->at % alignment != 0)
-        load_wrong(&counts.errors, "misaligned", slot->at, alignment);
-    if (!slot->pages && malloc_usable_size(slot->at) < slot->size)
-        load_wrong(&counts.errors, "too small", slot->at, slot->size);
-}
-
-static bool allocate(struct slot *slot, uint64_t *state)
-{
-    size_t size = pick_size(state);
-    size_t alignment = 16;
-    void *at = NULL;
-    int error = 0;
-    slot->pages = slot->finalized = false;
-    errno = 0;
-    switch (below(state, 10)) {
-    case 0:
-        at = calloc(1, size);
-        if (at != NULL)
-            check_zero(at, size);
-        break;
-    case 1:
-        alignment = (size_t)16 << below(state, 10);
-        error = posix_memalign(&at, alignment, size);
-        break;
-    case 2:
-        alignment = (size_t)4096 << below(state, 11);
-        at = memalign(alignment, size);
-        break;
-    case 3:
-        at = nh_malloc_on_node(size, (int)below(state, (size_t)nh_node_count()));
-        break;
-    case 4:
-        at = nh_malloc_interleaved(size);
-        break;
-    case 5:
-        slot->pages = true;
-        alignment = NH_PAGE_BYTES;
-        size = (1 + below(state, 40)) * NH_PAGE_BYTES;
-        at = nh_pages_alloc(size / NH_PAGE_BYTES, -1);
-        break;
-    default:
-        at = malloc(size);
-    }
-    if (at == NULL)
-        return refused(error != 0 ? error : errno);
-    slot->at = at;
-    slot->size = size;
-    slot->seed = next(state);
-    check_new(slot, alignment);
-    stamp(slot);
-    return true;
-}
-
-static void finalize(void *ptr, void *arg)
-{
-    (void)ptr, (void)arg;
-    atomic_fetch_add(&finalizers, 1);
-}
-
-static void release(struct slot *slot)
-{
-    check_stamps(slot->at, slot->size, slot->at, slot->seed);
-    uint64_t run = slot->finalized ? atomic_load(&finalizers) : 0;
-    errno = EXDEV;
-    if (slot->pages)
-        nh_pages_free(slot->at);
-    else
-        free(slot->at);
-    if (errno != EXDEV)
-        load_wrong(&counts.errors, "free changed errno", slot->at, (uint64_t)errno);
-    if (slot->finalized && atomic_load(&finalizers) == run)
-        load_wrong(&counts.lost, "a finalizer did not run", slot->at, slot->size);
-    slot->at = NULL;
-}
-
-static void resize(struct slot *slot, uint64_t *state)
-{
-    if (slot->pages)
-        return;
-    size_t size = below(state, 2) == 0 ? pick_size(state) : slot->size + slot->size / 2;
-    if (size > LARGEST)
-        size = LARGEST;
-    const unsigned char *was = slot->at;
-    errno = 0;
-    unsigned char *at = realloc(slot->at, size);
-    if (at == NULL) {
-        (void)refused(errno); /* and the object is as it was */
-        check_stamps(slot->at, slot->size, slot->at, slot->seed);
-        return;
-    }
-    /* A word that is cut by the end is stamped in part. */
-    size_t kept = slot->size < size ? slot->size : size;
-    check_stamps(at, kept, was, slot->seed);
-    slot->at = at;
-    slot->size = size;
-    check_new(slot, 16);
-    stamp(slot);
-}
-
-static void attach(struct slot *slot)
-{
-    if (slot->pages || slot->finalized)
-        return;
-    errno = 0;
-    slot->finalized = nh_attach_finalizer(slot->at, finalize, NULL) == 0;
-    if (!slot->finalized)
-        (void)refused(errno);
-}
+/* ---- What is done now and then ---- */
 
 static int count_object(const struct nh_object *object, void *arg)
 {
-    (void)object, (void)arg;
+    (void)object;
+    ++*(size_t *)arg;
     return 0;
 }
 
-/* What is done now and then. */
-static void seldom(uint64_t *state)
+static int count_span(const struct nh_span *span, void *arg)
+{
+    (void)span;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static void walk(bool spans)
+{
+    size_t seen = 0;
+    errno = 0;
+    if ((spans ? nh_walk_spans(count_span, &seen) : nh_walk_objects(count_object, &seen)) != 0 &&
+        (errno != ENOMEM || seen != 0))
+        object_wrong(&object_counts.errors, "a walk ended", NULL, (uint64_t)errno);
+}
+
+/* ENOSYS where the unwinder cannot be had. */
+void load_sample(size_t rate)
+{
+    nh_profile_stop();
+    errno = 0;
+    if (nh_profile_start(rate) != 0 && errno != ENOSYS)
+        object_wrong(&object_counts.errors, "no profile", NULL, (uint64_t)errno);
+}
+
+/* To nobody, or whole. */
+static void dump(void)
+{
+    int nobody = -1, null = -1, ends[2];
+    fault_spare(true);
+    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (pipe2(ends, O_CLOEXEC) == 0) {
+        nobody = ends[1];
+        close(ends[0]);
+    }
+    fault_spare(false);
+    if (null >= 0)
+        (void)nh_dump(null);
+    if (nobody >= 0)
+        (void)nh_dump(nobody); /* the signal that comes of it is not the program's */
+    fault_spare(true);
+    close(null);
+    close(nobody);
+    fault_spare(false);
+}
+
+static void seldom(size_t what, uint64_t *state)
 {
     struct nh_placement placement = {.struct_size = sizeof(placement)};
     size_t nodes = (size_t)nh_node_count();
-    switch (below(state, 8)) {
+    switch (what) {
     case 0:
-        (void)malloc_trim(below(state, 2) << 20);
+        (void)malloc_trim(random_below(state, 2) << 20);
         break;
     case 1:
-        (void)nh_walk_objects(count_object, NULL);
+        walk(random_below(state, 2) == 0);
         break;
     case 2:
         (void)nh_placement_audit(-1, 100, &placement);
         break;
     case 3:
-        (void)nh_migrate_heap((int)below(state, nodes), (int)below(state, nodes), NULL);
+        (void)nh_migrate_heap((int)random_below(state, nodes), (int)random_below(state, nodes),
+                              NULL);
         break;
     case 4:
         (void)nh_profile_write("/dev/null");
         break;
     case 5:
-        (void)nh_set_thread_node((int)below(state, nodes + 1) - 1);
+        (void)nh_set_thread_node((int)random_below(state, nodes + 1) - 1);
+        break;
+    case 6:
+        load_sample(random_below(state, 2) * SOME_RATE);
+        break;
+    case 7:
+        dump();
         break;
     default:
         (void)nh_scavenge(-1);
@@ -271,26 +150,26 @@ static void give(struct slot *slot)
 
 static void step(uint64_t *state)
 {
-    struct slot *slot = take(below(state, SLOTS));
+    struct slot *slot = take(random_below(state, SLOTS));
     if (slot == NULL)
         return;
-    if (slot->at == NULL)
-        (void)allocate(slot, state);
+    if (slot->object.at == NULL)
+        (void)object_allocate(&slot->object, state);
     else
-        switch (below(state, 8)) {
+        switch (random_below(state, 8)) {
         case 0:
         case 1:
-            resize(slot, state);
+            object_resize(&slot->object, state);
             break;
         case 2:
-            attach(slot);
+            object_attach(&slot->object);
             break;
         default:
-            release(slot);
+            object_release(&slot->object);
         }
     give(slot);
-    if (below(state, 256) == 0)
-        seldom(state);
+    if (random_below(state, 256) == 0)
+        seldom(random_below(state, SELDOM), state);
 }
 
 struct work {
@@ -313,38 +192,35 @@ void load_work(unsigned threads, unsigned steps)
     static uint64_t state = 1;
     bool begun[THREADS_MAX];
     for (unsigned i = 0; i < threads; i++) {
-        works[i] = (struct work){next(&state), steps};
+        works[i] = (struct work){random_next(&state), steps};
         begun[i] = fault_thread(&ids[i], work, &works[i]);
         if (!begun[i])
-            atomic_fetch_add(&counts.untouched, 1);
+            atomic_fetch_add(&untouched, 1);
     }
     for (unsigned i = 0; i < threads; i++)
         if (begun[i])
             pthread_join(ids[i], NULL);
+        else
+            (void)work(&works[i]);
+    for (size_t i = 0; i < SELDOM; i++)
+        seldom(i, &state);
+    (void)nh_set_thread_node(-1);
 }
 
 /* ---- At rest ---- */
 
 void load_verify(void)
 {
-    for (size_t i = 0; i < SLOTS; i++) {
-        const struct slot *slot = &slots[i];
-        if (slot->at == NULL)
-            continue;
-        check_stamps(slot->at, slot->size, slot->at, slot->seed);
-        struct nh_object object = {.struct_size = sizeof(object)};
-        if (nh_lookup(slot->at, &object) != 0 ||
-            object.what != (slot->pages ? NH_PAGES : NH_OBJECT) || object.object != slot->at ||
-            object.size < slot->size)
-            load_wrong(&counts.lost, "an object is not known", slot->at, (uint64_t)object.what);
-    }
+    for (size_t i = 0; i < SLOTS; i++)
+        if (slots[i].object.at != NULL)
+            object_verify(&slots[i].object);
 }
 
 void load_release(unsigned one_of)
 {
     for (size_t i = 0; i < SLOTS; i++)
-        if (slots[i].at != NULL && i % one_of == 0)
-            release(&slots[i]);
+        if (slots[i].object.at != NULL && i % one_of == 0)
+            object_release(&slots[i].object);
 }
 
 unsigned load_ladder(void)
@@ -356,8 +232,8 @@ unsigned load_ladder(void)
         rung[i] = malloc(size);
         missing += rung[i] == NULL;
         size += size / 8 + 1;
-        if (size > LARGEST)
-            size = LARGEST;
+        if (size > OBJECT_LARGEST)
+            size = OBJECT_LARGEST;
     }
     for (unsigned i = 0; i < LADDER; i++)
         free(rung[i]);
@@ -379,4 +255,83 @@ bool load_fork(void)
     outside_adopt(child, true);
     int status = 1;
     return child < 0 || (waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* ---- A profile that is being written when the program ends ---- */
+
+/* To a pipe that is full, until nobody reads there any more. */
+static struct {
+    pthread_t thread;
+    int read_end, write_end;
+    bool begun;
+    atomic_bool ended;
+} held = {.read_end = -1, .write_end = -1};
+
+static void stop_reading(void)
+{
+    if (held.read_end >= 0)
+        close(held.read_end);
+    held.read_end = -1;
+}
+
+static void spared_stop_reading(void)
+{
+    fault_spare(true);
+    stop_reading();
+    fault_spare(false);
+}
+
+static bool open_full_pipe(void)
+{
+    static const char page[4096];
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return false;
+    while (write(ends[1], page, sizeof(page)) > 0)
+        ;
+    held.read_end = ends[0];
+    held.write_end = ends[1];
+    return true;
+}
+
+static void *write_held(void *arg)
+{
+    /* Opens the pipe anew: that one waits. */
+    while (nh_profile_write(arg) != 0 && errno == EBUSY)
+        sched_yield();
+    atomic_store(&held.ended, true);
+    return NULL;
+}
+
+/* By somebody else; this is no file. */
+static bool is_profile_written(void)
+{
+    return nh_profile_write("/") != 0 && errno == EBUSY;
+}
+
+void load_hold_profile(void)
+{
+    static char name[NAME_ROOM];
+    fault_spare(true);
+    bool made = open_full_pipe();
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", held.write_end);
+    fault_spare(false);
+    if (!made)
+        return;
+    fault_when_waiting = spared_stop_reading;
+    held.begun = fault_thread(&held.thread, write_held, name);
+    fault_spare(true);
+    while (held.begun && !atomic_load(&held.ended) && !is_profile_written())
+        sched_yield();
+    fault_spare(false);
+}
+
+void load_let_profile(void)
+{
+    fault_when_waiting = NULL;
+    stop_reading();
+    if (held.begun)
+        pthread_join(held.thread, NULL);
+    if (held.write_end >= 0)
+        close(held.write_end);
 }

@@ -8,6 +8,7 @@
 #define NH_TEST_LOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What was found since the beginning. */
@@ -20,11 +21,12 @@ struct load_counts {
 };
 struct load_counts load_counts(void);
 
-/* Counts and tells of one thing that is wrong. */
-void load_wrong(_Atomic uint64_t *count, const char *what, const void *at, uint64_t more);
-
-/* `threads` threads work `steps` steps each and end. */
+/* `threads` threads work `steps` steps each and end.  The caller does what those that cannot be
+ * created had to do. */
 void load_work(unsigned threads, unsigned steps);
+
+/* From now on samples for a profile are taken at this rate; 0: as the environment says. */
+void load_sample(size_t rate);
 
 /* Checks every object that is held against what was written, and what nh_lookup says. */
 void load_verify(void);
@@ -37,5 +39,10 @@ unsigned load_ladder(void);
 
 /* A child that allocates, frees and verifies, too; false when it does not end well. */
 bool load_fork(void);
+
+/* When the program is about to end: a thread writes a profile, which goes on when the engine
+ * waits for it; and its end. */
+void load_hold_profile(void);
+void load_let_profile(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include "../family.h"
 #include "nearheap.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ static struct result {
     long stranded_kb; /* in caches of nobody */
     long grown_kb;    /* of address space, when all is freed and trimmed */
     bool child_failed;
-    unsigned unserved; /* who asked from outside and got no answer when nothing failed */
+    _Atomic unsigned signals; /* that a write of the engine's raised */
+    unsigned unserved;        /* who asked from outside and got no answer when nothing failed */
 } result;
 
 static pid_t self; /* the children of a fork do not tell */
@@ -91,6 +93,7 @@ __attribute__((destructor(101))) static void tell(void)
     if (getpid() != self)
         return;
     fault_phase(PHASE_NONE);
+    load_let_profile();
     if (calls_only) {
         fault_print(1);
         return;
@@ -101,15 +104,23 @@ __attribute__((destructor(101))) static void tell(void)
             "{\"calls\": %llu, \"injected\": %llu, \"nulls\": %llu, \"no_thread\": %llu, "
             "\"errors\": %llu, \"corrupted\": %llu, \"lost\": %llu, \"stuck\": %u, "
             "\"child_failed\": %d, \"leaked\": %ld, \"stranded_kb\": %ld, \"grown_kb\": %ld, "
-            "\"unserved\": %u, \"left\": %u, \"open\": %u, \"processes\": [",
+            "\"signals\": %u, \"unserved\": %u, \"left\": %u, \"open\": %u, \"processes\": [",
             (unsigned long long)fault_calls(), (unsigned long long)fault_injected(),
             (unsigned long long)result.counts.nulls, (unsigned long long)result.counts.untouched,
             (unsigned long long)result.counts.errors, (unsigned long long)result.counts.corrupted,
             (unsigned long long)result.counts.lost, result.stuck, result.child_failed,
-            result.leaked, result.stranded_kb, result.grown_kb, result.unserved, outside_files(),
-            outside_descriptors());
+            result.leaked, result.stranded_kb, result.grown_kb, result.signals, result.unserved,
+            outside_files(), outside_descriptors());
     outside_print(1);
+    dprintf(1, "], \"struck\": [");
+    fault_print_struck(1);
     dprintf(1, "]}\n");
+}
+
+static void count_signal(int number)
+{
+    (void)number;
+    result.signals++;
 }
 
 int main(int argc, char **argv)
@@ -127,6 +138,9 @@ int main(int argc, char **argv)
     calls_only = argc > 3 && strcmp(argv[3], "--calls") == 0;
 
     self = getpid();
+    fault_spare(true);
+    signal(SIGPIPE, count_signal);
+    fault_spare(false);
     outside_leave_stale();
     load_work(threads, steps / 10);
     (void)outside_ask();
@@ -135,7 +149,8 @@ int main(int argc, char **argv)
     result.stuck += load_ladder();
     load_verify();
 
-    /* What a process has once in its life it has after this. */
+    /* What a process has once in its life it has after this, the unwinder, too. */
+    load_sample(0);
     load_work(threads, steps);
     struct rest before = rest();
 
@@ -161,5 +176,6 @@ int main(int argc, char **argv)
     (void)outside_ask();
     load_release(2);
     malloc_trim(0);
+    load_hold_profile();
     return 0;
 }
