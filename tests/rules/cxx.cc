@@ -4,6 +4,8 @@
  * each.  A name begins with the section's label.  The same program is linked with
  * nearheap, runs with it preloaded, and on glibc and libstdc++ alone.
  */
+#include "resident.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -45,6 +47,19 @@ template <class F> static bool throws_bad_alloc(F f)
         return true;
     }
     return false;
+}
+
+/* Does what is given, written to and freed become available again? */
+template <class Give, class Free> static bool frees(Give give, Free free_it)
+{
+    for (std::size_t size : resident_sizes) {
+        std::size_t before = resident_bytes();
+        for (std::size_t written = 0; written < RESIDENT_MUCH; written += size)
+            free_it(std::memset(give(size), 1, size), size);
+        if (resident_bytes() > before + RESIDENT_KEPT)
+            return false;
+    }
+    return true;
 }
 
 /* Each throwing form, asked for more than there is. */
@@ -225,7 +240,7 @@ static void new_delete_single_nothrow_catches_what_the_handler_throws()
 /* delete of null does nothing, in each form. */
 static void new_delete_single_delete_of_null_does_nothing()
 {
-    void *null = nullptr;
+    void *volatile null = nullptr; /* of which the compiler does not know that it was freed */
     ::operator delete(null);
     ::operator delete[](null);
     ::operator delete (null, std::size_t{10});
@@ -240,17 +255,61 @@ static void new_delete_single_delete_of_null_does_nothing()
     ::operator delete[](null, wide, std::nothrow);
 }
 
+static void *give(std::size_t size)
+{
+    return ::operator new(size);
+}
+
+static void *give_array(std::size_t size)
+{
+    return ::operator new[](size);
+}
+
+static void *give_wide(std::size_t size)
+{
+    return ::operator new(size, wide);
+}
+
+static void *give_wide_array(std::size_t size)
+{
+    return ::operator new[](size, wide);
+}
+
+/* delete gives the memory back. */
+static void new_delete_single_delete_frees()
+{
+    CHECK(frees(give, [](void *p, std::size_t) { ::operator delete(p); }));
+    CHECK(frees(give_array, [](void *p, std::size_t) { ::operator delete[](p); }));
+    CHECK(frees(give_wide, [](void *p, std::size_t) { ::operator delete(p, wide); }));
+    CHECK(frees(give_wide_array, [](void *p, std::size_t) { ::operator delete[](p, wide); }));
+}
+
 /* Forms with the size take what new of that size gave. */
 static void new_delete_single_sized_delete_frees()
 {
-    for (int round = 0; round < 1000; round++)
-        for (std::size_t size : sizes) {
-            ::operator delete(::operator new(size), size);
-            ::operator delete[](::operator new[](size), size);
-            ::operator delete(::operator new(size, wide), size, wide);
-            ::operator delete[](::operator new[](size, wide), size, wide);
-            ::operator delete(::operator new(size, std::nothrow), size);
-        }
+    for (std::size_t size : sizes) {
+        ::operator delete(::operator new(size), size);
+        ::operator delete[](::operator new[](size), size);
+        ::operator delete(::operator new(size, wide), size, wide);
+        ::operator delete[](::operator new[](size, wide), size, wide);
+    }
+    CHECK(frees(give, [](void *p, std::size_t size) { ::operator delete(p, size); }));
+    CHECK(frees(give_array, [](void *p, std::size_t size) { ::operator delete[](p, size); }));
+    CHECK(frees(give_wide, [](void *p, std::size_t size) { ::operator delete(p, size, wide); }));
+    CHECK(frees(give_wide_array,
+                [](void *p, std::size_t size) { ::operator delete[](p, size, wide); }));
+    CHECK(frees([](std::size_t size) { return ::operator new(size, std::nothrow); },
+                [](void *p, std::size_t size) { ::operator delete(p, size); }));
+}
+
+/* So do the forms that nothrow new calls when a constructor throws. */
+static void new_delete_single_nothrow_delete_frees()
+{
+    CHECK(frees(give, [](void *p, std::size_t) { ::operator delete(p, std::nothrow); }));
+    CHECK(frees(give_array, [](void *p, std::size_t) { ::operator delete[](p, std::nothrow); }));
+    CHECK(frees(give_wide, [](void *p, std::size_t) { ::operator delete(p, wide, std::nothrow); }));
+    CHECK(frees(give_wide_array,
+                [](void *p, std::size_t) { ::operator delete[](p, wide, std::nothrow); }));
 }
 
 /* ---- [expr.new], [expr.delete] ---- */
@@ -260,10 +319,11 @@ struct alignas(256) Wide {
 };
 
 struct Counted {
-    static int alive;
+    static std::size_t alive;
     char bytes[24];
     Counted()
     {
+        std::memset(bytes, 1, sizeof(bytes));
         alive++;
     }
     Counted(const Counted &) = delete;
@@ -273,10 +333,14 @@ struct Counted {
         alive--;
     }
 };
-int Counted::alive;
+std::size_t Counted::alive;
 
 struct Larger : Counted {
     char more[1000];
+    Larger()
+    {
+        std::memset(more, 1, sizeof(more));
+    }
 };
 
 /* Types that are aligned more widely get the forms with an alignment. */
@@ -292,32 +356,61 @@ static void expr_new_of_an_overaligned_type_is_aligned()
 /* Arrays with a cookie, and deletes by a base class, whose size is the object's. */
 static void expr_delete_frees_arrays_and_derived_objects()
 {
-    for (int i = 0; i < 1000; i++) {
-        Counted *array = new Counted[7];
+    static const std::size_t count = 40; /* about as much as the derived object */
+    std::size_t before = resident_bytes();
+    for (std::size_t written = 0; written < 2 * RESIDENT_MUCH; written += 2 * sizeof(Larger)) {
+        Counted *array = new Counted[count];
         Counted *derived = new Larger;
-        CHECK(Counted::alive == 8);
+        CHECK(Counted::alive == count + 1);
         delete[] array;
         delete derived;
         CHECK(Counted::alive == 0);
     }
+    CHECK(resident_bytes() <= before + RESIDENT_KEPT);
 }
 
-struct Thrower {
-    char bytes[3000];
+/* Where the last object was: that somebody else knows it keeps new and delete from being
+ * left out. */
+static void *volatile last;
+
+template <std::size_t alignment> struct alignas(alignment) Thrower {
+    char bytes[3072];
     Thrower()
     {
+        last = std::memset(bytes, 1, sizeof(bytes));
         throw 1;
     }
 };
 
-/* A constructor that throws has its memory freed. */
+template <class T, class Make> static bool frees_thrower(Make make)
+{
+    std::size_t before = resident_bytes();
+    for (std::size_t written = 0; written < RESIDENT_MUCH; written += sizeof(T)) {
+        bool caught = false;
+        try {
+            make();
+        } catch (int) {
+            caught = true;
+        }
+        if (!caught)
+            return false;
+    }
+    return resident_bytes() <= before + RESIDENT_KEPT;
+}
+
+template <class T> static void check_thrower()
+{
+    CHECK(frees_thrower<T>([] { delete new T; }));
+    CHECK(frees_thrower<T>([] { delete[] new T[2]; }));
+    CHECK(frees_thrower<T>([] { delete new (std::nothrow) T; }));
+    CHECK(frees_thrower<T>([] { delete[] new (std::nothrow) T[2]; }));
+}
+
+/* A constructor that throws has its memory freed, by the form that belongs to the new. */
 static void expr_new_frees_where_the_constructor_throws()
 {
-    for (int i = 0; i < 100000; i++)
-        try {
-            delete new Thrower;
-        } catch (int) {
-        }
+    check_thrower<Thrower<16>>();
+    check_thrower<Thrower<256>>();
 }
 
 /* An array whose size cannot be is refused. */
@@ -326,7 +419,9 @@ static void expr_new_refuses_arrays_that_are_too_large()
     std::size_t volatile count = SIZE_MAX / 2;
     bool refused = false;
     try {
-        delete[] new Wide[count];
+        auto *array = new char[count][512];
+        last = array;
+        delete[] array;
     } catch (const std::bad_alloc &) {
         refused = true;
     }
@@ -377,7 +472,9 @@ static const struct {
     RULE(new_delete_single_nothrow_calls_the_handler),
     RULE(new_delete_single_nothrow_catches_what_the_handler_throws),
     RULE(new_delete_single_delete_of_null_does_nothing),
+    RULE(new_delete_single_delete_frees),
     RULE(new_delete_single_sized_delete_frees),
+    RULE(new_delete_single_nothrow_delete_frees),
     RULE(expr_new_of_an_overaligned_type_is_aligned),
     RULE(expr_delete_frees_arrays_and_derived_objects),
     RULE(expr_new_frees_where_the_constructor_throws),
