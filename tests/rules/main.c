@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #ifdef NH_TEST_GLIBC
 extern const char *nh_version(void) __attribute__((weak));
@@ -60,12 +59,26 @@ void rules_fill(void *at, size_t size, unsigned seed)
         bytes[i] = (unsigned char)(seed + i * 7);
 }
 
-void rules_check(const void *at, size_t size, unsigned seed)
+/* The first byte that is another one, or `size`. */
+static size_t first_changed(const void *at, size_t size, unsigned seed)
 {
     const unsigned char *bytes = at;
     for (size_t i = 0; i < size; i++)
         if (bytes[i] != (unsigned char)(seed + i * 7))
-            fail_msg("byte %zu of %zu is %u", i, size, bytes[i]);
+            return i;
+    return size;
+}
+
+bool rules_is_filled(const void *at, size_t size, unsigned seed)
+{
+    return first_changed(at, size, seed) == size;
+}
+
+void rules_check(const void *at, size_t size, unsigned seed)
+{
+    size_t i = first_changed(at, size, seed);
+    if (i != size)
+        fail_msg("byte %zu of %zu is %u", i, size, ((const unsigned char *)at)[i]);
 }
 
 void rules_check_apart(void *at, size_t size, void *other, size_t other_size)
@@ -92,12 +105,80 @@ void rules_check_aligned(const void *at, size_t alignment)
     assert_int_equal((uintptr_t)at % alignment, 0);
 }
 
-size_t rules_peak(void)
+void rules_check_resident(size_t before)
 {
-    struct rusage usage;
-    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
-    return (size_t)usage.ru_maxrss << 10;
+    if (UNDER_TSAN)
+        return; /* the sanitizer's own memory of addresses that come and go stays */
+    size_t now = resident_bytes();
+    if (now > before + RESIDENT_KEPT)
+        fail_msg("%zu bytes are resident, which were %zu before", now, before);
 }
+
+void rules_check_frees(void *(*give)(size_t size), void (*free_it)(void *at, size_t size))
+{
+    for (size_t i = 0; i < sizeof(resident_sizes) / sizeof(*resident_sizes); i++) {
+        size_t size = resident_sizes[i], before = resident_bytes();
+        for (size_t written = 0; written < RESIDENT_MUCH; written += size) {
+            void *at = give(size);
+            assert_non_null(at);
+            free_it(memset(at, 1, size), size);
+        }
+        rules_check_resident(before);
+    }
+}
+
+/* ---- who gives objects ---- */
+
+static void *by_calloc(size_t size)
+{
+    return calloc(1, size);
+}
+
+static void *by_realloc(size_t size)
+{
+    return realloc(NULL, size);
+}
+
+static void *by_growing(size_t size)
+{
+    return realloc(malloc(size / 2 + 1), size);
+}
+
+static void *by_reallocarray(size_t size)
+{
+    return reallocarray(NULL, size, 1);
+}
+
+static void *by_aligned_alloc(size_t size)
+{
+    return aligned_alloc(256, size);
+}
+
+static void *by_posix_memalign(size_t size)
+{
+    void *at;
+    return posix_memalign(&at, 4096, size) == 0 ? at : NULL;
+}
+
+static void *by_memalign(size_t size)
+{
+    return memalign(64, size);
+}
+
+const struct rules_giver rules_givers[RULES_GIVERS] = {
+    {"malloc", malloc},
+    {"calloc", by_calloc},
+    {"realloc", by_realloc},
+    {"realloc, growing", by_growing},
+    {"reallocarray", by_reallocarray},
+    {"aligned_alloc", by_aligned_alloc},
+    {"posix_memalign", by_posix_memalign},
+    {"memalign", by_memalign},
+    {"valloc", valloc},
+    {"pvalloc", pvalloc},
+};
+
+/* ---- all rules ---- */
 
 static void print_table(void)
 {

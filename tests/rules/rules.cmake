@@ -4,7 +4,8 @@
 # with it preloaded, and on glibc, which shows that the test is right.
 
 set(here ${CMAKE_CURRENT_LIST_DIR})
-set(rules_sources ${here}/main.c ${here}/c17.c ${here}/posix.c ${here}/linux.c)
+set(rules_sources ${here}/main.c ${here}/c17.c ${here}/c17_functions.c ${here}/posix.c
+    ${here}/linux.c)
 
 program(rules_direct DIRECT SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
 run(direct rules 120 COMMAND rules_direct)
@@ -18,6 +19,7 @@ if(NOT can_replace)
     return()
 endif()
 
+list(APPEND rules_sources ${here}/posix_library.c) # which allocates by the program's malloc
 program(rules SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
 program(rules_glibc GLIBC SOURCES ${rules_sources} LIBRARIES PkgConfig::CMOCKA)
 run(linked rules 120 COMMAND rules)

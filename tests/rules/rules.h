@@ -6,6 +6,8 @@
 #define NH_TEST_RULES_H
 
 #include "../family.h"
+#include "../sanitizers.h"
+#include "resident.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +35,7 @@ size_t rules_opaque(size_t size);
 
 /* Writes bytes that follow from `seed`; is there nothing else in them? */
 void rules_fill(void *at, size_t size, unsigned seed);
+bool rules_is_filled(const void *at, size_t size, unsigned seed);
 void rules_check(const void *at, size_t size, unsigned seed);
 /* Two objects share nothing: what is written to one leaves the other, also when the first is
  * freed.  Frees both. */
@@ -42,7 +45,17 @@ void rules_check_zero(const void *at, size_t size);
 /* A pointer that is not null and has this alignment. */
 void rules_check_aligned(const void *at, size_t alignment);
 
-/* Most memory that was resident so far, in bytes. */
-size_t rules_peak(void);
+/* Memory that is resident is no more than it was but for what may be kept. */
+void rules_check_resident(size_t before);
+/* Objects are written to and freed until that would show; `free_it` is told their size. */
+void rules_check_frees(void *(*give)(size_t size), void (*free_it)(void *at, size_t size));
+
+/* Each function that gives an object, asked for a size. */
+struct rules_giver {
+    const char *name;
+    void *(*give)(size_t size);
+};
+#define RULES_GIVERS 10
+extern const struct rules_giver rules_givers[RULES_GIVERS];
 
 #endif
