@@ -16,10 +16,10 @@ if(NOT NEARHEAP_SANITIZE STREQUAL "thread") # of which there is one
             ENVIRONMENT "NEARHEAP_TOPOLOGY=${topology_${nodes}}")
     endforeach()
 endif()
-# Every other way to allocate: hardened, nearly all objects between guard pages, and what is
+# Every other way to allocate: hardened, many objects between guard pages, and what is
 # free given back at once, so that free itself makes the calls that the system may refuse.
 set(hardened "NEARHEAP_HARDEN=1")
-set(guarded "NEARHEAP_GUARD=1")
+set(guarded "NEARHEAP_GUARD=4k")
 set(no_decay "NEARHEAP_DECAY=0")
 if(NEARHEAP_SANITIZE) # enough there, where walking stacks takes long
     set(guarded "NEARHEAP_GUARD=32k")
