@@ -89,7 +89,7 @@ class Apt:
 
     def update(self):
         # One server that has no sources is no reason to go without the others'.
-        done, _ = self.run("apt-get", "update")
+        done, _ = self.run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
         self.trouble = "" if done else " (not all of apt's servers gave a list of sources)"
 
     def unpack(self, package):
