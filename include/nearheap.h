@@ -217,7 +217,7 @@ struct nh_migration {
 NH_API int nh_migrate_heap(int from, int to, struct nh_migration *out);
 
 /* Returns free memory to the operating system, whatever its age: all nodes
- * for node -1.  Returns the bytes released.  Takes time in proportion to the
+ * for node -1.  Returns the bytes released meanwhile.  Takes time in proportion to the
  * free spans; other threads go on allocating meanwhile. */
 NH_API size_t nh_scavenge(int node);
 

@@ -163,20 +163,28 @@ void *nh_calloc_on_node(size_t count, size_t size, int node)
 
 /* ---- Giving memory back ---- */
 
-static size_t give_back(struct heap *heap, size_t keep_bytes)
+static void give_back(struct heap *heap, size_t keep_bytes)
 {
-    size_t pages = page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT);
+    page_heap_release(&heap->pages, keep_bytes >> NH_PAGE_SHIFT);
     page_heap_trim_all(&heap->pages);
-    return pages << NH_PAGE_SHIFT;
+}
+
+/* By all heaps ever.  What is collected may go back at once, without being asked (decay). */
+static uint64_t released_ever(void)
+{
+    uint64_t sum = 0;
+    for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
+        sum += page_heap_released(&heap->pages);
+    return sum;
 }
 
 static size_t scavenge_all(size_t keep_bytes)
 {
-    size_t released = 0;
+    uint64_t before = released_ever();
     heap_reclaim_everything();
     for (struct heap *heap = NULL; (heap = heap_after(heap)) != NULL;)
-        released += give_back(heap, keep_bytes);
-    return released;
+        give_back(heap, keep_bytes);
+    return (size_t)(released_ever() - before);
 }
 
 size_t nh_scavenge(int node)
@@ -187,10 +195,12 @@ size_t nh_scavenge(int node)
     struct heap *heap = api_find_any_slot(node, &slot) ? heap_if_exists(slot) : NULL;
     if (heap == NULL)
         return 0;
+    uint64_t before = page_heap_released(&heap->pages);
     cache_flush();
     (void)harden_drain();
     heap_reclaim(heap, true);
-    return give_back(heap, 0);
+    give_back(heap, 0);
+    return (size_t)(page_heap_released(&heap->pages) - before);
 }
 
 int nh_malloc_trim(size_t pad)

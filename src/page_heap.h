@@ -67,6 +67,7 @@ struct page_heap {
     /* The kernel may have put huge pages under some of it; only ever set, relaxed. */
     _Atomic bool may_be_huge;
     uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
+    uint64_t released_pages; /* ever */
     struct fixalloc spans;
 };
 
@@ -214,6 +215,8 @@ void page_heap_trim_idle(struct page_heap *heap);
 
 /* Bytes obtained from the system. */
 size_t page_heap_mapped(struct page_heap *heap);
+/* Bytes ever given back to it of what was resident. */
+uint64_t page_heap_released(struct page_heap *heap);
 /* Own pages that are not clean: what the heap has of the system's memory. */
 size_t page_heap_used(struct page_heap *heap);
 /* Own free pages of both kinds. */

@@ -56,6 +56,14 @@ size_t page_heap_mapped(struct page_heap *heap)
     return pages << NH_PAGE_SHIFT;
 }
 
+uint64_t page_heap_released(struct page_heap *heap)
+{
+    lock_acquire(&heap->lock);
+    uint64_t pages = heap->released_pages;
+    lock_release(&heap->lock);
+    return pages << NH_PAGE_SHIFT;
+}
+
 size_t page_heap_limit_pages(struct page_heap *heap)
 {
     lock_acquire(&heap->lock);

@@ -278,6 +278,7 @@ static size_t release_spans(struct page_heap *heap, const struct release *which,
         char room[PAGE_HEAP_PLACE_ROOM];
         lock_acquire(&heap->lock);
         heap->scavenges++;
+        heap->released_pages += released;
         lock_release(&heap->lock);
         probe_scavenge(heap->slot, released << NH_PAGE_SHIFT);
         log_line(LOG_TRACE, "scavenge: %s gave back %zu KiB, %zu KiB free, %zu KiB mapped",

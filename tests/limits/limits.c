@@ -364,9 +364,9 @@ static void case_maps(bool early)
         exit(SKIPPED);
     }
     case_of(&small);
-    /* Where the addresses that there are belong to several heaps, the first that is refused says
-     * how long a piece of one heap's was, not how much there is. */
-    case_by(nh_node_count() > 1 ? grow_in_pieces : grow, &large);
+    /* The addresses that there are belong to several heaps, or metadata lies between them: the
+     * first that is refused says how long a piece was, not how much there is. */
+    case_by(grow_in_pieces, &large);
     case_of(&aligned);
     case_of(&mixed);
     case_nodes();
