@@ -60,6 +60,8 @@ static void add_aligned(struct shadow *entry, const struct call *call)
     default:
         alignment = 4096;
         at = (call->which & 0x10) != 0 ? nh_valloc(size) : nh_pvalloc(size);
+        if (at != NULL && (call->which & 0x10) == 0) /* whole pages, and never none */
+            size = size == 0 ? alignment : (size + alignment - 1) / alignment * alignment;
     }
     shadow_add(entry, at, size, alignment, fixed_node, SHADOW_OBJECT);
     entry->alignment = alignment;
