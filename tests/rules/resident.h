@@ -6,6 +6,8 @@
 #ifndef NH_TEST_RESIDENT_H
 #define NH_TEST_RESIDENT_H
 
+#include "../sanitizers.h"
+
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,7 +17,11 @@
 /* As much is written to and freed by whoever asks whether it is free, and as much may be kept
  * of it: by caches, a quarantine, and the kernel's counters, which each CPU adds to now and
  * then. */
+#if UNDER_TSAN /* which has memory of its own for each byte, and is slow */
+#define RESIDENT_MUCH ((size_t)1 << 20)
+#else
 #define RESIDENT_MUCH ((size_t)32 << 20)
+#endif
 #define RESIDENT_KEPT (RESIDENT_MUCH / 2)
 
 /* The sizes of a small, a medium and a large object. */

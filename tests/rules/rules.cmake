@@ -25,6 +25,9 @@ if(NEARHEAP_SANITIZE) # enough there, where walking stacks takes long
     set(guarded "NEARHEAP_GUARD=32k")
 endif()
 set(ways hardened guarded no_decay)
+if(NEARHEAP_SANITIZE STREQUAL "thread")
+    set(ways hardened) # most rules take one thread
+endif()
 if(NOT can_replace)
     foreach(way ${ways})
         run(direct_${way} rules 300 COMMAND rules_direct ENVIRONMENT "${${way}}")
