@@ -15,6 +15,7 @@
 #include "special.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -34,7 +35,8 @@ static size_t read_mappings(struct mapping *all)
     while (fgets(line, sizeof(line), file) != NULL) {
         assert_true(count < MAPPINGS_MOST);
         struct mapping *at = &all[count++];
-        assert_int_equal(sscanf(line, "%zx-%zx %4s", &at->begin, &at->end, may), 3);
+        assert_int_equal(sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &at->begin, &at->end, may),
+                         3);
         at->none = strncmp(may, "---", 3) == 0;
     }
     fclose(file);

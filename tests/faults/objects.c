@@ -271,7 +271,8 @@ static void resize_too_much(const struct object *object, size_t size)
 {
     size_t count = SIZE_MAX / size + 1; /* times size is more than there can be */
     errno = 0;
-    if (count > 1 && (reallocarray(object->at, count, size) != NULL || errno != ENOMEM))
+    const void *given = count > 1 ? reallocarray(object->at, count, size) : NULL;
+    if (count > 1 && (given != NULL || errno != ENOMEM))
         object_wrong(&object_counts.errors, "reallocarray gave too much", object->at,
                      (uint64_t)errno);
     check_stamps(object->at, object->size, object->at, object->seed);
