@@ -56,14 +56,14 @@ struct page_heap {
     struct span *youngest, *oldest; /* resident spans by time of free */
     struct sweep decay;             /* of all threads together, piece by piece */
     struct sweep *sweeps;           /* that are under way; decay is the last, and always there */
-    bool may_merge;       /* a resident span was freed since the last merge across kinds */
-    uintptr_t grown_at;   /* where the last growth lies: the next goes below it */
-    uintptr_t top;        /* end of a mapping whose last page is ours, or 0 */
-    uint64_t frees_swept; /* span_frees then */
-    size_t watch_pages;   /* resident free pages that are much (watch.h) */
-    size_t clean_least;   /* fewest clean pages since trimmed_ms */
+    uintptr_t grown_at;             /* where the last growth lies: the next goes below it */
+    uintptr_t top;                  /* end of a mapping whose last page is ours, or 0 */
+    uint64_t frees_swept;           /* span_frees then */
+    size_t watch_pages;             /* resident free pages that are much (watch.h) */
+    size_t clean_least;             /* fewest clean pages since trimmed_ms */
     uint64_t trimmed_ms;
     size_t mapped_pages;
+    bool may_merge; /* a resident span was freed since the last merge across kinds */
     /* The kernel may have put huge pages under some of it; only ever set, relaxed. */
     _Atomic bool may_be_huge;
     uint64_t span_allocs, span_frees, grows, scavenges, unmaps;
