@@ -77,11 +77,10 @@ static void check_size(const void *ptr, size_t alignment, size_t size)
     uint32_t home = object_home(ptr);
     if (ptr == NULL || home == 0)
         return; /* free says what it is */
-    size_t bytes = usable_size(ptr, home);
-    bool hardened = row_home_class(home) == NH_CLASS_HARDENED;
-    bool fits = hardened ? harden_has_size(ptr, size) : size <= bytes;
+    bool fits = row_home_class(home) == NH_CLASS_HARDENED ? harden_has_size(ptr, size)
+                                                          : size <= usable_size(ptr, home);
     if (nh_unlikely(!fits || ((uintptr_t)ptr & (alignment - 1)) != 0))
-        bad_pointer_size(ptr, bytes, size);
+        bad_pointer_size(ptr, usable_size(ptr, home), size);
 }
 
 void fast_free_checked(void *ptr, size_t size)

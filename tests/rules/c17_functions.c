@@ -192,26 +192,29 @@ void c17_7_22_3_5_realloc_of_null_acts_as_malloc(void **state)
     }
 }
 
-/* From each size to each other one, in place or moved. */
+/* From one size to another, in place or moved. */
+static void resize(void *(*give)(size_t size), size_t from, size_t to)
+{
+    void *at = give(from), *wall = give(from);
+    rules_fill(at, from, 3);
+    rules_fill(wall, from, 4);
+    at = realloc(at, to);
+    assert_non_null(at);
+    rules_check(at, from < to ? from : to, 3);
+    rules_fill(at, to, 5);
+    rules_check(wall, from, 4);
+    free(wall);
+    rules_check(at, to, 5);
+    free(at);
+}
+
+/* From each size to each other one. */
 static void resize_all(bool growing)
 {
     for (size_t i = 0; i < rules_size_count; i++)
-        for (size_t k = 0; k < rules_size_count; k++) {
-            size_t from = rules_sizes[i], to = rules_sizes[k];
-            if (growing != (to > from))
-                continue;
-            void *at = malloc(from), *wall = malloc(from);
-            rules_fill(at, from, 3);
-            rules_fill(wall, from, 4);
-            at = realloc(at, to);
-            assert_non_null(at);
-            rules_check(at, from < to ? from : to, 3);
-            rules_fill(at, to, 5);
-            rules_check(wall, from, 4);
-            free(wall);
-            rules_check(at, to, 5);
-            free(at);
-        }
+        for (size_t k = 0; k < rules_size_count; k++)
+            if (growing == (rules_sizes[k] > rules_sizes[i]))
+                resize(malloc, rules_sizes[i], rules_sizes[k]);
 }
 
 void c17_7_22_3_5_realloc_growing_keeps_contents(void **state)
@@ -262,19 +265,8 @@ void c17_7_22_3_5_realloc_takes_what_each_function_gave(void **state)
     enum { SIZES = sizeof(sizes) / sizeof(*sizes) };
     for (size_t g = 0; g < RULES_GIVERS; g++)
         for (size_t i = 0; i < SIZES; i++)
-            for (size_t k = 0; k < SIZES; k++) {
-                void *at = rules_givers[g].give(sizes[i]), *wall = rules_givers[g].give(sizes[i]);
-                rules_fill(at, sizes[i], 3);
-                rules_fill(wall, sizes[i], 4);
-                at = realloc(at, sizes[k]);
-                assert_non_null(at);
-                rules_check(at, sizes[i] < sizes[k] ? sizes[i] : sizes[k], 3);
-                rules_fill(at, sizes[k], 5);
-                rules_check(wall, sizes[i], 4);
-                free(wall);
-                rules_check(at, sizes[k], 5);
-                free(at);
-            }
+            for (size_t k = 0; k < SIZES; k++)
+                resize(rules_givers[g].give, sizes[i], sizes[k]);
 }
 
 void c17_7_22_3_5_realloc_failing_leaves_the_object(void **state)
