@@ -45,14 +45,19 @@ static void *find(void *bound, const char *name)
     return found;
 }
 
-/* malloc failed: true when the program's handler may have freed something. */
-static NH_SLOW bool call_new_handler(void)
+static NH_SLOW new_handler current_handler(void)
 {
     union {
         void *object;
         new_handler (*function)(void);
     } get = {.object = find((void *)(uintptr_t)_ZSt15get_new_handlerv, "_ZSt15get_new_handlerv")};
-    new_handler handler = get.object != NULL ? get.function() : NULL;
+    return get.object != NULL ? get.function() : NULL;
+}
+
+/* malloc failed: true when the program's handler may have freed something. */
+static NH_SLOW bool call_new_handler(void)
+{
+    new_handler handler = current_handler();
     if (handler == NULL)
         return false;
     handler();
@@ -161,9 +166,14 @@ typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *
 /* A nothrow form gives NULL when the handler throws, or the program's form that it calls;
  * but C cannot catch.  The runtime's own form can: it calls the throwing one, and
  * catches.  A statically linked runtime has no such function left; there an exception
- * passes through. */
+ * passes through.  Where there is neither a handler nor a form of the program's nothing is
+ * thrown: an exception is memory, too, and a runtime that has none ends the program. */
 static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
 {
+    bool replaced =
+        (array && REPLACED(bound_new_array, new_array)) || REPLACED(bound_new, new_single);
+    if (!replaced && current_handler() == NULL)
+        return NULL;
     static const char tag; /* std::nothrow; nobody looks at it */
     union {
         void *object;
@@ -171,17 +181,20 @@ static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
     } next = {.object = dlsym(RTLD_NEXT, array ? "_ZnamRKSt9nothrow_t" : "_ZnwmRKSt9nothrow_t")};
     if (next.object != NULL)
         return next.function(size, &tag);
-    if (REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single))
+    if (replaced)
         return array ? bound_new_array(size) : bound_new(size);
-    for (;;) {
-        void *object = fast_malloc(size);
-        if (object != NULL || !call_new_handler())
-            return object;
-    }
+    void *object = NULL;
+    while (object == NULL && call_new_handler())
+        object = fast_malloc(size);
+    return object;
 }
 
 static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t alignment)
 {
+    bool replaced = (array && REPLACED(bound_new_array_aligned, new_array_aligned)) ||
+                    REPLACED(bound_new_aligned, new_single_aligned);
+    if (!replaced && current_handler() == NULL)
+        return NULL;
     static const char tag;
     union {
         void *object;
@@ -190,15 +203,13 @@ static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t al
                                                : "_ZnwmSt11align_val_tRKSt9nothrow_t")};
     if (next.object != NULL)
         return next.function(size, alignment, &tag);
-    if (REPLACED(bound_new_array_aligned, new_array_aligned) ||
-        REPLACED(bound_new_aligned, new_single_aligned))
+    if (replaced)
         return array ? bound_new_array_aligned(size, alignment)
                      : bound_new_aligned(size, alignment);
-    for (;;) {
-        void *object = nh_memalign(alignment, size);
-        if (object != NULL || !call_new_handler())
-            return object;
-    }
+    void *object = NULL;
+    while (object == NULL && call_new_handler())
+        object = nh_memalign(alignment, size);
+    return object;
 }
 
 static void *new_nothrow(size_t size, const void *tag)
