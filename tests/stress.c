@@ -10,6 +10,7 @@
  * new ones take over their objects.  Phases grow, churn and shrink what lives.
  */
 #include "family.h"
+#include "part.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -330,7 +331,7 @@ int main(int argc, char **argv)
         fputs("stress: --threads is 1 to 1024, --max-size at least 65536\n", stderr);
         return 2;
     }
-    lives = seconds == 0 ? MEASURED_LIVES : 0;
+    lives = seconds == 0 ? part_of(MEASURED_LIVES) : 0;
 
     double begun = now();
     pthread_t *ids = calloc((size_t)threads, sizeof(*ids));

@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "exec") == 0)
         return begin_anew();
     pthread_t workers[WORKERS], others[FORKERS];
-    int forkers = part_of(FORKERS) > 1 ? part_of(FORKERS) : 1; /* this thread is one */
+    int forkers = part_of(FORKERS); /* this thread is one */
     CHECK(pthread_barrier_init(&begun, NULL, WORKERS + 1) == 0);
     for (uintptr_t i = 0; i < WORKERS; i++)
         CHECK(pthread_create(&workers[i], NULL, worker, (void *)(i + 1)) == 0);

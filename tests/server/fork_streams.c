@@ -5,6 +5,7 @@
  * or without.
  */
 #include "check.h"
+#include "part.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -78,11 +79,12 @@ int main(void)
     pthread_t threads[READERS + 1];
     for (int i = 0; i <= READERS; i++)
         CHECK(pthread_create(&threads[i], NULL, i == 0 ? flush_all : read_lines, NULL) == 0);
-    for (int i = 0; i < FORKS; i++)
+    const int forks = part_of(FORKS);
+    for (int i = 0; i < forks; i++)
         fork_and_read();
     over = true;
     for (int i = 0; i <= READERS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    printf("%d forks beside streams, no wait without end\n", FORKS);
+    printf("%d forks beside streams, no wait without end\n", forks);
     return 0;
 }

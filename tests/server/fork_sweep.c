@@ -4,6 +4,7 @@
  * threads get those threads' stacks, allocate and give back as well.
  */
 #include "check.h"
+#include "part.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -103,7 +104,8 @@ int main(void)
     for (int i = 0; i < SWEEPERS; i++)
         CHECK(pthread_create(&threads[i], NULL, sweep, NULL) == 0);
     pthread_barrier_wait(&begun);
-    for (int i = 0; i < FORKS; i++) {
+    const int forks = part_of(FORKS);
+    for (int i = 0; i < forks; i++) {
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0)
@@ -114,6 +116,6 @@ int main(void)
     over = true;
     for (int i = 0; i < SWEEPERS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    printf("%d children, whole heaps\n", FORKS);
+    printf("%d children, whole heaps\n", forks);
     return 0;
 }

@@ -5,6 +5,7 @@
  * thread is not in malloc.  Nothing stops, and every object is whole.
  */
 #include "check.h"
+#include "part.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -80,12 +81,13 @@ static void *work(void *arg)
     size_t sizes[KEPT] = {0};
     page = mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(page != MAP_FAILED);
-    for (int i = 0; i < FAULTS; i++) {
+    for (int i = 0; i < part_of(FAULTS); i++) {
         churn(kept, sizes, &random);
         *(char volatile *)page = 1;
         CHECK(mprotect(page, page_size, PROT_NONE) == 0);
     }
-    for (int i = 0; i < ROUNDS && atomic_load_explicit(&struck, memory_order_relaxed) < STRIKES;
+    const unsigned strikes = (unsigned)part_of(STRIKES);
+    for (int i = 0; i < ROUNDS && atomic_load_explicit(&struck, memory_order_relaxed) < strikes;
          i++)
         churn(kept, sizes, &random);
     in_malloc = true;
@@ -113,7 +115,7 @@ int main(void)
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
     CHECK(setitimer(ITIMER_PROF, &never, NULL) == 0);
-    printf("signals: %d faults, the clock struck %u times\n", THREADS * FAULTS, struck);
+    printf("signals: %d faults, the clock struck %u times\n", THREADS * part_of(FAULTS), struck);
     CHECK(struck != 0);
     return 0;
 }
