@@ -76,7 +76,7 @@ endforeach()
 guest(placement_api --cpus 1 --mem 256 -- $<TARGET_FILE:placement_api>)
 guest(live --nodes 3 --cpus 2 --mem 256 -- $<TARGET_FILE:live>)
 
-# On machines of many shapes: the whole suite, or what is brief of it (the other takes six
+# On machines of many shapes: the whole suite, or what is brief of it (the other takes four
 # minutes; by hand, suite.sh runs it on any).  Those with many processors one at a time: they
 # are threads here, and those that wait for one that does not run take its time.
 function(suite name list)
