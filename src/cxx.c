@@ -160,6 +160,17 @@ static void *new_array_aligned(size_t size, size_t alignment)
     return bound_new_aligned(size, alignment);
 }
 
+static inline bool is_new_replaced(bool array)
+{
+    return (array && REPLACED(bound_new_array, new_array)) || REPLACED(bound_new, new_single);
+}
+
+static inline bool is_aligned_new_replaced(bool array)
+{
+    return (array && REPLACED(bound_new_array_aligned, new_array_aligned)) ||
+           REPLACED(bound_new_aligned, new_single_aligned);
+}
+
 typedef void *(*nothrow_new)(size_t size, const void *tag);
 typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *tag);
 
@@ -170,8 +181,7 @@ typedef void *(*aligned_nothrow_new)(size_t size, size_t alignment, const void *
  * thrown: an exception is memory, too, and a runtime that has none ends the program. */
 static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
 {
-    bool replaced =
-        (array && REPLACED(bound_new_array, new_array)) || REPLACED(bound_new, new_single);
+    bool replaced = is_new_replaced(array);
     if (!replaced && current_handler() == NULL)
         return NULL;
     static const char tag; /* std::nothrow; nobody looks at it */
@@ -191,8 +201,7 @@ static NH_SLOW void *new_nothrow_slow(bool array, size_t size)
 
 static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t alignment)
 {
-    bool replaced = (array && REPLACED(bound_new_array_aligned, new_array_aligned)) ||
-                    REPLACED(bound_new_aligned, new_single_aligned);
+    bool replaced = is_aligned_new_replaced(array);
     if (!replaced && current_handler() == NULL)
         return NULL;
     static const char tag;
@@ -215,32 +224,28 @@ static NH_SLOW void *new_aligned_nothrow_slow(bool array, size_t size, size_t al
 static void *new_nothrow(size_t size, const void *tag)
 {
     (void)tag;
-    void *object = REPLACED(bound_new, new_single) ? NULL : fast_malloc(size);
+    void *object = is_new_replaced(false) ? NULL : fast_malloc(size);
     return nh_likely(object != NULL) ? object : new_nothrow_slow(false, size);
 }
 
 static void *new_array_nothrow(size_t size, const void *tag)
 {
-    bool replaced = REPLACED(bound_new_array, new_array) || REPLACED(bound_new, new_single);
     (void)tag;
-    void *object = replaced ? NULL : fast_malloc(size);
+    void *object = is_new_replaced(true) ? NULL : fast_malloc(size);
     return nh_likely(object != NULL) ? object : new_nothrow_slow(true, size);
 }
 
 static void *new_aligned_nothrow(size_t size, size_t alignment, const void *tag)
 {
     (void)tag;
-    void *object =
-        REPLACED(bound_new_aligned, new_single_aligned) ? NULL : nh_memalign(alignment, size);
+    void *object = is_aligned_new_replaced(false) ? NULL : nh_memalign(alignment, size);
     return nh_likely(object != NULL) ? object : new_aligned_nothrow_slow(false, size, alignment);
 }
 
 static void *new_array_aligned_nothrow(size_t size, size_t alignment, const void *tag)
 {
-    bool replaced = REPLACED(bound_new_array_aligned, new_array_aligned) ||
-                    REPLACED(bound_new_aligned, new_single_aligned);
     (void)tag;
-    void *object = replaced ? NULL : nh_memalign(alignment, size);
+    void *object = is_aligned_new_replaced(true) ? NULL : nh_memalign(alignment, size);
     return nh_likely(object != NULL) ? object : new_aligned_nothrow_slow(true, size, alignment);
 }
 

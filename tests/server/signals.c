@@ -81,7 +81,8 @@ static void *work(void *arg)
     size_t sizes[KEPT] = {0};
     page = mmap(NULL, page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(page != MAP_FAILED);
-    for (int i = 0; i < part_of(FAULTS); i++) {
+    const int faults = part_of(FAULTS);
+    for (int i = 0; i < faults; i++) {
         churn(kept, sizes, &random);
         *(char volatile *)page = 1;
         CHECK(mprotect(page, page_size, PROT_NONE) == 0);
