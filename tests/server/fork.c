@@ -20,7 +20,8 @@
 #define WORKERS 4
 /* AddressSanitizer's own allocator, which pthread_create uses, stops in a child when another
  * thread is in it at the fork. */
-#define FORKERS       (UNDER_ASAN ? 1 : UNDER_TSAN ? 3 : 8)
+#define FORKERS       (UNDER_ASAN ? 1 : UNDER_TSAN ? 3 : FORKERS_MOST)
+#define FORKERS_MOST  8
 #define CHILDREN      (UNDER_TSAN ? 40 : 200) /* of all forking threads */
 #define AT_A_TIME     4                       /* children of each of them */
 #define OBJECTS       256
@@ -171,7 +172,7 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "exec") == 0)
         return begin_anew();
-    pthread_t workers[WORKERS], others[FORKERS];
+    pthread_t workers[WORKERS], others[FORKERS_MOST];
     int forkers = part_of(FORKERS); /* this thread is one */
     CHECK(pthread_barrier_init(&begun, NULL, WORKERS + 1) == 0);
     for (uintptr_t i = 0; i < WORKERS; i++)
