@@ -5,6 +5,7 @@
  * Calls plain malloc and its family, so that LD_PRELOAD says whose they are.
  */
 #include "bench.h"
+#include "random.h"
 
 #include <stdlib.h>
 
@@ -55,10 +56,7 @@ static void fill_order(size_t *at, size_t count, enum order order)
     if (order != SHUFFLED)
         return;
     for (size_t i = count - 1; i > 0; i--) {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        size_t j = (size_t)(random % (i + 1));
+        size_t j = random_below(&random, i + 1);
         size_t kept = at[i];
         at[i] = at[j];
         at[j] = kept;

@@ -8,6 +8,7 @@
  * in every run.
  */
 #include "bench.h"
+#include "random.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -17,14 +18,6 @@
 #define THREADS_MAX 64
 
 /* ---- Sizes and places ---------------------------------------------------- */
-
-static uint64_t random_next(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
 
 /* Each thread's own sequence; never 0, where xorshift would stay. */
 static uint64_t random_of_thread(const struct bench_state *state)

@@ -176,11 +176,11 @@ struct part {
 
 static size_t any_size(uint32_t *seed)
 {
-    uint32_t kind = random_next(seed) % 100;
-    return sizeof(void *) + random_next(seed) % (kind < 90   ? 200
-                                                 : kind < 98 ? 10000
-                                                 : kind < 99 ? 66000
-                                                             : 200000);
+    uint32_t kind = random_next32(seed) % 100;
+    return sizeof(void *) + random_next32(seed) % (kind < 90   ? 200
+                                                   : kind < 98 ? 10000
+                                                   : kind < 99 ? 66000
+                                                               : 200000);
 }
 
 static void *fill_part(void *arg)
@@ -189,7 +189,7 @@ static void *fill_part(void *arg)
     for (size_t i = 0; i < MANY; i++) {
         void *object = part->object[i] = malloc(any_size(&part->seed));
         memcpy(object, &object, sizeof object);
-        if (random_next(&part->seed) % 3 == 0) {
+        if (random_next32(&part->seed) % 3 == 0) {
             CHECK(nh_attach_finalizer(object, count, object) == 0);
             part->expected++;
         }
@@ -201,11 +201,11 @@ static void *free_part(void *arg)
 {
     struct part *part = arg;
     for (size_t i = MANY; i > 0; i--) {
-        size_t k = random_next(&part->seed) % i;
+        size_t k = random_next32(&part->seed) % i;
         void *object = part->object[k];
         CHECK(memcmp(object, &object, sizeof object) == 0);
         part->object[k] = part->object[i - 1];
-        if (random_next(&part->seed) % 16 == 0 && nh_detach_finalizer(object) == 0)
+        if (random_next32(&part->seed) % 16 == 0 && nh_detach_finalizer(object) == 0)
             part->expected--;
         free(object);
     }

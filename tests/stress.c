@@ -9,6 +9,7 @@
  * a table of slots, by atomic exchange.  Threads end in the middle of it, and
  * new ones take over their objects.  Phases grow, churn and shrink what lives.
  */
+#include "../bench/random.h"
 #include "family.h"
 #include "part.h"
 
@@ -50,27 +51,13 @@ static _Noreturn void fail(const char *what, const void *at, size_t size, size_t
     abort();
 }
 
-static uint64_t next(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return *state = x;
-}
-
-static size_t below(uint64_t *state, size_t n)
-{
-    return (size_t)(next(state) % n);
-}
-
 /* Mostly small, evenly in the logarithm; some to 64 KiB, few larger. */
 static size_t pick_size(uint64_t *state)
 {
-    size_t kind = below(state, 1000);
+    size_t kind = random_below(state, 1000);
     size_t most = kind < 930 ? 1024 : kind < 995 ? 65536 : max_size;
-    size_t bits = 4 + below(state, (size_t)(64 - __builtin_clzll(most)) - 4);
-    size_t size = ((size_t)1 << bits) + below(state, (size_t)1 << bits);
+    size_t bits = 4 + random_below(state, (size_t)(64 - __builtin_clzll(most)) - 4);
+    size_t size = ((size_t)1 << bits) + random_below(state, (size_t)1 << bits);
     return size > most ? most : size;
 }
 
@@ -107,7 +94,7 @@ static void verify_as(const struct object *object, const struct object *was, uin
 static void fill(struct object *object, size_t size, unsigned aligned, uint64_t *state)
 {
     object->size = size;
-    object->seed = next(state) / ALIGNMENTS * ALIGNMENTS + aligned;
+    object->seed = random_next(state) / ALIGNMENTS * ALIGNMENTS + aligned;
     fill_from(object, 0);
 }
 
@@ -129,7 +116,7 @@ static struct object *allocate(uint64_t *state)
     void *ptr = NULL;
     size_t alignment = 16;
     unsigned aligned = 0;
-    switch (below(state, 16)) {
+    switch (random_below(state, 16)) {
     case 0:
     case 1: {
         unsigned char *zeros = must(calloc(1, size), size);
@@ -141,13 +128,13 @@ static struct object *allocate(uint64_t *state)
     }
     case 2:
     case 3:
-        alignment = (size_t)16 << below(state, 10);
+        alignment = (size_t)16 << random_below(state, 10);
         if (posix_memalign(&ptr, alignment, size) != 0)
             fail("posix_memalign failed", NULL, size, alignment);
         break;
     case 4:
     case 5:
-        aligned = 4 + (unsigned)below(state, 6);
+        aligned = 4 + (unsigned)random_below(state, 6);
         alignment = (size_t)1 << aligned;
         ptr = must(aligned_alloc(alignment, size), size);
         break;
@@ -173,7 +160,7 @@ static struct object *allocate(uint64_t *state)
     size_t usable = malloc_usable_size(ptr);
     if (usable < size)
         fail("usable size below the size", ptr, size, usable);
-    fill(ptr, below(state, 4) == 0 ? usable : size, aligned, state);
+    fill(ptr, random_below(state, 4) == 0 ? usable : size, aligned, state);
     return ptr;
 }
 
@@ -184,7 +171,7 @@ static void release(struct object *object, uint64_t *state)
     errno = EXDEV;
 #ifndef NH_TEST_GLIBC
     unsigned aligned = (unsigned)(object->seed % ALIGNMENTS);
-    if (below(state, 4) != 0)
+    if (random_below(state, 4) != 0)
         free(object);
     else if (aligned != 0)
         free_aligned_sized(object, (size_t)1 << aligned, size);
@@ -200,7 +187,7 @@ static void release(struct object *object, uint64_t *state)
 
 static struct object *resize(struct object *object, uint64_t *state)
 {
-    size_t size = below(state, 2) == 0 ? pick_size(state) : object->size + object->size / 2;
+    size_t size = random_below(state, 2) == 0 ? pick_size(state) : object->size + object->size / 2;
     if (size > max_size)
         size = max_size;
     const struct object *was = object;
@@ -214,9 +201,9 @@ static struct object *resize(struct object *object, uint64_t *state)
 
 static void step(uint64_t *state, unsigned phase)
 {
-    _Atomic(struct object *) *slot = &slots[below(state, SLOTS)];
+    _Atomic(struct object *) *slot = &slots[random_below(state, SLOTS)];
     /* Growing threads mostly fill empty slots, shrinking ones empty full ones. */
-    size_t dice = below(state, 8);
+    size_t dice = random_below(state, 8);
     struct object *given = NULL;
     if (phase == 0 ? dice < 7 : phase == 1 ? dice < 5 : dice < 1)
         given = allocate(state);
@@ -241,18 +228,18 @@ static void *life(void *arg)
     long i = 0;
     for (; i < THREAD_STEPS && !atomic_load_explicit(&stop, memory_order_relaxed); i++) {
         step(&state, (unsigned)(i / PHASE_STEPS) % PHASES);
-        struct object **mine = &own[below(&state, 16)];
+        struct object **mine = &own[random_below(&state, 16)];
         if (*mine != NULL)
             release(*mine, &state);
         *mine = allocate(&state);
-        if (below(&state, 8192) == 0)
-            malloc_trim(below(&state, 2) * 1048576);
+        if (random_below(&state, 8192) == 0)
+            malloc_trim(random_below(&state, 2) * 1048576);
     }
     for (size_t k = 0; k < 16; k++) {
         struct object *left = own[k];
         if (left != NULL && k % 2 == 0)
-            left =
-                atomic_exchange_explicit(&slots[below(&state, SLOTS)], left, memory_order_acq_rel);
+            left = atomic_exchange_explicit(&slots[random_below(&state, SLOTS)], left,
+                                            memory_order_acq_rel);
         if (left != NULL)
             release(left, &state);
     }
@@ -266,7 +253,7 @@ static void *keep_alive(void *arg)
     uint64_t state = base_seed * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)(uintptr_t)arg;
     for (long n = 0; lives == 0 ? !atomic_load(&stop) : n < lives; n++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, life, (void *)(uintptr_t)(next(&state) | 1)) != 0)
+        if (pthread_create(&thread, NULL, life, (void *)(uintptr_t)(random_next(&state) | 1)) != 0)
             fail("pthread_create failed", NULL, 0, 0);
         pthread_join(thread, NULL);
     }

@@ -14,6 +14,7 @@
  * Built with NH_BREAK_ORDER or NH_BREAK_RETIRE (and then what of the engine these break
  * is compiled in) it must find out, and ends with 0 when it has: --must-fail.
  */
+#include "../bench/random.h"
 #include "nearheap.h"
 
 #include "span_table.h"
@@ -53,19 +54,6 @@ static _Noreturn void end_found(const char *what, const void *at)
 }
 
 #define CHECK(condition, at) ((condition) ? (void)0 : end_found(#condition, at))
-
-static uint64_t next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-static size_t below(uint64_t *state, size_t n)
-{
-    return (size_t)(next(state) % n);
-}
 
 /* Of a reader's own state, never 0. */
 static uint64_t seed_of(const void *arg)
@@ -135,15 +123,15 @@ static void write_stamp(char *object, size_t size)
 static size_t random_size(uint64_t *state)
 {
     static const size_t most[] = {64, 512, 1024, 8192, 65536, 200000, 3000000};
-    size_t bound = most[below(state, sizeof(most) / sizeof(most[0]))];
-    return sizeof(uint64_t) + below(state, bound);
+    size_t bound = most[random_below(state, sizeof(most) / sizeof(most[0]))];
+    return sizeof(uint64_t) + random_below(state, bound);
 }
 
 static void let_go(struct place *place, uint64_t *state)
 {
     if (place->object == NULL)
         return;
-    atomic_store_explicit(&trash[below(state, TRASH)], (uintptr_t)place->object,
+    atomic_store_explicit(&trash[random_below(state, TRASH)], (uintptr_t)place->object,
                           memory_order_relaxed);
     place->pages ? nh_pages_free(place->object) : nh_free(place->object);
     place->object = NULL;
@@ -152,7 +140,7 @@ static void let_go(struct place *place, uint64_t *state)
 static void renew(struct place *place, uint64_t *state)
 {
     size_t size = random_size(state);
-    if (place->object != NULL && !place->pages && below(state, 3) == 0) {
+    if (place->object != NULL && !place->pages && random_below(state, 3) == 0) {
         /* In place, by splitting or joining, or elsewhere. */
         char *moved = nh_realloc(place->object, size);
         if (moved != NULL) {
@@ -163,7 +151,7 @@ static void renew(struct place *place, uint64_t *state)
         return;
     }
     let_go(place, state);
-    place->pages = below(state, 8) == 0;
+    place->pages = random_below(state, 8) == 0;
     place->size = place->pages ? (1 + size / NH_PAGE_BYTES) * NH_PAGE_BYTES : size;
     /* NULL, of a node that is full, is a place without an object. */
     place->object =
@@ -177,7 +165,7 @@ static void *writes(void *arg)
 {
     uint64_t state = seed_of(arg);
     for (size_t i = 0; !atomic_load_explicit(&stop, memory_order_relaxed); i++) {
-        struct place *place = &board[below(&state, PLACES)];
+        struct place *place = &board[random_below(&state, PLACES)];
         int expected = 0;
         if (atomic_compare_exchange_strong_explicit(&place->references, &expected, BUSY,
                                                     memory_order_acquire, memory_order_relaxed)) {
@@ -204,7 +192,7 @@ static void *writes(void *arg)
 /* The object of a place is held. */
 static void verify_held(const struct place *place, uint64_t *state)
 {
-    const char *at = place->object + below(state, place->size);
+    const char *at = place->object + random_below(state, place->size);
     struct nh_object out = look(at), again = look(place->object);
     make_sense(at, &out);
     CHECK(out.what == (place->pages ? NH_PAGES : NH_OBJECT), at);
@@ -220,7 +208,7 @@ static void verify_held(const struct place *place, uint64_t *state)
 
 static void look_at_board(uint64_t *state)
 {
-    struct place *place = &board[below(state, PLACES)];
+    struct place *place = &board[random_below(state, PLACES)];
     int references = atomic_load_explicit(&place->references, memory_order_relaxed);
     if (references == BUSY ||
         !atomic_compare_exchange_strong_explicit(&place->references, &references, references + 1,
@@ -233,16 +221,16 @@ static void look_at_board(uint64_t *state)
 
 static void look_anywhere(uint64_t *state)
 {
-    uintptr_t at = atomic_load_explicit(&trash[below(state, TRASH)], memory_order_relaxed);
-    switch (below(state, 4)) {
+    uintptr_t at = atomic_load_explicit(&trash[random_below(state, TRASH)], memory_order_relaxed);
+    switch (random_below(state, 4)) {
     case 0:
-        at += below(state, 4000000);
+        at += random_below(state, 4000000);
         break;
     case 1:
-        at -= below(state, 4000000);
+        at -= random_below(state, 4000000);
         break;
     case 2:
-        at = (uintptr_t)next(state) >> below(state, 64);
+        at = (uintptr_t)random_next(state) >> random_below(state, 64);
         break;
     default:
         break;
@@ -327,8 +315,8 @@ static void *lives(void *arg)
 
 static void look_at_made_up(uint64_t *state)
 {
-    uintptr_t at = MADE_UP_BASE + below(state, MADE_UP_LEAVES) * LEAF_BYTES +
-                   below(state, (size_t)(MADE_UP_SPANS * MADE_UP_PAGES) << NH_PAGE_SHIFT);
+    uintptr_t at = MADE_UP_BASE + random_below(state, MADE_UP_LEAVES) * LEAF_BYTES +
+                   random_below(state, (size_t)(MADE_UP_SPANS * MADE_UP_PAGES) << NH_PAGE_SHIFT);
     struct span_view view;
     if (span_table_find(at, &view) != SPAN_FOUND)
         return;

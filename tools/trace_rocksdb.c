@@ -5,6 +5,8 @@
  *
  *     trace_rocksdb FOLDER THREADS PUTS    (PUTS by each thread)
  */
+#include "../bench/random.h"
+
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <sched.h>
@@ -41,18 +43,9 @@ static void must(char *error)
     }
 }
 
-/* xorshift64: the state is never 0. */
-static uint64_t draw(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
-
 static size_t draw_key(uint64_t *random, char key[KEY_ROOM])
 {
-    return (size_t)snprintf(key, KEY_ROOM, "record:%08u", (unsigned)(draw(random) % KEYS));
+    return (size_t)snprintf(key, KEY_ROOM, "record:%08u", (unsigned)(random_next(random) % KEYS));
 }
 
 static void put_batch(const rocksdb_writeoptions_t *options, uint64_t *random, const char *value)
@@ -61,7 +54,8 @@ static void put_batch(const rocksdb_writeoptions_t *options, uint64_t *random, c
     char *error = NULL, key[KEY_ROOM];
     for (unsigned i = 0; i < BATCH; i++) {
         size_t length = draw_key(random, key);
-        rocksdb_writebatch_put(batch, key, length, value, VALUE_LEAST + draw(random) % VALUE_RANGE);
+        rocksdb_writebatch_put(batch, key, length, value,
+                               VALUE_LEAST + random_next(random) % VALUE_RANGE);
     }
     rocksdb_write(database, options, batch, &error);
     must(error);
@@ -86,7 +80,7 @@ static void *fill(void *argument)
     rocksdb_readoptions_t *reading = rocksdb_readoptions_create();
     char key[KEY_ROOM], value[VALUE_LEAST + VALUE_RANGE];
     for (size_t i = 0; i < sizeof value; i++)
-        value[i] = (char)draw(&random);
+        value[i] = (char)random_next(&random);
     pthread_barrier_wait(&all_there);
     for (unsigned long i = 1; i <= puts_each; i++) {
         char *error = NULL;
@@ -94,7 +88,7 @@ static void *fill(void *argument)
         sched_yield();
         size_t length = draw_key(&random, key);
         rocksdb_put(database, writing, key, length, value,
-                    VALUE_LEAST + draw(&random) % VALUE_RANGE, &error);
+                    VALUE_LEAST + random_next(&random) % VALUE_RANGE, &error);
         must(error);
         if (i % GET_EVERY == 0) {
             size_t read;

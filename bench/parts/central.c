@@ -90,7 +90,7 @@ static void shuffle(size_t count)
 {
     uint64_t random = 1;
     for (size_t i = count; i > 1; i--) {
-        size_t k = parts_random(&random) % i;
+        size_t k = random_next(&random) % i;
         void *other = object[k];
         object[k] = object[i - 1];
         object[i - 1] = other;

@@ -5,6 +5,7 @@
 #ifndef NH_BENCH_PARTS_H
 #define NH_BENCH_PARTS_H
 
+#include "../random.h"
 #include "bench.h"
 
 #include <stddef.h>
@@ -32,16 +33,6 @@ void parts_register_page_heap(void);
 static inline size_t parts_scatter(size_t i, size_t n)
 {
     return i * PARTS_GOLDEN & (n - 1);
-}
-
-/* xorshift64 (Marsaglia 2003): an order that the processor cannot learn; *state is
- * not 0. */
-static inline size_t parts_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return (size_t)*state;
 }
 
 #endif

@@ -59,7 +59,7 @@ static double mean_depth(size_t count)
     uint64_t random = 1;
     size_t passed = 0;
     for (size_t i = 0; i < DEPTH_SAMPLE; i++) {
-        size_t pages = length_of(parts_random(&random) & (count - 1));
+        size_t pages = length_of(random_next(&random) & (count - 1));
         for (const struct span *at = grove.treap[0].root; at != NULL; passed++)
             at = at->pages >= pages ? at->idle.left : at->idle.right;
     }
@@ -124,7 +124,7 @@ static void remove_insert(struct bench_state *state, size_t count)
         return;
     uint64_t random = 1;
     while (bench_keep_running(state)) {
-        size_t number = parts_random(&random) & (grove.count - 1);
+        size_t number = random_next(&random) & (grove.count - 1);
         struct span *span = span_of(number);
         struct treap *treap = treap_of(number);
         treap_remove(treap, span);
@@ -146,7 +146,7 @@ static void best_fit(struct bench_state *state, size_t count)
     uint64_t random = 1;
     bool exact = true;
     while (bench_keep_running(state)) {
-        size_t number = parts_random(&random) & (grove.count - 1);
+        size_t number = random_next(&random) & (grove.count - 1);
         const struct span *span = treap_best_fit(treap_of(number), length_of(number));
         exact &= span != NULL && span->pages == length_of(number);
     }

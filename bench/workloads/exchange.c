@@ -15,7 +15,7 @@ static void batch_put(const struct workload_batch *batch)
 
 static void batch_get(struct workload_batch *batch, uint64_t *random, const uint32_t *sizes)
 {
-    size_t draw = workload_random(random);
+    size_t draw = random_next(random);
     for (size_t i = 0; i < WORKLOAD_BATCH; i++)
         batch->objects[i] = workload_get(sizes[(draw + i) & WORKLOAD_SIZE_MASK]);
     batch->count = WORKLOAD_BATCH;
@@ -130,7 +130,7 @@ static void put_in_order(struct workload_batch *batch, unsigned order, uint64_t 
             workload_put(batch->objects[i]);
     else
         for (size_t left = batch->count; left > 0; left--) {
-            size_t at = workload_random(random) % left;
+            size_t at = random_next(random) % left;
             workload_put(batch->objects[at]);
             batch->objects[at] = batch->objects[left - 1];
         }
@@ -180,7 +180,7 @@ static void *succession_thread(void *argument)
 {
     struct succession *set = argument;
     for (size_t round = 0; round < set->rounds; round++) {
-        uint64_t draw = workload_random(&set->random);
+        uint64_t draw = random_next(&set->random);
         struct workload_object *place = &set->live[draw % SUCCESSION_LIVE];
         workload_put(*place);
         *place = workload_get(workload_small[draw >> 32 & WORKLOAD_SIZE_MASK]);

@@ -37,10 +37,10 @@ static void large_work(struct workload_thread *thread)
 {
     struct workload_object live[LARGE_LIVE];
     for (size_t i = 0; i < LARGE_LIVE; i++)
-        live[i] = large_get(workload_random(&thread->random));
+        live[i] = large_get(random_next(&thread->random));
     size_t rounds = workload_scaled(thread, LARGE_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
-        uint64_t draw = workload_random(&thread->random);
+        uint64_t draw = random_next(&thread->random);
         struct workload_object *place = &live[draw >> 48 & (LARGE_LIVE - 1)];
         large_put(*place);
         *place = large_get(draw);

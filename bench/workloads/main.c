@@ -33,8 +33,8 @@ _Noreturn void workload_fail(const char *what)
 /* A size of at least `low` and below low << doublings, as many in each doubling. */
 static uint32_t draw(uint64_t *random, uint32_t low, unsigned doublings)
 {
-    uint32_t base = low << workload_random(random) % doublings;
-    return base + (uint32_t)(workload_random(random) % base);
+    uint32_t base = low << random_next(random) % doublings;
+    return base + (uint32_t)(random_next(random) % base);
 }
 
 static void draw_sizes(void)
@@ -42,7 +42,7 @@ static void draw_sizes(void)
     uint64_t random = 0x2545f4914f6cdd1dULL;
     for (size_t i = 0; i < WORKLOAD_SIZES; i++) {
         workload_small[i] = draw(&random, 16, 6);
-        uint64_t kind = workload_random(&random) % 1000;
+        uint64_t kind = random_next(&random) % 1000;
         workload_server[i] = kind < 500   ? draw(&random, 16, 2)
                              : kind < 900 ? draw(&random, 64, 3)
                              : kind < 990 ? draw(&random, 512, 2)
@@ -84,7 +84,7 @@ static double run_threads(unsigned count, double scale)
     pthread_barrier_init(&gate, NULL, count + 1);
     for (unsigned i = 0; i < count; i++) {
         parts[i] = (struct workload_thread){
-            .random = workload_random(&seed), .index = i, .threads = count, .scale = scale};
+            .random = random_next(&seed), .index = i, .threads = count, .scale = scale};
         if (pthread_create(&threads[i], NULL, thread_main, &parts[i]) != 0)
             workload_fail("no thread could be created");
     }

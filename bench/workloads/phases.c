@@ -25,7 +25,7 @@ static void lifetimes_work(struct workload_thread *thread)
     if (young == NULL || old == NULL || kept == NULL)
         workload_fail("calloc returned NULL");
     for (size_t round = 0; round < rounds; round++) {
-        uint64_t draw = workload_random(&thread->random);
+        uint64_t draw = random_next(&thread->random);
         struct workload_object object = workload_get(workload_server[draw & WORKLOAD_SIZE_MASK]);
         if (round % LIFETIMES_KEPT == 0) {
             kept[kept_count++] = object;
@@ -71,7 +71,7 @@ static size_t peak_get(struct workload_object *objects, size_t base, size_t byte
 {
     size_t count = 0;
     for (size_t got = 0; got < bytes && count < PEAKS_MOST; count++) {
-        objects[count] = workload_get(base + workload_random(random) % base);
+        objects[count] = workload_get(base + random_next(random) % base);
         got += objects[count].size;
     }
     return count;
@@ -90,7 +90,7 @@ static void peaks_work(struct workload_thread *thread)
             peak_get(objects, bases[round], workload_scaled(thread, PEAKS_FIRST), &thread->random);
         thread->operations += count;
         for (size_t left = count; left > 0; left--) {
-            size_t at = workload_random(&thread->random) % left;
+            size_t at = random_next(&thread->random) % left;
             if (left % PEAKS_KEPT == 0 && kept_count < PEAKS_MOST)
                 kept[kept_count++] = objects[at];
             else
@@ -134,7 +134,7 @@ static void *connection_main(void *argument)
             pthread_cond_wait(&self->turned, &self->lock);
         pthread_mutex_unlock(&self->lock);
         for (size_t i = 0; i < CONNECTION_BURST; i++) {
-            uint64_t draw = workload_random(&self->random);
+            uint64_t draw = random_next(&self->random);
             struct workload_object *place = &kept[(draw >> 32) % CONNECTION_KEEPS];
             if (place->at != NULL)
                 workload_put(*place);
@@ -163,7 +163,7 @@ static void idle_work(struct workload_thread *thread)
     for (size_t i = 0; i < count; i++) {
         pthread_mutex_init(&all[i].lock, NULL);
         pthread_cond_init(&all[i].turned, NULL);
-        all[i].random = workload_random(&thread->random);
+        all[i].random = random_next(&thread->random);
         if (pthread_create(&all[i].thread, &attributes, connection_main, &all[i]) != 0)
             workload_fail("no thread could be created");
     }

@@ -17,7 +17,7 @@ static void small_work(struct workload_thread *thread)
     struct workload_object live[SMALL_LIVE];
     size_t rounds = workload_scaled(thread, SMALL_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
-        size_t draw = workload_random(&thread->random);
+        size_t draw = random_next(&thread->random);
         for (size_t i = 0; i < SMALL_LIVE; i++)
             live[i] = workload_get(workload_small[(draw + i) & WORKLOAD_SIZE_MASK]);
         for (size_t i = SMALL_LIVE; i-- > 0;)
@@ -45,7 +45,7 @@ static void replace_work(struct workload_thread *thread)
         live[i] = workload_get(workload_server[i & WORKLOAD_SIZE_MASK]);
     size_t rounds = workload_scaled(thread, REPLACE_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
-        uint64_t draw = workload_random(&thread->random);
+        uint64_t draw = random_next(&thread->random);
         struct workload_object *place = &live[draw % REPLACE_LIVE];
         workload_put(*place);
         *place = workload_get(workload_server[draw >> 32 & WORKLOAD_SIZE_MASK]);
@@ -76,8 +76,7 @@ static void queue_work(struct workload_thread *thread)
         struct workload_object *place = &live[round % QUEUE_LIVE];
         if (place->at != NULL)
             workload_put(*place);
-        *place =
-            workload_get(workload_small[workload_random(&thread->random) & WORKLOAD_SIZE_MASK]);
+        *place = workload_get(workload_small[random_next(&thread->random) & WORKLOAD_SIZE_MASK]);
     }
     for (size_t i = 0; i < QUEUE_LIVE; i++)
         if (live[i].at != NULL)
@@ -99,7 +98,7 @@ static void calloc_work(struct workload_thread *thread)
     struct workload_object live[CALLOC_LIVE];
     size_t rounds = workload_scaled(thread, CALLOC_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
-        size_t draw = workload_random(&thread->random);
+        size_t draw = random_next(&thread->random);
         for (size_t i = 0; i < CALLOC_LIVE; i++) {
             /* Now and then a table. */
             size_t size = i % 64 == 0 ? (size_t)16384 << (draw >> 16 & 3)
@@ -134,7 +133,7 @@ static void aligned_work(struct workload_thread *thread)
     struct workload_object live[ALIGNED_LIVE];
     size_t rounds = workload_scaled(thread, ALIGNED_ROUNDS);
     for (size_t round = 0; round < rounds; round++) {
-        size_t draw = workload_random(&thread->random);
+        size_t draw = random_next(&thread->random);
         for (size_t i = 0; i < ALIGNED_LIVE; i++) {
             /* Cache lines, vectors, and now and then a page. */
             size_t alignment = i % 32 == 0 ? 4096 : (size_t)32 << ((draw >> (i % 48)) & 3);

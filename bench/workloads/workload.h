@@ -13,6 +13,8 @@
 #ifndef NH_BENCH_WORKLOAD_H
 #define NH_BENCH_WORKLOAD_H
 
+#include "../random.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +26,7 @@
 
 /* A thread's part of a run; its own, and on cache lines of its own. */
 struct workload_thread {
-    _Alignas(WORKLOAD_LINE) uint64_t random; /* state of workload_random */
+    _Alignas(WORKLOAD_LINE) uint64_t random; /* state of random_next */
     unsigned index;                          /* from 0 */
     unsigned threads;                        /* of the run */
     double scale;                            /* how much work: 1 unless --scale says otherwise */
@@ -54,15 +56,6 @@ static inline size_t workload_scaled(const struct workload_thread *thread, size_
 }
 
 /* ---- Sizes and places ---------------------------------------------------- */
-
-/* xorshift64: the state is never 0. */
-static inline uint64_t workload_random(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
 
 /* Sizes drawn before anything is timed; any index & WORKLOAD_SIZE_MASK will do. */
 #define WORKLOAD_SIZES     8192U /* a power of two */

@@ -8,6 +8,8 @@
 #ifndef NH_TEST_OBJECTS_H
 #define NH_TEST_OBJECTS_H
 
+#include "../../bench/random.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,21 +42,6 @@ extern struct object_counts {
 } object_counts;
 /* Counts and tells of one thing that is wrong. */
 void object_wrong(_Atomic uint64_t *count, const char *what, const void *at, uint64_t more);
-
-/* *state is not 0. */
-static inline uint64_t random_next(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return *state = x;
-}
-
-static inline size_t random_below(uint64_t *state, size_t n)
-{
-    return (size_t)(random_next(state) % n);
-}
 
 /* A new object where there is none; false where it is refused. */
 bool object_allocate(struct object *object, uint64_t *state);

@@ -3,6 +3,7 @@
  * locked.c - a program whose memory is locked, so that the system takes none of it back, hardened
  * and with guard pages about some of its objects: all that malloc returns is zero.
  */
+#include "../../bench/random.h"
 #include "family.h"
 
 #include <stdint.h>
@@ -22,10 +23,7 @@ static uint64_t random_state = 88172645463325252;
 
 static size_t below(size_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (size_t)(random_state % n);
+    return random_below(&random_state, n);
 }
 
 static void check_zero(const unsigned char *object, size_t size)

@@ -106,14 +106,14 @@ static void verify_object(const struct object *object)
 
 static struct object *get(const struct kind *kind, uint32_t *random)
 {
-    size_t size = kind->least + random_next(random) % (kind->most - kind->least + 1);
+    size_t size = kind->least + random_next32(random) % (kind->most - kind->least + 1);
     errno = 0;
     struct object *object = NULL;
     if (kind->alignment == 0) {
         object = malloc(size);
         CHECK(object != NULL || errno == ENOMEM);
     } else {
-        size_t alignment = kind->alignment << random_next(random) % 6;
+        size_t alignment = kind->alignment << random_next32(random) % 6;
         void *out = &errno; /* anything that is not NULL */
         int error = posix_memalign(&out, alignment, size);
         CHECK(error == 0 || (error == ENOMEM && out == &errno));

@@ -6,6 +6,7 @@
 #ifndef NEARHEAP_TESTS_SIM_H
 #define NEARHEAP_TESTS_SIM_H
 
+#include "../../bench/random.h"
 #include "../../tools/numa_sim.h"
 
 #include <pthread.h>
@@ -62,22 +63,13 @@ static inline void sim_find_cpus(void)
                 sim_cpus[sim_cpu_count++] = cpus[i];
 }
 
-static inline uint64_t sim_random(uint64_t *state)
-{
-    uint64_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return *state = x;
-}
-
 /* Between the limits; small ones as much more often as they are smaller. */
 static inline size_t sim_size(uint64_t *state, size_t least, size_t most)
 {
     size_t range = most;
-    while (range > 2 * least && sim_random(state) % 3)
+    while (range > 2 * least && random_next(state) % 3)
         range /= 2;
-    return least + sim_random(state) % (range - least + 1);
+    return least + random_next(state) % (range - least + 1);
 }
 
 /* The first word says how many follow and what they hold. */

@@ -50,7 +50,7 @@ static void *live(void *argument)
                     sim_rewrite(*object, (uint32_t)random + (uint32_t)again);
             }
             for (int i = 0; i < SAMPLED; i++) {
-                size_t which = sim_random(&random) % OBJECTS;
+                size_t which = random_next(&random) % OBJECTS;
                 if ((int)which >= (step + 1) * REPLACE)
                     numa_sim_given();
                 sim_rewrite(objects[which], (uint32_t)random);

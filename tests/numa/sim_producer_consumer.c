@@ -34,19 +34,19 @@ static int rounds = 250;
 
 static size_t server_size(uint64_t *random)
 {
-    return sim_random(random) % 256 ? sim_size(random, 16, 4096) : LARGE;
+    return random_next(random) % 256 ? sim_size(random, 16, 4096) : LARGE;
 }
 
 static void private_work(uint64_t **objects, uint64_t *random)
 {
     for (int i = 0; i < REPLACE; i++) {
-        uint64_t **object = &objects[sim_random(random) % PRIVATE];
+        uint64_t **object = &objects[random_next(random) % PRIVATE];
         if (*object)
             sim_delete(*object);
         *object = sim_new(server_size(random), (uint32_t)*random);
     }
     for (int i = 0; i < REWRITE; i++) {
-        uint64_t *object = objects[sim_random(random) % PRIVATE];
+        uint64_t *object = objects[random_next(random) % PRIVATE];
         if (object)
             sim_rewrite(object, (uint32_t)*random);
     }

@@ -102,7 +102,7 @@ static void *allocate(void *arg)
     uint32_t seed = 7;
     while (!stop) {
         void *object;
-        planted_drop(&object, 1 + random_next(&seed) % 30000);
+        planted_drop(&object, 1 + random_next32(&seed) % 30000);
         free(object);
     }
     return arg;

@@ -69,7 +69,7 @@ static void *grow(struct account *account, void *object, size_t size)
 /* Between two. */
 static size_t between(uint32_t *seed, size_t least, size_t most)
 {
-    return least + random_next(seed) % (most - least + 1);
+    return least + random_next32(seed) % (most - least + 1);
 }
 
 /* ---- Workloads; each leaves something live ---- */
@@ -94,11 +94,11 @@ static void random_slots(struct account *account, uint32_t *seed, size_t least, 
 {
     static void *slot[SLOTS];
     for (int i = 0; i < steps; i++) {
-        size_t k = random_next(seed) % SLOTS;
+        size_t k = random_next32(seed) % SLOTS;
         drop(account, slot[k]);
         slot[k] = got(account, malloc(between(seed, least, most)));
     }
-    for (int k = 0; k < SLOTS; k += 1 + (int)(random_next(seed) % 3)) {
+    for (int k = 0; k < SLOTS; k += 1 + (int)(random_next32(seed) % 3)) {
         drop(account, slot[k]);
         slot[k] = NULL;
     }
@@ -123,7 +123,8 @@ static void large_and_odd(struct account *account, uint32_t *seed)
         grown = grow(account, grown, between(seed, 900000, 1500000));
         void *zeroed = got(account, calloc(3, between(seed, 1, 60000)));
         void *aligned;
-        CHECK(posix_memalign(&aligned, 64U << random_next(seed) % 6, between(seed, 1, 5000)) == 0);
+        CHECK(posix_memalign(&aligned, 64U << random_next32(seed) % 6, between(seed, 1, 5000)) ==
+              0);
         got(account, aligned);
         void *moved = got(account, malloc(between(seed, 1, 500)));
         moved = grow(account, moved, between(seed, 1025, 3000));
@@ -149,7 +150,7 @@ static void *exchange(void *arg)
     struct exchange *one = arg;
     for (int i = 0; i < 8000; i++) {
         void *object = got(&one->account, malloc(between(&one->seed, 16, 500)));
-        drop(&one->account, atomic_exchange(&one->slot[random_next(&one->seed) % 64], object));
+        drop(&one->account, atomic_exchange(&one->slot[random_next32(&one->seed) % 64], object));
     }
     return NULL;
 }
@@ -159,7 +160,7 @@ static void threads(struct account *account, uint32_t *seed)
     static void *_Atomic slot[64];
     struct exchange one[THREADS];
     for (int t = 0; t < THREADS; t++) {
-        one[t] = (struct exchange){.seed = random_next(seed), .slot = slot};
+        one[t] = (struct exchange){.seed = random_next32(seed), .slot = slot};
         CHECK(pthread_create(&one[t].thread, NULL, exchange, &one[t]) == 0);
     }
     for (int t = 0; t < THREADS; t++) {

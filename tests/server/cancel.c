@@ -38,7 +38,7 @@ static void allocate(struct held *held, uint32_t *random)
 {
     if (held->count == HELD)
         free_held(held);
-    size_t size = 1 + random_next(random) % (random_next(random) % 64 == 0 ? LARGE : 2000);
+    size_t size = 1 + random_next32(random) % (random_next32(random) % 64 == 0 ? LARGE : 2000);
     held->size[held->count] = size;
     held->at[held->count] = filled(size);
     held->count++;

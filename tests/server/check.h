@@ -7,6 +7,7 @@
 #ifndef NH_TEST_SERVER_CHECK_H
 #define NH_TEST_SERVER_CHECK_H
 
+#include "../../bench/random.h"
 #include "../family.h"
 #include "../sanitizers.h"
 
@@ -24,15 +25,6 @@ __attribute__((unused)) static _Noreturn void check_failed(const char *file, int
 {
     fprintf(stderr, "%s:%d: process %ld: not (%s)\n", file, line, (long)getpid(), what);
     _exit(1); /* not exit: other threads may hold what its handlers want */
-}
-
-__attribute__((unused)) static uint32_t random_next(uint32_t *state)
-{
-    uint32_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return *state = x;
 }
 
 __attribute__((unused)) static void fill(void *at, size_t size)

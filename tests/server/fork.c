@@ -39,18 +39,18 @@ static pthread_barrier_t begun;
 
 static size_t pick_size(uint32_t *state)
 {
-    uint32_t kind = random_next(state) % 64;
+    uint32_t kind = random_next32(state) % 64;
     uint32_t most = kind == 0 ? 1000000 : kind < 8 ? 40000 : 1500;
-    return 1 + random_next(state) % most;
+    return 1 + random_next32(state) % most;
 }
 
 /* Replaces `n` objects by others, now and then by realloc. */
 static void churn(struct objects *objects, size_t n, uint32_t *state)
 {
     for (size_t k = 0; k < n; k++) {
-        size_t i = random_next(state) % OBJECTS;
+        size_t i = random_next32(state) % OBJECTS;
         size_t size = pick_size(state);
-        if (objects->at[i] != NULL && random_next(state) % 8 == 0) {
+        if (objects->at[i] != NULL && random_next32(state) % 8 == 0) {
             uintptr_t was = (uintptr_t)objects->at[i];
             size_t had = objects->size[i];
             verify(objects->at[i], had);

@@ -67,13 +67,13 @@ static void *grown(size_t size)
 
 static void *allocated(uint32_t *state, size_t size)
 {
-    switch (random_next(state) % 4) {
+    switch (random_next32(state) % 4) {
     case 0:
         return filled(size);
     case 1:
         return zeroed(size);
     case 2:
-        return aligned(ALIGNMENT_MAX >> random_next(state) % 8, size);
+        return aligned(ALIGNMENT_MAX >> random_next32(state) % 8, size);
     default:
         return grown(size);
     }
@@ -81,8 +81,8 @@ static void *allocated(uint32_t *state, size_t size)
 
 static void exchange_one(uint32_t *state)
 {
-    size_t size = 1 + random_next(state) % (random_next(state) % 16 == 0 ? 100000 : 2000);
-    size_t place = random_next(state) % OBJECTS;
+    size_t size = 1 + random_next32(state) % (random_next32(state) % 16 == 0 ? 100000 : 2000);
+    size_t place = random_next32(state) % OBJECTS;
     void *at = allocated(state, size);
     pthread_mutex_lock(&exchange_lock);
     void *before = exchange[place].at;
@@ -116,7 +116,7 @@ static void *child_thread(void *arg)
 {
     uint32_t state = 1;
     for (int i = 0; i < ROUNDS / 10; i++) {
-        size_t size = 1 + random_next(&state) % 5000;
+        size_t size = 1 + random_next32(&state) % 5000;
         verify_free(allocated(&state, size), size);
     }
     return arg;

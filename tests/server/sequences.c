@@ -60,7 +60,7 @@ static void *work(void *arg)
         void *held[HELD];
         for (size_t i = 0; i < HELD; i++)
             held[i] = filled(size_of(i));
-        size_t i = random_next(&seed) % SHARED;
+        size_t i = random_next32(&seed) % SHARED;
         void *mine = filled(size_of(i));
         void *other = atomic_exchange_explicit(&shared[i], mine, memory_order_acq_rel);
         if (other != NULL)

@@ -36,7 +36,7 @@ static void *peak(void *argument)
     void **objects = malloc(count * sizeof *objects);
     CHECK(objects != NULL);
     for (size_t i = 0; i < count; i++) {
-        size_t size = 1 + random_next(&random) % SIZES;
+        size_t size = 1 + random_next32(&random) % SIZES;
         objects[i] = malloc(size);
         CHECK(objects[i] != NULL);
         fill(objects[i], size);
@@ -44,7 +44,7 @@ static void *peak(void *argument)
     pthread_barrier_wait(&at_peak);
     pthread_barrier_wait(&seen);
     for (size_t left = count; left > 0; left--) {
-        size_t at = random_next(&random) % left;
+        size_t at = random_next32(&random) % left;
         free(objects[at]);
         objects[at] = objects[left - 1];
     }

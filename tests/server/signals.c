@@ -31,7 +31,7 @@ static _Atomic unsigned struck;
 static void allocate_some(void)
 {
     for (int i = 0; i < 20; i++) {
-        size_t size = 1 + random_next(&handler_random) % (i == 0 ? 200000 : 3000);
+        size_t size = 1 + random_next32(&handler_random) % (i == 0 ? 200000 : 3000);
         void *at = filled(size);
         verify(at, size);
         at = realloc(at, size + 100);
@@ -63,11 +63,11 @@ static void on_clock(int number)
 
 static void churn(void *kept[KEPT], size_t sizes[KEPT], uint32_t *random)
 {
-    size_t i = random_next(random) % KEPT;
+    size_t i = random_next32(random) % KEPT;
     in_malloc = true;
     if (kept[i] != NULL)
         verify_free(kept[i], sizes[i]);
-    sizes[i] = 1 + random_next(random) % 4000;
+    sizes[i] = 1 + random_next32(random) % 4000;
     kept[i] = malloc(sizes[i]);
     CHECK(kept[i] != NULL);
     in_malloc = false;

@@ -32,7 +32,7 @@ static void *run(void *arg)
     void *objects[OBJECTS];
     size_t sizes[OBJECTS];
     for (size_t i = 0; i < OBJECTS; i++) {
-        sizes[i] = i == 0 ? 100000 : 1 + random_next(&work->seed) % 4096;
+        sizes[i] = i == 0 ? 100000 : 1 + random_next32(&work->seed) % 4096;
         objects[i] = filled(sizes[i]);
     }
     for (size_t i = 0; i < OBJECTS; i++) {

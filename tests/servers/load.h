@@ -8,6 +8,8 @@
 #ifndef LOAD_H
 #define LOAD_H
 
+#include "../../bench/random.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,15 +42,6 @@ static inline unsigned long load_number(const char *text, unsigned long most)
     return value;
 }
 
-/* xorshift64: the state is never 0. */
-static inline uint64_t load_draw(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
-
 static inline uint64_t load_seed(uint64_t number)
 {
     return (number + 1) * 0x9e3779b97f4a7c15ULL;
@@ -59,7 +52,7 @@ static inline void load_fill(char *value, size_t size, uint64_t key, uint64_t ve
 {
     uint64_t random = load_seed(key ^ version << 32);
     for (size_t i = 0; i < size; i += sizeof random) {
-        uint64_t word = load_draw(&random);
+        uint64_t word = random_next(&random);
         memcpy(value + i, &word, size - i < sizeof word ? size - i : sizeof word);
     }
 }

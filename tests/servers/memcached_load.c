@@ -67,8 +67,8 @@ static size_t value_of(unsigned thread, unsigned key, uint32_t version, char *va
 {
     uint64_t number = (uint64_t)thread * KEYS + key;
     uint64_t random = load_seed(number ^ (uint64_t)version << 32);
-    size_t most = load_draw(&random) % LARGE_EACH == 0 ? VALUE_MOST : SMALL_MOST;
-    size_t size = 1 + load_draw(&random) % most;
+    size_t most = random_next(&random) % LARGE_EACH == 0 ? VALUE_MOST : SMALL_MOST;
+    size_t size = 1 + random_next(&random) % most;
     load_fill(value, size, number, version);
     return size;
 }
@@ -123,9 +123,9 @@ static void change(struct load_worker *worker)
 {
     struct link *link = links[worker->thread];
     for (unsigned long i = 0; i < worker->operations; i++) {
-        unsigned key = (unsigned)(load_draw(&worker->random) % KEYS);
+        unsigned key = (unsigned)(random_next(&worker->random) % KEYS);
         uint64_t begun = load_now();
-        if (load_draw(&worker->random) % DROP_EACH == 0)
+        if (random_next(&worker->random) % DROP_EACH == 0)
             drop(link, worker->thread, key);
         else
             set(link, worker->thread, key);
@@ -137,8 +137,8 @@ static void ask(struct load_worker *worker)
 {
     struct link *link = links[worker->thread];
     for (unsigned long i = 0; i < worker->operations; i++) {
-        unsigned count = 1 + (unsigned)(load_draw(&worker->random) % GETS_MOST);
-        unsigned first = (unsigned)(load_draw(&worker->random) % KEYS);
+        unsigned count = 1 + (unsigned)(random_next(&worker->random) % GETS_MOST);
+        unsigned first = (unsigned)(random_next(&worker->random) % KEYS);
         uint64_t begun = load_now();
         get(link, worker->thread, first, count);
         load_took(worker, i, begun);

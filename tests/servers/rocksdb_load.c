@@ -43,7 +43,7 @@ static size_t key_of(unsigned long number, char key[KEY_ROOM])
 static size_t value_of(unsigned long number, unsigned version, char *value)
 {
     uint64_t random = load_seed(number * UINT8_MAX + version);
-    size_t size = VALUE_LEAST + load_draw(&random) % VALUE_RANGE;
+    size_t size = VALUE_LEAST + random_next(&random) % VALUE_RANGE;
     load_fill(value, size, number, version);
     return size;
 }
@@ -78,7 +78,7 @@ static void overwrite(struct load_worker *worker)
     for (unsigned long i = 0; i < worker->operations; i++) {
         rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
         for (unsigned n = 0; n < BATCH; n++) {
-            unsigned long number = own_key(worker, load_draw(&worker->random) % own);
+            unsigned long number = own_key(worker, random_next(&worker->random) % own);
             size_t length = key_of(number, key);
             if (number % DROP_EVERY == 0) {
                 store->versions[number] = 0;
@@ -122,7 +122,7 @@ static void read_back(struct load_worker *worker)
     struct store *store = worker->shared;
     for (unsigned long i = 0; i < worker->operations; i++) {
         uint64_t begun = load_now();
-        verify(store, load_draw(&worker->random) % store->records);
+        verify(store, random_next(&worker->random) % store->records);
         load_took(worker, i, begun);
     }
 }

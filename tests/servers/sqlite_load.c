@@ -65,7 +65,7 @@ static void step(sqlite3 *link, sqlite3_stmt *statement)
 static size_t note_of(sqlite3_int64 account, sqlite3_int64 amount, char *note)
 {
     uint64_t random = load_seed((uint64_t)(account * AMOUNT_RANGE + amount));
-    size_t size = 1 + load_draw(&random) % NOTE_RANGE;
+    size_t size = 1 + random_next(&random) % NOTE_RANGE;
     load_fill(note, size, (uint64_t)account, (uint64_t)amount);
     return size;
 }
@@ -78,8 +78,8 @@ static void write_entries(struct load_worker *worker)
         prepare(link, "INSERT INTO entry(account, amount, note) VALUES (?, ?, ?)");
     char note[NOTE_RANGE];
     for (unsigned long i = 0; i < worker->operations; i++) {
-        sqlite3_int64 account = (sqlite3_int64)(load_draw(&worker->random) % ACCOUNTS);
-        sqlite3_int64 amount = (sqlite3_int64)(load_draw(&worker->random) % AMOUNT_RANGE);
+        sqlite3_int64 account = (sqlite3_int64)(random_next(&worker->random) % ACCOUNTS);
+        sqlite3_int64 amount = (sqlite3_int64)(random_next(&worker->random) % AMOUNT_RANGE);
         size_t size = note_of(account, amount, note);
         uint64_t begun = load_now();
         run(link, "BEGIN IMMEDIATE");
@@ -117,7 +117,7 @@ static void query(struct load_worker *worker)
             prepare(link, "SELECT e.account, e.amount, e.note, a.name FROM entry e JOIN account a"
                           " ON a.id = e.account WHERE e.account BETWEEN ?1 AND ?1 + 20"
                           " ORDER BY e.amount DESC, a.name LIMIT ?2");
-        sqlite3_bind_int64(rows, 1, (sqlite3_int64)(load_draw(&worker->random) % ACCOUNTS));
+        sqlite3_bind_int64(rows, 1, (sqlite3_int64)(random_next(&worker->random) % ACCOUNTS));
         sqlite3_bind_int(rows, 2, QUERY_ROWS);
         int status;
         while ((status = sqlite3_step(rows)) == SQLITE_ROW)

@@ -230,7 +230,7 @@ static void add_live(struct churn_thread *thread, int64_t bytes)
 static void *make(struct churn_thread *thread, size_t size)
 {
     struct times *times = &thread->times[thread->interval];
-    bool timed = random_next(&thread->random) % TIMED_ONE_IN == 0;
+    bool timed = random_next32(&thread->random) % TIMED_ONE_IN == 0;
     uint64_t before = timed ? clock_ns() : 0;
     void *at = malloc(size);
     if (timed)
@@ -247,7 +247,7 @@ static void *make(struct churn_thread *thread, size_t size)
 static void end(struct churn_thread *thread, void *at)
 {
     size_t size = verify_object(at);
-    bool timed = random_next(&thread->random) % TIMED_ONE_IN == 0;
+    bool timed = random_next32(&thread->random) % TIMED_ONE_IN == 0;
     uint64_t before = timed ? clock_ns() : 0;
     free(at);
     if (timed)
@@ -266,7 +266,7 @@ static void put(struct bag *bag, void *at)
 
 static void *take(struct bag *bag, uint32_t *random)
 {
-    size_t i = random_next(random) % bag->count;
+    size_t i = random_next32(random) % bag->count;
     void *at = bag->at[i];
     bag->at[i] = bag->at[--bag->count];
     bag->bytes -= *(uint64_t *)at;
@@ -276,14 +276,14 @@ static void *take(struct bag *bag, uint32_t *random)
 static size_t draw(uint32_t *random, size_t least, size_t most)
 {
     unsigned doublings = (unsigned)__builtin_ctzll(most / least);
-    size_t low = least << random_next(random) % doublings;
-    return low + random_next(random) % low;
+    size_t low = least << random_next32(random) % doublings;
+    return low + random_next32(random) % low;
 }
 
 /* Into the bag, or among those that stay. */
 static void keep(struct churn_thread *thread, void *at)
 {
-    if (random_next(&thread->random) % OLD_ONE_IN != 0 || *(uint64_t *)at > OLD_BYTES / 64) {
+    if (random_next32(&thread->random) % OLD_ONE_IN != 0 || *(uint64_t *)at > OLD_BYTES / 64) {
         put(&thread->young, at);
         return;
     }
@@ -344,7 +344,7 @@ static void receive_visitor(struct churn_thread *thread, const struct phase *pha
     pthread_attr_t attr;
     CHECK(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, VISITOR_STACK) == 0);
     struct visitor visitor = {
-        .host = thread, .phase = phase, .random = random_next(&thread->random)};
+        .host = thread, .phase = phase, .random = random_next32(&thread->random)};
     pthread_t id;
     CHECK(pthread_create(&id, &attr, visit, &visitor) == 0);
     CHECK(pthread_join(id, NULL) == 0);
@@ -361,7 +361,7 @@ static void pass(struct churn_thread *thread)
         return;
     /* Release and acquire: the object's contents go with it. */
     void *other =
-        atomic_exchange_explicit(&mailboxes[random_next(&thread->random) % MAILBOXES],
+        atomic_exchange_explicit(&mailboxes[random_next32(&thread->random) % MAILBOXES],
                                  take(&thread->young, &thread->random), memory_order_acq_rel);
     if (other != NULL)
         put(&thread->young, other);
