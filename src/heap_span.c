@@ -191,10 +191,11 @@ static struct span *grow_over_others(struct heap *heap, const struct span_reques
 }
 
 /* The same where what all heaps have is in pieces: whole huge pages of these, as many as are
- * wanted. */
+ * wanted, and as the span table takes where this heap had no addresses before. */
 static struct span *grow_over_pieces(struct heap *heap, const struct span_request *want)
 {
-    size_t need = round_up(want->pages + want->align_pages, NH_HUGE_PAGES), gone = 0;
+    size_t need = want->pages + want->align_pages, gone = 0;
+    need = round_up(need + span_table_leaf_pages(need), NH_HUGE_PAGES);
     if (!heap_permitted(heap, want->pages, ANY_MEMORY))
         return NULL;
     for (struct heap *other = NULL; gone < need && (other = heap_after(other)) != NULL;)

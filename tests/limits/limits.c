@@ -34,7 +34,7 @@ static int nh_node_count(void)
 
 static int nh_set_thread_node(int node)
 {
-    return node;
+    return node > 0 ? -1 : 0;
 }
 #endif
 
@@ -311,7 +311,7 @@ static void case_nodes(void)
         return;
     size_t first = 0;
     int seen = 0;
-    for (int node = 0; node < NODES_MOST; node++) { /* their numbers may have gaps */
+    for (int node = 0; node < NODES_MOST; node++) {
         if (nh_set_thread_node(node) != 0)
             continue;
         size_t sum =
@@ -418,17 +418,22 @@ static void case_holes(void)
 }
 
 /* Every second of large objects is freed: together these are room for one that is longer than
- * each. */
+ * each, on the last node if there are several. */
 static void case_pieces(void)
 {
     enum { PIECES = 16, TIMES = 3 };
     void *piece[PIECES];
     size_t bytes = limit_bytes / PIECES, count = 0;
+    int node = 0; /* their numbers may have gaps */
+    while (nh_set_thread_node(node) != 0)
+        node++;
     while (count < PIECES && (piece[count] = malloc(bytes)) != NULL)
         memset(piece[count], (int)count, bytes), count++;
     CHECK(count > 2 * TIMES);
     for (size_t i = 0; i < count; i += 2)
         free(piece[i]);
+    while (++node < NODES_MOST)
+        (void)nh_set_thread_node(node);
     char *whole = malloc(TIMES * bytes);
     CHECK(whole != NULL);
     memset(whole, PIECES, TIMES * bytes);
@@ -438,6 +443,7 @@ static void case_pieces(void)
         free(piece[i]);
     }
     free(whole);
+    CHECK(nh_set_thread_node(-1) == 0);
     refusals = 0;
     printf("%-16s %5d %-22s %8zu %8s %8zu\n", limit_name, nh_node_count(), "one of the pieces",
            count * bytes / MIB, "none", TIMES * bytes / MIB);
