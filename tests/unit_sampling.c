@@ -11,8 +11,8 @@
 
 #include "unit.h"
 
-/* Deviations that a right sampler reaches once in two million times. */
-#define TAIL 5
+/* What a right sampler does once in so many million times. */
+#define TAIL 1e-8
 
 static void chances(void **state)
 {
@@ -26,11 +26,33 @@ static void chances(void **state)
     }
 }
 
-/* The share of `n` tries that were hits is what a chance says. */
+/* The chance of so many hits or of more, further from the mean, by the binomial distribution: its
+ * terms from there on, each from the one before. */
+static double tail(size_t hits, size_t n, double p)
+{
+    bool more = (double)hits > p * (double)n;
+    if (!more) { /* the same of misses */
+        hits = n - hits;
+        p = 1 - p;
+    }
+    double k = (double)hits, all = (double)n;
+    double term = exp(lgamma(all + 1) - lgamma(k + 1) - lgamma(all - k + 1) + k * log(p) +
+                      (all - k) * log1p(-p));
+    double sum = 0;
+    for (; k <= all && term > sum * 1e-9; k++) {
+        sum += term;
+        term *= (all - k) / (k + 1) * p / (1 - p);
+    }
+    return sum;
+}
+
+/* `n` tries had so many hits, each with a chance of `p`. */
 static void assert_chance(size_t hits, size_t n, double p)
 {
-    double deviation = sqrt(p * (1 - p) / (double)n);
-    assert_true(fabs((double)hits / (double)n - p) <= TAIL * deviation);
+    if (p < 1)
+        assert_true(tail(hits, n, p) > TAIL);
+    else
+        assert_int_equal(hits, n);
 }
 
 static void assert_share(size_t hits, size_t n, size_t bytes)

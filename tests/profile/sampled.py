@@ -24,6 +24,7 @@ import pprof_format
 RATE = 16384
 VALUES = "alloc_objects", "alloc_space", "inuse_objects", "inuse_space"
 TAIL = 5  # standard deviations: one in two millions
+OUTSIDE = 0.05, 1e-7  # of a 95 % interval; so many of them, or more, are too many
 
 
 def scores(program, caches, repetitions, folder):
@@ -51,13 +52,18 @@ def scores(program, caches, repetitions, folder):
     return found
 
 
+def chance_of_more(count, n, p):
+    """That so many of n, or more, do what each does with the chance p."""
+    return sum(math.comb(n, k) * p ** k * (1 - p) ** (n - k) for k in range(count, n + 1))
+
+
 def judge(name, numbers, failures):
     n = len(numbers)
     mean = sum(numbers) / n
     variance = sum(number ** 2 for number in numbers) / n
     inside = sum(abs(number) <= 1.96 for number in numbers)
     print(f"{name:32} {inside:3} of {n:3} within 95 %   mean {mean:+.2f}   variance {variance:.2f}")
-    if inside < 0.95 * n - TAIL * math.sqrt(0.95 * 0.05 * n) - 1:
+    if chance_of_more(n - inside, n, OUTSIDE[0]) < OUTSIDE[1]:
         failures.append(f"{name}: only {inside} of {n} estimates are within their interval")
     if abs(mean) > TAIL / math.sqrt(n):
         failures.append(f"{name}: estimates are off by {mean:.2f} deviations on average")
