@@ -5,6 +5,8 @@
  */
 #include "rules.h"
 
+#include "../stay.h"
+
 #include <string.h>
 
 /* ---- 7.22.3.1 aligned_alloc ---- */
@@ -152,9 +154,10 @@ void c17_7_22_3_3_free_makes_the_memory_available(void **state)
     (void)state;
     for (size_t i = 0; i < RULES_GIVERS; i++)
         rules_check_frees(rules_givers[i].give, free_any);
-    enum { OBJECTS = 64, TIMES = 32 };
+    enum { OBJECTS = 32, TIMES = 64 };
     static void *objects[OBJECTS];
     size_t sizes[] = {300, 20000, (size_t)256 << 10};
+    cpu_set_t everywhere = stay_here();
     size_t before = resident_bytes();
     for (int round = 0; round < TIMES; round++)
         for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
@@ -164,6 +167,7 @@ void c17_7_22_3_3_free_makes_the_memory_available(void **state)
                 free(objects[i]);
         }
     rules_check_resident(before);
+    stay_on(&everywhere);
 }
 
 /* ---- 7.22.3.4 malloc, 7.22.3.5 realloc ---- */
@@ -286,6 +290,7 @@ void c17_7_22_3_5_realloc_failing_leaves_the_object(void **state)
 void c17_7_22_3_5_realloc_deallocates_the_old_object(void **state)
 {
     (void)state;
+    cpu_set_t everywhere = stay_here();
     size_t before = resident_bytes();
     for (int round = 0; round < 100; round++) {
         /* Both sizes are moved by a copy, or by the system. */
@@ -296,6 +301,7 @@ void c17_7_22_3_5_realloc_deallocates_the_old_object(void **state)
         free(at);
     }
     rules_check_resident(before);
+    stay_on(&everywhere);
 }
 
 /* ---- C23 ---- */

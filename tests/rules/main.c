@@ -8,6 +8,8 @@
  */
 #include "rules.h"
 
+#include "../stay.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -116,6 +118,7 @@ void rules_check_resident(size_t before)
 
 void rules_check_frees(void *(*give)(size_t size), void (*free_it)(void *at, size_t size))
 {
+    cpu_set_t everywhere = stay_here();
     for (size_t i = 0; i < sizeof(resident_sizes) / sizeof(*resident_sizes); i++) {
         size_t size = resident_sizes[i], before = resident_bytes();
         for (size_t written = 0; written < RESIDENT_MUCH; written += size) {
@@ -125,6 +128,7 @@ void rules_check_frees(void *(*give)(size_t size), void (*free_it)(void *at, siz
         }
         rules_check_resident(before);
     }
+    stay_on(&everywhere);
 }
 
 /* ---- who gives objects ---- */

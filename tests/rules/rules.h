@@ -45,7 +45,8 @@ void rules_check_zero(const void *at, size_t size);
 /* A pointer that is not null and has this alignment. */
 void rules_check_aligned(const void *at, size_t alignment);
 
-/* Memory that is resident is no more than it was but for what may be kept. */
+/* Memory that is resident is no more than it was but for what may be kept: by one node, on which
+ * the thread stays (stay.h) if it is much. */
 void rules_check_resident(size_t before);
 /* Objects are written to and freed until that would show; `free_it` is told their size. */
 void rules_check_frees(void *(*give)(size_t size), void (*free_it)(void *at, size_t size));
