@@ -109,9 +109,12 @@ run_redis() {
         --dir "$work" --appendonly yes --save '' --maxmemory 200mb --daemonize no >"$work/log" 2>&1 &
     server=$!
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1200); do
         cli ping >/dev/null 2>&1 && break
-        kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+        if [ "$i" = 1200 ] || ! kill -0 "$server" 2>/dev/null; then
+            cat "$work/log" >&2
+            exit 1
+        fi
         sleep 0.05
     done
     grep -q "$(basename "$library")" "/proc/$server/maps"

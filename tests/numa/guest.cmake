@@ -38,7 +38,7 @@ function(guest name)
     run(${name} numa 900 COMMAND ${here}/guest.sh ${vm} --timeout 600 ${ARGN})
 endfunction()
 
-run(vm numa 300 COMMAND ${here}/vm_test.sh ${vm})
+run(vm numa 900 COMMAND ${here}/vm_test.sh ${vm})
 
 set(preload LD_PRELOAD=$<TARGET_FILE:nearheap>)
 guest(placed --cpus 1 --mem 200 --env ${preload} -- $<TARGET_FILE:placed> 99.9 99.9 99)

@@ -30,7 +30,7 @@ start() {
     tries=0
     until grep -q 'Ready to accept' /tmp/log 2>/dev/null; do
         tries=$((tries + 1))
-        if [ $tries = 300 ] || ! kill -0 "$server"; then
+        if [ $tries = 1200 ] || ! kill -0 "$server"; then
             echo "the server does not start"
             exit 1
         fi

@@ -91,7 +91,8 @@ class Subject(subject.Played):
 
     def ready(self):
         with open(self.path("data", "postmaster.pid")) as told:
-            return told.read().splitlines()[-1].strip() == "ready"
+            lines = told.read().splitlines()  # none when it was made just now
+            return bool(lines) and lines[-1].strip() == "ready"
 
     def tick(self):
         self.psql("select 1;")

@@ -20,6 +20,7 @@ tries=0
 until $build/tools/nearheap-ctl \$pid get >/dev/null 2>&1; do
     tries=\$((tries + 1))
     [ \$tries -lt 600 ] || exit 1
+    sleep 0.1
 done
 echo "hold 40000000" >&4
 read -r line <&5

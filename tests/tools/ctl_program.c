@@ -17,8 +17,8 @@
  *   take         listens itself, with the number of the descriptor at which the library does:
  *                the end of the abstract address
  *   hold-up      "held up" while no command goes on that takes locks; when one with a file has
- *                come, its file and the connections become the program's: "done"
- *   written      what has come into those since: "nothing" or "something"
+ *                come, its file and the connections become the program's: "done"; or none came for
+ * some seconds: "missed" written      what has come into those since: "nothing" or "something"
  *   accept       "a client" or "nobody", who waits there
  *   end
  */
@@ -40,6 +40,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CYCLE_COUNT 4000
@@ -51,6 +52,7 @@
 #define ALIGNED_TO  ((size_t)64 << 10)
 #define MAPPED      ((size_t)64 << 20)
 #define DESCRIPTORS 1024
+#define HOLD_UP_S   5 /* for a command to come */
 #define LINE_ROOM   64
 #define STAT_ROOM   1024
 #define FIRST_OTHER 3
@@ -224,15 +226,27 @@ static bool is_connection(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &room) == 0 && !listens;
 }
 
-/* fork's, before the library's: it has all locks. */
+static time_t seconds(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* fork's, before the library's: it has all locks.  The other thread may be in need of one before
+ * it asks whether there is a command: then it never has the file. */
 static void while_all_is_locked(void)
 {
     if (!holds_up)
         return;
     int pair[2], file = FIRST_OTHER;
+    time_t end = seconds() + HOLD_UP_S;
     say("held up");
-    while (!is_file(file) || !other_waits())
+    while (!is_file(file) || !other_waits()) {
         file = file + 1 < DESCRIPTORS ? file + 1 : FIRST_OTHER;
+        if (seconds() > end)
+            return;
+    }
     ours_file = memfd_create("file", MFD_CLOEXEC);
     if (ours_file < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return;
@@ -262,7 +276,7 @@ static void hold_up(void)
         _exit(EXIT_SUCCESS);
     holds_up = false;
     (void)waitpid(child, NULL, 0);
-    say(ours_socket >= 0 ? "done" : "not done");
+    say(ours_socket >= 0 ? "done" : "missed");
 }
 
 static void written(void)

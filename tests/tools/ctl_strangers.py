@@ -46,8 +46,8 @@ os.rename(path + ".new", path)
 print("ready", flush=True)
 while True:
     client, _ = listener.accept()
-    client.recv(4096)
-    client.sendall(b"ok\\n")
+    if client.recv(4096):  # else who starts beside us looks whether anybody is here
+        client.sendall(b"ok\\n")
     client.close()"""
 
 # Writes a report, with the rights of that user, which it takes before it listens or after;

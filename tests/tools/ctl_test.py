@@ -342,15 +342,20 @@ def listener_of_the_program_is_left_alone():
 
 def files_that_became_the_programs_are_not_written_to():
     """While a dump is made, which waits here for a lock."""
-    with Program() as program, tempfile.TemporaryFile() as file, \
-            socket.socket(socket.AF_UNIX) as client:
+    with Program() as program:
+        until("a dump that waits", lambda: is_held_up(program))
+        equal("what came into the program's files", program.order("written"), "nothing")
+
+
+def is_held_up(program):
+    with tempfile.TemporaryFile() as file, socket.socket(socket.AF_UNIX) as client:
         equal("all locks", program.order("hold-up"), "held up")
         client.settimeout(PATIENCE_S)
         client.connect(socket_of(program.pid))
         socket.send_fds(client, [b"dump\n"], [file.fileno()])
-        equal("the files", program.process.stdout.readline(), "done\n")
+        told = program.process.stdout.readline()
         ctl(program.pid, "get")  # when that is answered, the dump is over
-        equal("what came into the program's files", program.order("written"), "nothing")
+        return told == "done\n"
 
 
 def ask(client):

@@ -15,7 +15,7 @@ from top_subject import (FOLDER, FORMS, FOUR_NODES, NOBODY, PATIENCE, Subject, o
                          started, top)
 
 # Users who have no folder, and are not met by a test that runs at the same time.
-NEWCOMERS = [60000 + os.getpid() % 1000 * 3 + i for i in range(3)]
+NEWCOMERS = [56000 + os.getpid() % 1000 * 3 + i for i in range(3)]
 NAMES = range(10000000, 10070000)  # of no processes
 LIST_OF_USER = 1024  # as top_list.h has it
 DESCRIPTORS = 256
