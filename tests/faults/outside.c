@@ -189,15 +189,25 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
 }
 
-unsigned outside_descriptors(void)
+static unsigned count_descriptors(void)
 {
     unsigned found = 0, listening = 0;
-    fault_spare(true);
     for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
         if (is_open(fd) && !open_at_start[fd] && fd != beat_descriptor()) {
             found++;
             listening += is_listening(fd);
         }
-    fault_spare(false);
     return found - (listening > 0);
+}
+
+/* Who starts beside us looks whether anybody is at our socket: a connection, until it is served
+ * or has taken too long. */
+unsigned outside_descriptors(void)
+{
+    fault_spare(true);
+    unsigned found = count_descriptors();
+    for (unsigned i = 0; found != 0 && i < PATIENCE_BEATS && beat(); i++)
+        found = count_descriptors();
+    fault_spare(false);
+    return found;
 }

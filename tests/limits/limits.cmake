@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Limits: label limits.  A table: limit, nodes, case, MiB the first time, refusals seen,
-# MiB again after all was freed.
+# Limits: label limits.  A table: limit, nodes, case, MiB of objects and the span table the first
+# time, refusals seen, MiB again after all was freed.
 
 set(limits_source ${CMAKE_CURRENT_LIST_DIR}/limits.c)
 if(NEARHEAP_SANITIZE MATCHES "address|thread") # which limit address space themselves

@@ -22,7 +22,8 @@
  *   --slower PERCENT how much longer the 99th percentile of a malloc or a free may take then
  *                    (default 50): the least of each quarter's rows, for what a busy machine
  *                    adds comes and goes, and a drift stays
- * Status 77 where the two quarters did not have the same live bytes.
+ * Status 77 where the two quarters did not have the same live bytes, or calls took longer in
+ * the last one while the process had less of the processors.
  */
 #include "churn.h"
 
@@ -39,10 +40,14 @@ struct sample {
     double live, resident, addresses; /* bytes */
 };
 
+/* Percent less processor time than before, from which on what takes longer is not judged. */
+#define LESS_TIME 15
+
 /* Of an interval: sums over its samples, and the most of them. */
 struct row {
     unsigned samples;
     struct sample sum, most;
+    uint64_t time_ns; /* of all processors that the process had until its end */
 };
 
 static unsigned seconds = 10, threads = 3, periods;
@@ -154,10 +159,10 @@ static void print_row(unsigned interval)
  * busy, or a signal that stops it, should not end a phase before its work is done. */
 #define SLICE_NS 20000000
 
-static uint64_t clock_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
@@ -167,9 +172,9 @@ static void wait_until(unsigned part, unsigned parts)
     static const struct timespec slice = {.tv_nsec = SLICE_NS};
     static uint64_t passed;
     while (passed < (uint64_t)seconds * 1000000000U / parts * part) {
-        uint64_t before = clock_ns();
+        uint64_t before = clock_ns(CLOCK_MONOTONIC);
         nanosleep(&slice, NULL);
-        uint64_t slept = clock_ns() - before;
+        uint64_t slept = clock_ns(CLOCK_MONOTONIC) - before;
         passed += slept < 2 * SLICE_NS ? slept : 2 * SLICE_NS;
     }
 }
@@ -182,6 +187,7 @@ static void run_periods(void)
         churn_go(part / CHURN_PHASES, part % CHURN_PHASES, interval);
         wait_until(part + 1, parts);
         add_sample(&rows[interval]);
+        rows[interval].time_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         if (part + 1 == parts || (part + 1) / CHURN_PHASES / (periods / INTERVALS) != interval)
             print_row(interval);
     }
@@ -203,6 +209,12 @@ static struct sample quarter(unsigned which, double *addresses_most)
     mean.live /= samples;
     mean.resident /= samples;
     return mean;
+}
+
+static double processor_time(unsigned which)
+{
+    uint64_t end = rows[(which + 1) * INTERVALS / 4 - 1].time_ns;
+    return (double)(end - rows[which * INTERVALS / 4 - 1].time_ns);
 }
 
 static unsigned smaller(unsigned a, unsigned b)
@@ -248,6 +260,11 @@ static int judge(void)
     }
     bool steady = resident <= drift && space <= drift;
     bool quick = mallocs <= slower && frees <= slower;
+    double time = percent(processor_time(3), processor_time(1));
+    if (steady && !quick && time < -LESS_TIME) {
+        printf("soak: not comparable: %+.0f %% of the processors' time\n", time);
+        return SKIPPED;
+    }
     printf("soak: %s: up to %g %% of memory and %g %% of time are allowed\n",
            !steady  ? "DRIFTS"
            : !quick ? "SLOWS DOWN"
