@@ -112,8 +112,8 @@ NH_INLINE uint64_t span_table_bytes(size_t pages)
 /* Pages of new leaves for so many pages, at most: these may lie across the end of one. */
 NH_INLINE size_t span_table_leaf_pages(size_t pages)
 {
-    size_t leaves = (pages + 2 * TABLE_LEAF_PAGES - 1) >> (TABLE_LEAF_SHIFT - NH_PAGE_SHIFT);
-    return leaves * (round_up(sizeof(struct table_leaf), NH_PAGE) >> NH_PAGE_SHIFT);
+    size_t leaves = (pages + 2 * TABLE_LEAF_PAGES - 1) / TABLE_LEAF_PAGES;
+    return leaves * (sizeof(struct table_leaf) >> NH_PAGE_SHIFT);
 }
 
 /* The span pointer of an address's page, possibly stale, or NULL.  Guarantees (B), (C). */

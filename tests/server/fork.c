@@ -17,11 +17,11 @@
 #include <stdbool.h>
 #include <sys/wait.h>
 
-#define WORKERS 4
+#define WORKERS      4
+#define FORKERS_MOST 8
 /* AddressSanitizer's own allocator, which pthread_create uses, stops in a child when another
  * thread is in it at the fork. */
 #define FORKERS       (UNDER_ASAN ? 1 : UNDER_TSAN ? 3 : FORKERS_MOST)
-#define FORKERS_MOST  8
 #define CHILDREN      (UNDER_TSAN ? 40 : 200) /* of all forking threads */
 #define AT_A_TIME     4                       /* children of each of them */
 #define OBJECTS       256

@@ -17,8 +17,9 @@
  *   take         listens itself, with the number of the descriptor at which the library does:
  *                the end of the abstract address
  *   hold-up      "held up" while no command goes on that takes locks; when one with a file has
- *                come, its file and the connections become the program's: "done"; or none came for
- * some seconds: "missed" written      what has come into those since: "nothing" or "something"
+ *                come, its file and the connections become the program's: "done"; "missed"
+ *                when none came for some seconds
+ *   written      what has come into those since: "nothing" or "something"
  *   accept       "a client" or "nobody", who waits there
  *   end
  */
